@@ -1,0 +1,139 @@
+"""Step 1: draw draft stacks of neurons with exact voxel labels.
+
+Reads   priors.json of prepare_patches.py       only with PRIORS=...
+Writes  data/simulated/images/0001.tif ...      drafts, 8 or 16 bit
+        data/simulated/labels/0001.tif ...      uint8 {0, 1}
+        data/simulated/swc/0001.swc ...         the trees, in voxels of the written stack
+        data/simulated/patches.h5               training patches along the trees: image, label
+Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing
+"""
+import contextlib
+import multiprocessing
+import os
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from utils import config, growth, imaging, patches, priors, raster, stacks, swc
+
+FREE = ('N_STACKS', 'OUTPUT', 'WORKERS', 'OVERWRITE')     # may change between runs
+
+
+def grow(cfg, rng):
+    """Grow one neuron; returns (kind, tree in isotropic voxels, grey levels of the stack)."""
+    kind = 'axon' if rng.random() < cfg.AXON_SHARE else 'dendrite'
+    prior = priors.Priors(cfg.PRIORS, cfg.BITS, kind, cfg.KEEP, cfg.RADIUS)
+    levels = prior.grey_levels(rng)
+    depth = int(rng.choice(cfg.AXON_DEPTH if kind == 'axon' else cfg.DENDRITE_DEPTH))
+    length = int(rng.integers(cfg.BRANCH_LENGTH[0], cfg.BRANCH_LENGTH[1] + 1))
+    if not cfg.INTERNAL_PRIORS:
+        depth, length = 2, rng.uniform(100, 150)
+    if kind == 'axon':
+        return kind, growth.axon(cfg.VOLUME_SHAPE, rng, prior.radius_at_root, depth, length), levels
+    return kind, growth.dendrite(cfg.VOLUME_SHAPE, rng, prior.radius_at_root, depth, length, cfg.SOMA_RADIUS), levels
+
+
+def form_image(mask, levels, cfg, rng):
+    """From a label to the draft's grey levels."""
+    foreground, mean, std = levels
+    dtype = np.uint8 if cfg.BITS == 8 else np.uint16
+    if not cfg.EXTERNAL_PRIORS:
+        return imaging.to_dtype(mask * np.float32(foreground) + np.float32(1), dtype)
+    spacing = (cfg.Z_STEP, 1, 1)
+    image = imaging.stain(mask, foreground, cfg.KEEP, rng)
+    imaging.add_debris(image, mask, foreground, cfg.DEBRIS, spacing, rng)
+    image = imaging.blur(image, cfg.BLUR_SIGMA, spacing)
+    imaging.add_background(image, mean, std, rng)
+    return imaging.to_dtype(image, dtype)
+
+
+def simulate(job):
+    """Draw stack `index` and write its files, the patches last; returns (name, kind, nodes, patches)."""
+    index, seed, cfg = job
+    name = '%04d' % (index + 1)
+    rng = np.random.default_rng(seed)
+    kind, tree, levels = grow(cfg, rng)
+    scale = np.array([1.0 / cfg.Z_STEP, 1, 1])
+    tree = tree._replace(position=tree.position * scale)
+    shape = (cfg.VOLUME_SHAPE[0] // cfg.Z_STEP,) + tuple(cfg.VOLUME_SHAPE[1:])
+    mask = raster.label(shape, tree.position, tree.radius, tree.parent, (cfg.Z_STEP, 1, 1))
+    image = form_image(mask, levels, cfg, rng)
+    label = mask.astype(np.uint8)
+
+    line = raster.centreline(shape, tree.position, tree.parent)
+    chosen = line[rng.random(len(line)) < 1.0 / cfg.PATCH_EVERY]
+    corner = chosen - np.array(cfg.PATCH_SHAPE) // 2
+    corner = corner[((corner >= 0) & (corner + cfg.PATCH_SHAPE <= shape)).all(1)]     # wholly inside the stack
+
+    def where(folder, extension):
+        return os.path.join(cfg.OUTPUT, folder, name + extension)
+
+    stacks.write(where('images', '.tif'), image, cfg.VOXEL_SIZE)
+    stacks.write(where('labels', '.tif'), label, cfg.VOXEL_SIZE, compress=True)
+    swc.write(where('swc', '.swc'), tree, '%s, voxels of %s.tif; radius in y and x voxels, %d of which make a slice'
+              % (kind, name, cfg.Z_STEP))
+    empty = np.zeros((0,) + tuple(cfg.PATCH_SHAPE))
+    patches.write(part_path(cfg, index),
+                  np.stack([patches.cut(image, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
+                  else empty.astype(image.dtype),
+                  corner, [name] * len(corner),
+                  np.stack([patches.cut(label, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
+                  else empty.astype(np.uint8), made_from=made_from(cfg), voxel_size=cfg.VOXEL_SIZE)
+    return name, kind, len(tree.parent), len(corner)
+
+
+def made_from(cfg):
+    """What a stack depends on besides its number."""
+    return config.to_json({name: value for name, value in vars(cfg).items() if name not in FREE})
+
+
+def part_path(cfg, index):
+    return os.path.join(cfg.OUTPUT, 'parts', '%04d.h5' % (index + 1))
+
+
+def finished(cfg, index):
+    """True if the stack's files are there, its patches too, made with these settings."""
+    return patches.made_from(part_path(cfg, index)) == made_from(cfg) and all(
+        os.path.exists(os.path.join(cfg.OUTPUT, folder, '%04d.%s' % (index + 1, extension)))
+        for folder, extension in (('images', 'tif'), ('labels', 'tif'), ('swc', 'swc')))
+
+
+def check(cfg):
+    """Raise UserError for constants that cannot work."""
+    shape = (cfg.VOLUME_SHAPE[0] // cfg.Z_STEP,) + tuple(cfg.VOLUME_SHAPE[1:])
+    if any(p > n for p, n in zip(cfg.PATCH_SHAPE, shape)):
+        raise config.UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger VOLUME_SHAPE'
+                               % (cfg.PATCH_SHAPE, shape))
+    if cfg.BITS not in (8, 16):
+        raise config.UserError('BITS=%d: want 8 or 16' % cfg.BITS)
+    if cfg.N_STACKS < 1:
+        raise config.UserError('N_STACKS=%d: want at least 1' % cfg.N_STACKS)
+    if cfg.AXON_SHARE < 1 and min(cfg.VOLUME_SHAPE) < 2 * cfg.SOMA_RADIUS[1] + 1:
+        raise config.UserError('VOLUME_SHAPE %s is too small for a soma of radius %g: take a larger one or AXON_SHARE=1'
+                               % (cfg.VOLUME_SHAPE, cfg.SOMA_RADIUS[1]))
+    if cfg.PRIORS is not None:
+        maximum = priors.Priors(cfg.PRIORS, cfg.BITS, 'axon').measured.get('dtype_max')
+        if maximum is not None and maximum != 2 ** cfg.BITS - 1:
+            raise config.UserError('%s was measured on %d-bit stacks: BITS=%d'
+                                   % (cfg.PRIORS, 8 if maximum == 255 else 16, 8 if maximum == 255 else 16))
+
+
+def main():
+    cfg = config.load('configs/simulator.py', sys.argv[1:], __doc__)
+    check(cfg)
+    config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE)
+    seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
+    missing = [i for i in range(cfg.N_STACKS) if not finished(cfg, i)]
+    jobs = [(i, seeds[i], cfg) for i in missing]
+    workers = min(cfg.WORKERS or multiprocessing.cpu_count(), max(1, len(jobs)))
+    with multiprocessing.get_context('fork').Pool(workers) if workers > 1 else contextlib.nullcontext() as pool:
+        results = pool.imap(simulate, jobs) if pool else map(simulate, jobs)
+        for name, kind, nodes, count in tqdm(results, 'stacks', len(jobs), disable=not sys.stderr.isatty()):
+            tqdm.write('%s: %s of %d nodes, %d patches' % (name, kind, nodes, count))
+    count = patches.join([part_path(cfg, i) for i in range(cfg.N_STACKS)], os.path.join(cfg.OUTPUT, 'patches.h5'))
+    print('%s: %d stacks (%d new), %d patches' % (cfg.OUTPUT, cfg.N_STACKS, len(jobs), count))
+
+
+if __name__ == '__main__':
+    config.run(main)

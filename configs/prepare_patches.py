@@ -1,0 +1,19 @@
+"""Constants of prepare_patches.py (step 0)."""
+
+# --- files ---
+STACKS = 'data/real'             # folder, file or glob pattern of TIFF stacks, (z, y, x), 8 or 16 bit
+OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real.png
+TIFF_FOLDER = None               # also write every patch as TIFF into this folder
+OVERWRITE = False                # True: redo results that other settings made
+MAX_STACK_FIGURES = 3            # four-step figures drawn, one per stack
+
+# --- segmentation ---
+FLATTEN_BLOCK = 32               # voxels per side of the blocks whose medians make the background; 0: no flattening
+SMOOTH_SIGMA = 1.0               # voxels of Gaussian smoothing before OTSU; 0: none
+CLIP_QUANTILE = 0.995            # brighter voxels are cut to this quantile before OTSU: few very bright spots pull it up
+MIN_OBJECT = 200                 # voxels; smaller objects are debris
+
+# --- windows ---
+PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels: 64 x 64 x 32 of the paper
+MAX_OVERLAP = 0.5                # share of its volume that a window may share with another, [0, 1)
+MIN_FOREGROUND = 0.002           # share of a patch's voxels that must be foreground

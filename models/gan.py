@@ -1,0 +1,82 @@
+"""The training graph of MPGAN (METHOD, step 2) and the inference graph of its refiner."""
+from collections import namedtuple
+
+from models import losses, tf
+from models.discriminator import discriminator
+from models.refiner import refiner
+
+# Feeds: draft, real float32 [B, Z, Y, X, 1] grey levels; label float32 {0, 1}; history float32 in [-1, 1];
+# label_weight float32 scalar. The rest is fetched; see build().
+Graph = namedtuple('Graph', 'draft label real history label_weight refined refined_grey step learning_rate '
+                            'refiner_update discriminator_update refiner_losses discriminator_losses')
+Inference = namedtuple('Inference', 'draft refined_grey')
+
+
+def build(crop, bits, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
+          background_quantile, learning_rate, decay_rate, decay_steps, beta1):
+    """Build the training graph.
+
+    Args:
+        crop: (z, y, x) voxels of the training crops; bits: 8 or 16.
+        lambda_identity: weight of mean |z - R(z)|; the label term's weight is fed (0 makes it SimGAN).
+        steepness: K of the label loss, per grey level; background_quantile: its cut, in (0.5, 1).
+        learning_rate, decay_rate, decay_steps, beta1: of both Adams; the rate falls in steps.
+
+    Returns:
+        Graph. `refined` is [-1, 1], `refined_grey` grey levels, both of the update's own forward pass.
+        `step` counts discriminator updates and drives the learning rate's decay. The two dicts map
+        a loss's name to its scalar.
+    """
+    shape = [None] + list(crop) + [1]
+    draft = tf.placeholder(tf.float32, shape, 'draft')
+    label = tf.placeholder(tf.float32, shape, 'label')
+    real = tf.placeholder(tf.float32, shape, 'real')
+    history = tf.placeholder(tf.float32, shape, 'history')
+    label_weight = tf.placeholder(tf.float32, [], 'label_weight')
+    step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(), trainable=False)
+    rate = tf.train.exponential_decay(learning_rate, step, decay_steps, decay_rate, staircase=True)
+
+    # --- refiner ---
+    updates = []
+    draft_x = losses.to_network(draft, bits)
+    refined = refiner(draft_x, refiner_channels, True, updates)              # [B, Z, Y, X, 1]
+    refined_grey = losses.to_grey(refined, bits)
+    adversarial = losses.refiner_adversarial_loss(discriminator(refined, discriminator_channels, activation))
+    identity = losses.identity_loss(draft_x, refined)
+    kept = losses.label_loss(draft, refined_grey,
+                             losses.background_quantile(draft, label, background_quantile),
+                             losses.background_quantile(refined_grey, label, background_quantile), steepness)
+    total = adversarial + lambda_identity * identity + label_weight * kept
+    with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
+        refiner_update = tf.train.AdamOptimizer(rate, beta1).minimize(
+            total, var_list=tf.trainable_variables('refiner/'))
+
+    # --- discriminator ---
+    score_real = discriminator(losses.to_network(real, bits), discriminator_channels, activation)
+    score_refined = discriminator(history, discriminator_channels, activation)
+    d_total = losses.discriminator_loss(score_real, score_refined)
+    with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
+        discriminator_update = tf.train.AdamOptimizer(rate, beta1).minimize(
+            d_total, global_step=step, var_list=tf.trainable_variables('discriminator/'))
+    accuracy = 0.5 * (tf.reduce_mean(tf.cast(score_real > 0.5, tf.float32))
+                      + tf.reduce_mean(tf.cast(score_refined <= 0.5, tf.float32)))
+    return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
+                 refiner_update, discriminator_update,
+                 {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept},
+                 {'discriminator': d_total, 'accuracy': accuracy})
+
+
+def build_inference(bits, refiner_channels):
+    """The refiner alone, on its moving averages, for images of any size.
+
+    Returns:
+        Inference: draft float32 [B, Z, Y, X, 1] and refined_grey, both grey levels.
+    """
+    draft = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_draft')
+    refined = refiner(losses.to_network(draft, bits), refiner_channels, False)
+    return Inference(draft, losses.to_grey(refined, bits))
+
+
+def inference_variables():
+    """Variables that the inference graph needs: the refiner's weights and moving averages."""
+    return tf.global_variables('refiner/')

@@ -1,0 +1,74 @@
+"""Losses of METHOD, step 2, one function each, and the thresholds that the label-preserving one needs."""
+from models import tf
+
+
+def to_network(grey, bits):
+    """Grey levels to [-1, 1]: sqrt(v) / 255 * 2 - 1 for 16 bit (a photon count's noise becomes even), v / 255 * 2 - 1
+    for 8 bit."""
+    v = tf.sqrt(tf.maximum(grey, 0.0)) if bits == 16 else grey
+    return v * (2.0 / 255.0) - 1.0
+
+
+def to_grey(x, bits):
+    """Inverse of to_network; float grey levels."""
+    v = (x + 1.0) * (255.0 / 2.0)
+    return tf.square(v) if bits == 16 else v
+
+
+def background_quantile(grey, label, quantile):
+    """Per image, the quantile of its own background voxels, as numpy.quantile gives it (linear).
+
+    Args:
+        grey: float32 [B, Z, Y, X, 1], grey levels; label: float32 {0, 1}, same shape.
+        quantile: in (0.5, 1): only the brightest share is sorted.
+
+    Returns:
+        float32 [B, 1, 1, 1, 1], grey levels; no gradient flows through it.
+    """
+    with tf.name_scope('background_quantile'):
+        batch = tf.shape(grey)[0]
+        values = tf.reshape(tf.where(label > 0.5, tf.fill(tf.shape(grey), -float('inf')), grey), [batch, -1])
+        n = tf.reduce_sum(tf.cast(tf.reshape(label, [batch, -1]) <= 0.5, tf.int32), axis=1)      # [B]
+        voxels = tf.shape(values)[1]
+        keep = tf.cast(tf.ceil(tf.cast(voxels, tf.float32) * (1 - quantile)), tf.int32) + 2
+        top, _ = tf.nn.top_k(values, tf.minimum(keep, voxels))                                  # [B, keep] descending
+        place = tf.cast(tf.maximum(n - 1, 0), tf.float32) * (1 - quantile)                      # from the top
+        above = tf.cast(tf.floor(place), tf.int32)
+        weight = place - tf.floor(place)
+        below = tf.minimum(above + 1, tf.maximum(n - 1, 0))
+        rows = tf.range(batch)
+        high = tf.gather_nd(top, tf.stack([rows, above], 1))
+        low = tf.gather_nd(top, tf.stack([rows, below], 1))
+        return tf.stop_gradient(tf.reshape(high * (1 - weight) + low * weight, [batch, 1, 1, 1, 1]))
+
+
+def label_loss(draft, refined, draft_cut, refined_cut, steepness):
+    """Charge the refiner for voxels that change side of the background cut (the data-control loss).
+
+    Args:
+        draft, refined: float32 [B, Z, Y, X, 1], grey levels (not [-1, 1]).
+        draft_cut, refined_cut: float32 [B, 1, 1, 1, 1], grey levels.
+        steepness: K of the soft threshold, 1 / grey level.
+
+    Returns:
+        float32 scalar in [0, 1].
+    """
+    with tf.name_scope('label_loss'):
+        before = tf.sigmoid(steepness * (draft - draft_cut))       # [B, Z, Y, X, 1]
+        after = tf.sigmoid(steepness * (refined - refined_cut))
+        return tf.reduce_mean(tf.abs(before - after))
+
+
+def identity_loss(draft, refined):
+    """Mean absolute difference of [-1, 1] intensities; float32 scalar in [0, 2]."""
+    return tf.reduce_mean(tf.abs(draft - refined))
+
+
+def refiner_adversarial_loss(score_refined):
+    """Least squares: the refiner wants D to answer 1; float32 scalar >= 0."""
+    return tf.reduce_mean(tf.square(score_refined - 1.0))
+
+
+def discriminator_loss(score_real, score_refined):
+    """Least squares: D answers 1 to real patches, 0 to refined ones; float32 scalar >= 0."""
+    return tf.reduce_mean(tf.square(score_real - 1.0)) + tf.reduce_mean(tf.square(score_refined))

@@ -1,0 +1,151 @@
+"""Figures, one function each; all write a PNG whole or not at all."""
+import os
+
+import matplotlib
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt      # noqa: E402  (after the backend is chosen)
+import numpy as np                   # noqa: E402
+
+from utils.config import whole_file  # noqa: E402
+
+GREY = dict(cmap='gray', interpolation='nearest')
+
+
+def save(figure, path, dpi=110):
+    """Write a figure and close it."""
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=dpi, bbox_inches='tight')
+    plt.close(figure)
+
+
+def project(voxels, axis=0):
+    """Maximum-intensity projection."""
+    return np.max(voxels, axis=axis)
+
+
+def limits(*images):
+    """Grey levels (low, high) that show several images at one scale: their 1 % and 99.7 % quantiles."""
+    values = np.concatenate([np.ravel(image)[::max(1, np.size(image) // 200000)] for image in images])
+    low, high = np.percentile(values, [1, 99.7])
+    return float(low), float(max(high, low + 1))
+
+
+def _show(axes, image, title=None, scale=None):
+    low, high = scale or limits(image)
+    axes.imshow(image, vmin=low, vmax=high, **GREY)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if title:
+        axes.set_title(title, fontsize=9)
+
+
+def four_steps(path, voxels, mask, skeleton, corners, window, patches):
+    """The four steps of prepare_patches: stack, OTSU, centreline with windows, patches.
+
+    Args:
+        voxels: [Z, Y, X]; mask: bool; skeleton: int [M, 3]; corners: int [N, 3]; window: (z, y, x);
+        patches: [N, z, y, x].
+    """
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.9))
+    image = project(voxels)
+    _show(axes[0], image, 'stack, %s voxels' % ' x '.join(map(str, voxels.shape)))
+    _show(axes[1], project(mask), 'OTSU: %.2f %% foreground' % (100 * mask.mean()), (0, 1))
+    _show(axes[2], image, 'centreline, %d windows' % len(corners))
+    axes[2].scatter(skeleton[:, 2], skeleton[:, 1], s=0.15, c='#ff4040', linewidths=0)
+    axes[2].set_xlim(-0.5, image.shape[1] - 0.5)
+    axes[2].set_ylim(image.shape[0] - 0.5, -0.5)
+    for corner in corners[:: max(1, len(corners) // 60)]:
+        axes[2].add_patch(plt.Rectangle(corner[[2, 1]], window[2], window[1], fill=False, ec='#30c0ff', lw=0.6))
+    n = 4
+    picked = np.linspace(0, len(patches) - 1, n * n).astype(int)
+    tile = np.zeros((n * (window[1] + 2), n * (window[2] + 2)), voxels.dtype)
+    for k, i in enumerate(picked):
+        y, x = divmod(k, n)
+        tile[y * (window[1] + 2):, x * (window[2] + 2):][:window[1], :window[2]] = project(patches[i])
+    _show(axes[3], tile, '%d of %d patches' % (n * n, len(patches)), limits(image))
+    save(figure, path)
+
+
+def draft_refined_real(path, drafts, refined, real, labels, title=''):
+    """Rows of patches: draft | refined | real, all at one grey scale, and draft and refined under their labels.
+
+    Args:
+        drafts, refined, real: grey levels [N, Z, Y, X]; labels: {0, 1} [N, Z, Y, X].
+    """
+    n = len(drafts)
+    figure, axes = plt.subplots(n, 5, figsize=(10.5, 2.15 * n), squeeze=False)
+    scale = limits(*[project(image) for image in real])
+    for row in range(n):
+        outline = project(labels[row])
+        _show(axes[row, 0], project(drafts[row]), 'draft' if row == 0 else None, scale)
+        _show(axes[row, 1], project(refined[row]), 'refined' if row == 0 else None, scale)
+        _show(axes[row, 2], project(real[row]), 'real domain' if row == 0 else None, scale)
+        for column, image, name in ((3, drafts, 'draft + label'), (4, refined, 'refined + label')):
+            _show(axes[row, column], project(image[row]), name if row == 0 else None, scale)
+            if outline.any() and not outline.all():
+                axes[row, column].contour(outline, [0.5], colors='#ff4040', linewidths=0.7)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    save(figure, path)
+
+
+def simulator_page(path, stacks):
+    """Drafts and their labels from three sides, one row each.
+
+    Args:
+        stacks: list of (name, image [Z, Y, X], label [Z, Y, X], z_step): slices are z_step pixels apart.
+    """
+    figure, axes = plt.subplots(len(stacks), 4, figsize=(13, 3.3 * len(stacks)), squeeze=False,
+                                gridspec_kw={'width_ratios': [1, 1, 1, 1]})
+    for row, (name, image, label, z_step) in enumerate(stacks):
+        _show(axes[row, 0], project(image), '%s: image, along z' % name)
+        _show(axes[row, 1], project(label), 'label, along z', (0, 1))
+        _show(axes[row, 2], np.repeat(project(label, 2), z_step, 0).T, 'label, along x', (0, 1))
+        _show(axes[row, 3], depth_colours(label), 'label, depth as colour', (0, 1))
+    save(figure, path)
+
+
+def depth_colours(label):
+    """Projection of a mask whose hue is the depth of its first voxel; float [Y, X, 3]."""
+    depth = label.argmax(0) / max(1, label.shape[0] - 1)
+    return plt.get_cmap('turbo')(depth)[..., :3] * label.any(0)[..., None]
+
+
+def curves(path, log):
+    """Training curves from log.csv: losses of both networks, accuracy of D, learning rate.
+
+    Args:
+        log: dict from column to float array, as runs.log_rows gives.
+    """
+    panels = [('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',), ('learning_rate',)]
+    figure, axes = plt.subplots(1, len(panels), figsize=(14, 3))
+    for panel, names in zip(axes, panels):
+        for name in names:
+            panel.plot(log['step'], log[name], label=name, lw=1)
+        panel.set_xlabel('step')
+        panel.legend(fontsize=8)
+        panel.grid(alpha=0.3)
+    axes[2].set_ylim(-0.05, 1.05)
+    save(figure, path)
+
+
+def grey_histograms(path, named):
+    """Grey-level histograms on one logarithmic axis.
+
+    Args:
+        named: list of (name, grey levels).
+    """
+    high = max(np.percentile(values, 99.9) for _, values in named)
+    figure, axes = plt.subplots(figsize=(6, 3.4))
+    for name, values in named:
+        axes.hist(np.ravel(values), bins=120, range=(0, high), density=True, histtype='step', label=name)
+    axes.set_yscale('log')
+    axes.set_xlabel('grey level')
+    axes.set_ylabel('density')
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+def exists(*paths):
+    """True if every file is there."""
+    return all(os.path.exists(path) for path in paths)

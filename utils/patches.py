@@ -1,0 +1,219 @@
+"""Training patches: where to cut them, how they lie on disk, how batches are drawn.
+
+A patch file is HDF5: `image` (and `label`) [N, Z, Y, X], one chunk per patch, `origin` int [N, 3] (corner
+in its stack, voxels), `source` str [N]. A folder of TIFF patches serves wherever a patch file does.
+"""
+import hashlib
+import os
+
+import h5py
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components, depth_first_order
+from scipy.spatial import cKDTree
+
+from utils import stacks
+from utils.config import UserError, whole_file
+
+
+# --- where to cut ---
+
+def corners(centres, window, shape):
+    """Corners of windows centred on voxels, shifted where needed to lie inside the stack; int [M, 3]."""
+    window = np.asarray(window)
+    return np.clip(np.asarray(centres) - window // 2, 0, np.asarray(shape) - window)
+
+
+def along_branches(voxels):
+    """Order centreline voxels so that one follows the other along the branches.
+
+    Args:
+        voxels: int [M, 3], 26-connected centreline.
+
+    Returns:
+        int [M], a permutation: depth first from an end of each component, components one after the other.
+    """
+    pairs = cKDTree(voxels).query_pairs(1.8, output_type='ndarray')      # 26-neighbours are at most sqrt(3) apart
+    n = len(voxels)
+    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (n, n)).tocsr()
+    _, component = connected_components(graph, directed=False)
+    neighbours = np.bincount(pairs.ravel(), minlength=n)
+    order = np.lexsort((np.arange(n), neighbours, component))           # a branch's end first within its component
+    starts = order[np.r_[True, np.diff(component[order]) > 0]]
+    return np.concatenate([depth_first_order(graph, start, directed=False)[0] for start in starts])
+
+
+def slide_windows(voxels, window, shape, max_overlap):
+    """Slide a window along the centreline (METHOD, step 0).
+
+    Windows that fit around their centreline voxel come first and are centred on it exactly; then the
+    rest of the centreline, near the stack's border, is covered by windows shifted inside.
+
+    Args:
+        voxels: int [M, 3], centreline; window, shape: (z, y, x) of the patch and of the stack.
+        max_overlap: largest share of its volume that a window may share with any other, in [0, 1).
+
+    Returns:
+        int [N, 3], corners of the windows.
+    """
+    if len(voxels) == 0:
+        return np.zeros((0, 3), int)
+    window = np.asarray(window)
+    voxels = voxels[along_branches(voxels)]
+    corner = corners(voxels, window, shape)
+    fits = (corner == voxels - window // 2).all(1)
+    waiting = np.concatenate([corner[fits], corner[~fits]])
+    chosen = []
+    while len(waiting):
+        chosen.append(waiting[0])
+        shared = np.clip(1 - np.abs(waiting - waiting[0]) / window, 0, None).prod(1)
+        waiting = waiting[shared <= max_overlap]
+    return np.array(chosen)
+
+
+def cut(voxels, corner, window):
+    """Copy one window out of a stack."""
+    return voxels[tuple(slice(c, c + w) for c, w in zip(corner, window))].copy()
+
+
+# --- on disk ---
+
+def write(path, images, origins, sources, labels=None, **attributes):
+    """Write a patch file, whole or not at all.
+
+    Args:
+        images: uint8 or uint16 [N, Z, Y, X]; labels: uint8 {0, 1}, same shape, or None.
+        origins: int [N, 3]; sources: list of N stack names.
+        attributes: kept with the file (voxel_size, ...); None is left out.
+    """
+    with whole_file(path) as partial:
+        with h5py.File(partial, 'w') as file:
+            chunk = (1,) + images.shape[1:]
+            file.create_dataset('image', data=images, chunks=chunk)
+            if labels is not None:
+                file.create_dataset('label', data=labels, chunks=chunk, compression='gzip', compression_opts=1)
+            file['origin'] = np.asarray(origins, np.int32).reshape(-1, 3)
+            file.create_dataset('source', data=[s.encode('utf-8') for s in sources], dtype=h5py.string_dtype())
+            file.attrs['dtype_max'] = int(np.iinfo(images.dtype).max)
+            file.attrs['digest'] = hashlib.sha1(np.ascontiguousarray(images).tobytes()).hexdigest()
+            for name, value in attributes.items():
+                if value is not None:
+                    file.attrs[name] = value
+
+
+def made_from(path):
+    """The attribute `made_from` of a whole patch file, or None if there is no such file or attribute."""
+    try:
+        with h5py.File(path, 'r') as file:
+            return file.attrs.get('made_from')
+    except OSError:
+        return None
+
+
+def join(parts, path, **attributes):
+    """Join patch files (some may be empty) into one; returns the number of patches.
+
+    Raises:
+        UserError: if all are empty or they mix 8 and 16 bit.
+    """
+    images, labels, origins, sources, voxel_size = [], [], [], [], None
+    for part in parts:
+        with h5py.File(part, 'r') as file:
+            images.append(file['image'][:])
+            origins.append(file['origin'][:])
+            sources.extend(s.decode('utf-8') if isinstance(s, bytes) else s for s in file['source'][:])
+            labels.extend([file['label'][:]] if 'label' in file else [])
+            voxel_size = file.attrs.get('voxel_size', voxel_size)
+    if len({image.dtype for image in images}) > 1:
+        raise UserError('%s would mix 8- and 16-bit stacks: prepare each kind apart, with its own OUTPUT' % path)
+    if not sources:
+        raise UserError('%s would hold no patch: make more or larger stacks' % path)
+    write(path, np.concatenate(images), np.concatenate(origins), sources,
+          np.concatenate(labels) if labels else None, voxel_size=voxel_size, **attributes)
+    return len(sources)
+
+
+class PatchFile:
+    """Patches on disk, read when asked for: a HDF5 file, a folder of TIFF, or folders images/ and labels/."""
+
+    def __init__(self, path, with_labels=False):
+        """Raises UserError: missing, empty, damaged, without the labels asked for, or patches of unlike shapes."""
+        self.path, self.file = path, None
+        if os.path.isdir(path):
+            if with_labels:
+                pairs = stacks.pair_by_name(os.path.join(path, 'images'), os.path.join(path, 'labels'))
+            else:
+                pairs = [(image, None) for image in stacks.find(path)]
+            voxels = [stacks.read(image).voxels for image, _ in pairs]
+            if len({(v.shape, v.dtype) for v in voxels}) > 1:
+                raise UserError('%s holds patches of unlike shape or dtype: keep one kind' % path)
+            self.image = np.stack(voxels)
+            self.label = np.stack([stacks.read(label).voxels for _, label in pairs]) if with_labels else None
+            self.source = [stacks.name_of(image) for image, _ in pairs]
+            self.origin = np.zeros((len(pairs), 3), int)
+            self.digest = hashlib.sha1(self.image.tobytes()).hexdigest()
+            self.voxel_size = stacks.read(pairs[0][0]).voxel_size
+        else:
+            if not os.path.isfile(path):
+                raise UserError('no patch file %s: make it first (prepare_patches.py for real patches, '
+                                '1_simulator.py for drafts)' % path)
+            try:
+                self.file = h5py.File(path, 'r')
+                self.image, self.origin = self.file['image'], self.file['origin'][:]
+                self.source = [s.decode('utf-8') if isinstance(s, bytes) else s for s in self.file['source'][:]]
+                self.label = self.file['label'] if with_labels else None
+                self.digest = self.file.attrs['digest']
+                self.voxel_size = self.file.attrs.get('voxel_size')
+            except (OSError, KeyError) as error:
+                raise UserError('%s is damaged or no patch file (%s): make it anew'
+                                % (path, str(error).split('\n')[0].strip('"')))
+        if len(self.image) == 0:
+            raise UserError('%s holds no patch: make it anew' % path)
+        if with_labels and self.label.shape != self.image.shape:
+            raise UserError('%s: images are %s and labels %s: make it anew'
+                            % (path, self.image.shape, self.label.shape))
+        self.dtype, self.shape = self.image.dtype, tuple(self.image.shape[1:])
+
+    def __len__(self):
+        return len(self.image)
+
+
+class Sampler:
+    """Draws batches of random crops; batch number `index` depends on the seed alone, so a resumed run goes on
+    with the batches that it would have had. Every patch is drawn once before any is drawn twice."""
+
+    def __init__(self, patches, batch_size, crop, seed):
+        """Args:
+            patches: PatchFile; batch_size: patches per batch; crop: (z, y, x) to cut out of each at random.
+            seed: list of whole numbers.
+
+        Raises:
+            UserError: if the crop is larger than the patches.
+        """
+        if any(c > n for c, n in zip(crop, patches.shape)):
+            raise UserError('%s has patches of %s, smaller than CROP_SHAPE %s: take a smaller crop'
+                            % (patches.path, patches.shape, tuple(crop)))
+        self.patches, self.batch_size, self.crop, self.seed = patches, batch_size, tuple(crop), list(seed)
+        self._epoch, self._order = None, None
+
+    def _patch(self, number):
+        """Patch index of the `number`-th draw: each epoch is a fresh permutation."""
+        epoch, place = divmod(number, len(self.patches))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng(self.seed + [0, epoch]).permutation(len(self.patches))
+        return int(self._order[place])
+
+    def batch(self, index):
+        """Returns (image, label): float32 grey levels and {0, 1}, [B, Z, Y, X, 1]; label None if there is none."""
+        rng = np.random.default_rng(self.seed + [1, index])
+        images, labels = [], []
+        for k in range(self.batch_size):
+            i = self._patch(index * self.batch_size + k)
+            low = [int(rng.integers(n - c + 1)) for n, c in zip(self.patches.shape, self.crop)]
+            box = tuple(slice(a, a + c) for a, c in zip(low, self.crop))
+            images.append(self.patches.image[i][box])
+            if self.patches.label is not None:
+                labels.append(self.patches.label[i][box])
+        image = np.stack(images)[..., None].astype(np.float32)
+        return image, np.stack(labels)[..., None].astype(np.float32) if labels else None

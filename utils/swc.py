@@ -1,0 +1,64 @@
+"""SWC trees: (id, type, x, y, z, radius, parent) a line; here nodes are rows of arrays, axes (z, y, x)."""
+from collections import namedtuple
+
+import numpy as np
+
+from utils.config import UserError, whole_file
+
+SOMA, AXON, BASAL, APICAL = 1, 2, 3, 4                   # the standard SWC node types
+
+# type: int [N]; position: float [N, 3] (z, y, x) in voxels; radius: float [N]; parent: int [N], row or -1
+Tree = namedtuple('Tree', 'type position radius parent')
+
+
+def check(tree, name='tree'):
+    """Raise UserError unless the tree has one root, parents before children and finite numbers."""
+    n = len(tree.parent)
+    if n == 0:
+        raise UserError('%s has no nodes' % name)
+    if not (np.isfinite(tree.position).all() and np.isfinite(tree.radius).all() and (tree.radius >= 0).all()):
+        raise UserError('%s has a position or radius that is no number, or a negative radius' % name)
+    if tree.parent[0] != -1 or (tree.parent[1:] < 0).any():
+        raise UserError('%s must have one root, as its first node' % name)
+    if (tree.parent[1:] >= np.arange(1, n)).any():
+        raise UserError('%s has a child before its parent' % name)
+
+
+def write(path, tree, comment=''):
+    """Write a checked tree as SWC; ids count from 1, coordinates are voxels of the stack it goes with."""
+    check(tree, path)
+    with whole_file(path) as partial:
+        with open(partial, 'w') as file:
+            for line in comment.splitlines():
+                file.write('# %s\n' % line)
+            file.write('# id type x y z radius parent\n')
+            for i in range(len(tree.parent)):
+                z, y, x = tree.position[i]
+                parent = tree.parent[i] + 1 if tree.parent[i] >= 0 else -1
+                file.write('%d %d %.3f %.3f %.3f %.3f %d\n' % (i + 1, tree.type[i], x, y, z, tree.radius[i], parent))
+
+
+def read(path):
+    """Read one SWC tree; ids may be any whole numbers in any order as long as parents come first.
+
+    Raises:
+        UserError: missing file, wrong columns, unknown parent, or an invalid tree (see check).
+    """
+    try:
+        with open(path) as file:
+            rows = [line.split() for line in file if line.strip() and not line.lstrip().startswith('#')]
+    except OSError as error:
+        raise UserError('%s cannot be read: %s' % (path, error.strerror))
+    try:
+        table = np.array([[float(v) for v in row[:7]] for row in rows]).reshape(-1, 7)
+    except ValueError:
+        raise UserError('%s: every line wants seven numbers: id type x y z radius parent' % path)
+    row_of = {int(i): row for row, i in enumerate(table[:, 0])}
+    row_of[-1] = -1
+    missing = [int(p) for p in table[:, 6] if int(p) not in row_of]
+    if missing:
+        raise UserError('%s: parent %d is not in the file' % (path, missing[0]))
+    tree = Tree(table[:, 1].astype(int), table[:, [4, 3, 2]], table[:, 5],
+                np.array([row_of[int(p)] for p in table[:, 6]], int))
+    check(tree, path)
+    return tree

@@ -1,0 +1,34 @@
+"""Run a convolutional network over a stack by tiles, exactly: each tile is read with a halo as wide as
+the network's receptive field reaches, and only its core is kept (METHOD, refining whole stacks)."""
+import itertools
+
+import numpy as np
+
+
+def tiles(shape, tile, halo):
+    """Yield (core, read, inner) slices: where a tile's result goes, what to read, and the core within it.
+
+    The halo stops at the stack's border, so that the network pads there as it would on the whole stack.
+
+    Args:
+        shape, tile: (z, y, x) voxels of the stack and of a core; halo: voxels.
+    """
+    for corner in itertools.product(*(range(0, n, t) for n, t in zip(shape, tile))):
+        low = np.array(corner)
+        high = np.minimum(low + tile, shape)
+        first, last = np.maximum(low - halo, 0), np.minimum(high + halo, shape)
+        yield (tuple(slice(a, b) for a, b in zip(low, high)),
+               tuple(slice(a, b) for a, b in zip(first, last)),
+               tuple(slice(a, b) for a, b in zip(low - first, high - first)))
+
+
+def apply(function, voxels, tile, halo):
+    """Apply `function` ([Z, Y, X] -> [Z, Y, X] of the input's dtype) to a stack by tiles.
+
+    Returns:
+        array like `voxels`: what function(voxels) would give if its reach is at most `halo`.
+    """
+    result = np.empty_like(voxels)
+    for core, read, inner in tiles(voxels.shape, tile, halo):
+        result[core] = function(voxels[read])[inner]
+    return result
