@@ -22,6 +22,7 @@ from scipy.spatial import cKDTree
 
 from utils import config, growth, raster, stacks, swc
 
+FREE = ('N_STACKS', 'OVERWRITE', 'OUTPUT')               # may differ between runs into one folder
 STEP = 1.0                                               # um between the nodes of an axon
 TRIES = 1000                                             # axons begun before a volume counts as too small
 MADE = (('images', r'\d{4}\.tif'), ('truth/labels', r'\d{4}\.tif'), ('truth/swc', r'\d{4}_\d+\.swc'))
@@ -273,6 +274,16 @@ def check(cfg):
     if cfg.RADIUS[0] < diagonal:
         raise config.UserError('RADIUS=%s: want at least half a voxel diagonal, %.2f um, or axons break up in the label'
                                % (cfg.RADIUS, diagonal))
+    axon((np.array(cfg.SHAPE) - 1) * cfg.VOXEL_SIZE, cfg, np.random.default_rng(0))      # one must fit; thrown away
+
+
+def stale(cfg):
+    """True if OUTPUT was made with other settings; such stacks must not pass for finished ones."""
+    path = os.path.join(cfg.OUTPUT, 'config.json')
+    if not os.path.exists(path):
+        return False
+    before, now = config.read_json(path), config.from_json(config.to_json(vars(cfg)))
+    return any(before.get(name) != now.get(name) for name in (set(before) | set(now)) - set(FREE))
 
 
 def clear(output, stack=None):
@@ -299,8 +310,9 @@ def main():
     cfg = config.load('configs/demo/phantom.py', sys.argv[1:], __doc__)
     check(cfg)
     begun, made = time.time(), 0
-    if config.claim(cfg.OUTPUT, vars(cfg), free=('N_STACKS', 'OVERWRITE', 'OUTPUT'), overwrite=cfg.OVERWRITE):
-        clear(cfg.OUTPUT)                                # made with other settings: none of it may stay
+    if cfg.OVERWRITE and stale(cfg):
+        clear(cfg.OUTPUT)                                # before the claim, so that a kill in between is harmless
+    config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE)
     for i, seed in enumerate(np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)):
         stack = '%04d' % (i + 1)
         path = os.path.join(cfg.OUTPUT, 'images', stack + '.tif')

@@ -15,8 +15,8 @@ VOXEL_SIZE = (1.5, 1.0, 1.0)         # (z, y, x) um; steps in z are coarser, as 
 N_AXONS = (9, 13)                    # neurons per stack, both ends included; leaves most of the volume empty
 RADIUS = (1.1, 1.8)                  # um, without boutons; at least half a voxel's diagonal, so no axon breaks up
 RADIUS_WOBBLE = 0.12                 # relative std of the radius along an axon
-TORTUOSITY = (0.03, 0.10)            # rad per um, std of the bending; 0 is straight, 0.2 curls up
-BEND_LENGTH = 7.0                    # um over which the bending keeps its direction
+TORTUOSITY = (0.03, 0.09)            # rad per um, std of the bending; 0 is straight, 0.2 curls up
+BEND_LENGTH = 5.0                    # um over which the bending keeps its direction
 MIN_LENGTH = 50.0                    # um, shortest axon kept; shorter ones only clip a corner
 BRANCH_SPACING = 110.0               # um between branchings, mean of an exponential draw
 BRANCH_ANGLE = (30.0, 80.0)          # degrees between a daughter and the branch it leaves
@@ -27,8 +27,8 @@ BOUTON_SWELL = (1.5, 2.0)            # radius of a bouton over the axon's
 BOUTON_SIGMA = 1.2                   # um, half-width of a bouton along the axon
 
 # --- fluorescence ---
-LEVEL = (550.0, 2800.0)              # grey levels inside an axon, log-uniform; the PSF leaves about half of it
-LEVEL_DRIFT = 0.25                   # std of the logarithm of brightness along an axon
+LEVEL = (600.0, 2000.0)              # grey levels inside an axon, log-uniform; the PSF leaves about half of it
+LEVEL_DRIFT = 0.20                   # std of the logarithm of brightness along an axon
 DRIFT_LENGTH = 25.0                  # um over which brightness and radius change
 BACKGROUND = (300.0, 600.0)          # grey levels of autofluorescence, one mean per stack, OFFSET not included
 TEXTURE_SIGMA = (1.2, 4.0, 14.0)     # um, scales of the autofluorescent texture: grain, neuropil, layers

@@ -1,0 +1,205 @@
+"""The phantom: same seed same bytes, a truth that fits the image and stays out of its folder, safe reruns."""
+import glob
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from utils import config, phantom, stacks, swc
+
+SMALL = ['N_STACKS=2', 'SHAPE=20,48,56', 'N_AXONS=3,3', 'MIN_LENGTH=25', 'BRANCH_SPACING=30']
+
+
+def make(output, *more):
+    """Run the script in this process with small constants."""
+    arguments, sys.argv = sys.argv, ['phantom.py', 'OUTPUT=%s' % output] + SMALL + list(more)
+    try:
+        phantom.main()
+    finally:
+        sys.argv = arguments
+
+
+def contents(folder):
+    """Every file below a folder: relative path -> bytes."""
+    found = {}
+    for root, _, names in os.walk(str(folder)):
+        for name in names:
+            path = os.path.join(root, name)
+            with open(path, 'rb') as file:
+                found[os.path.relpath(path, str(folder))] = file.read()
+    return found
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """A finished phantom that tests read and do not change."""
+    folder = tmp_path_factory.mktemp('phantom')
+    make(folder)
+    return folder
+
+
+def settings(*overrides):
+    return config.load('configs/demo/phantom.py', SMALL + list(overrides))
+
+
+def test_same_seed_same_bytes_and_stacks_differ(made, tmp_path):
+    make(tmp_path)
+    first, second = contents(made), contents(tmp_path)
+    first.pop('config.json'), second.pop('config.json')              # these name their folders
+    assert first == second
+    assert first['images/0001.tif'] != first['images/0002.tif']
+
+
+def test_a_stack_does_not_depend_on_how_many_are_made(made, tmp_path):
+    make(tmp_path, 'N_STACKS=1')
+    alone = contents(tmp_path / 'images')
+    assert alone == {'0001.tif': contents(made / 'images')['0001.tif']}
+
+
+def test_files_and_formats(made):
+    assert sorted(os.listdir(str(made))) == ['config.json', 'images', 'truth']
+    assert sorted(os.listdir(str(made / 'images'))) == ['0001.tif', '0002.tif']       # no label, no SWC
+    trees = ['000%d_%d.swc' % (stack, k) for stack in (1, 2) for k in (1, 2, 3)]
+    assert sorted(os.listdir(str(made / 'truth' / 'swc'))) == trees
+    for image_path, label_path in stacks.pair_by_name(str(made / 'images'), str(made / 'truth' / 'labels')):
+        image, label = stacks.read(image_path), stacks.read(label_path)
+        assert image.voxels.shape == label.voxels.shape == (20, 48, 56)
+        assert image.voxels.dtype == np.uint16 and label.voxels.dtype == np.uint8
+        assert np.array_equal(np.unique(label.voxels), [0, 1])
+        assert image.voxel_size == pytest.approx((1.5, 1.0, 1.0))
+
+
+def test_trees_are_valid_and_lie_inside_the_label(made):
+    paths = glob.glob(str(made / 'truth' / 'swc' / '*.swc'))
+    assert len(paths) == 6
+    drawn = {'0001': 0, '0002': 0}
+    for path in paths:
+        stack = os.path.basename(path)[:4]
+        label = stacks.read(str(made / 'truth' / 'labels' / (stack + '.tif'))).voxels
+        tree = swc.read(path)                                        # one root, parents first
+        node = np.rint(tree.position).astype(int)
+        assert ((node >= 0) & (node < label.shape)).all()
+        assert label[tuple(node.T)].all()
+        step = np.linalg.norm((tree.position[1:] - tree.position[tree.parent[1:]]) * (1.5, 1, 1), axis=1)
+        assert np.allclose(step, phantom.STEP, atol=5e-3)            # no jump between a daughter and its branch
+        assert (tree.type == swc.AXON).all()
+        own = phantom.raster.label(label.shape, tree.position, tree.radius + 1e-2, tree.parent, (1.5, 1, 1))
+        drawn[stack] = drawn[stack] | own
+    for stack, union in drawn.items():                               # the label holds no neurite without a tree
+        label = stacks.read(str(made / 'truth' / 'labels' / (stack + '.tif'))).voxels > 0
+        assert (union | ~label).all() and union.sum() < 1.05 * label.sum()
+
+
+def test_axons_branch():
+    cfg, rng = settings('SHAPE=64,160,160'), np.random.default_rng(0)
+    extent = (np.array(cfg.SHAPE) - 1) * cfg.VOXEL_SIZE
+    _, radius, parent = phantom.axon(extent, cfg, rng)
+    assert np.bincount(parent[1:]).max() == 2                        # a daughter beside the branch that goes on
+    assert cfg.RADIUS[0] <= radius.min() and radius.max() <= cfg.RADIUS[1] * cfg.BOUTON_SWELL[1]
+
+
+def test_foreground_is_brighter_than_background(made):
+    for name in ('0001.tif', '0002.tif'):
+        image = stacks.read(str(made / 'images' / name)).voxels
+        label = stacks.read(str(made / 'truth' / 'labels' / name)).voxels > 0
+        assert np.median(image[label]) > np.median(image[~label]) + 100
+        assert 400 < np.median(image[~label]) < 1000
+
+
+def test_rerun_keeps_finished_and_redoes_removed(tmp_path, capsys):
+    make(tmp_path)
+    before = contents(tmp_path)
+    keep, redo = tmp_path / 'images' / '0001.tif', tmp_path / 'images' / '0002.tif'
+    os.utime(str(keep), (1e9, 1e9))
+    redo.unlink()
+    stale = tmp_path / 'truth' / 'swc' / '0002_9.swc'                # as a killed run might leave it
+    stale.write_text(u'nonsense')
+    make(tmp_path)
+    assert contents(tmp_path) == before
+    assert keep.stat().st_mtime == 1e9
+    assert '1 phantom stacks made, 1 kept' in capsys.readouterr().out
+
+
+def test_other_seed_is_refused_with_one_line(made):
+    before = contents(made)
+    done = subprocess.run([sys.executable, '-m', 'utils.phantom', 'OUTPUT=%s' % made, 'SEED=7'] + SMALL,
+                          cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 1 and done.stdout == ''
+    assert len(done.stderr.splitlines()) == 1 and 'SEED' in done.stderr and str(made) in done.stderr
+    assert contents(made) == before
+
+
+def test_overwrite_leaves_nothing_of_other_settings(tmp_path):
+    make(tmp_path)
+    before = contents(tmp_path)
+    make(tmp_path, 'SEED=7', 'OVERWRITE=True', 'N_STACKS=1')
+    after = contents(tmp_path)
+    assert not [name for name in after if '0002' in name]
+    assert after['images/0001.tif'] != before['images/0001.tif']
+
+
+@pytest.mark.parametrize('override, word', [
+    ('N_STACKS=0', 'N_STACKS'),
+    ('SHAPE=8,48,56', 'SHAPE'),
+    ('N_AXONS=4,3', 'N_AXONS'),
+    ('GAIN=0', 'GAIN'),
+    ('RADIUS=0.5,1.0', 'RADIUS'),
+    ('MIN_LENGTH=100000', 'MIN_LENGTH'),
+])
+def test_impossible_constants_are_refused_by_name(tmp_path, override, word):
+    with pytest.raises(config.UserError, match=word):
+        make(tmp_path, override)
+    assert os.listdir(str(tmp_path)) == []                           # the folder is not claimed by a bad run
+
+
+# --- single effects, against answers known by hand ---
+
+def test_walk_without_bending_is_straight():
+    points = phantom.walk(np.zeros(3), np.array([0.0, 0.0, 1.0]), np.array([5.0, 5.0, 10.5]), 99, 0.0, 5.0,
+                          np.random.default_rng(0))
+    assert np.allclose(points, [(0, 0, x) for x in range(1, 11)])    # and stops before it leaves
+
+
+def test_noise_along_an_axon_has_unit_std():
+    noise = phantom.along(200000, 25.0, np.random.default_rng(0))
+    assert noise.std() == pytest.approx(1, abs=0.05)
+    assert np.corrcoef(noise[:-1], noise[1:])[0, 1] > 0.99           # smooth from node to node
+
+
+def test_boutons_swell_by_their_factor():
+    factor = phantom.boutons(400, (10.0, 10.0), (1.7, 1.7), 1.2, np.random.default_rng(0))
+    peaks = np.flatnonzero((factor[1:-1] > factor[:-2]) & (factor[1:-1] >= factor[2:])) + 1
+    assert 1 <= factor.min() < 1.01 and 1.5 < factor.max() <= 1.7
+    assert set(np.diff(peaks)) == {10}
+
+
+def test_smooth_field_has_its_scale():
+    field = phantom.smooth_field((32, 64, 64), (6.0, 6.0, 6.0), np.random.default_rng(0))
+    assert field.shape == (32, 64, 64) and field.dtype == np.float32
+    assert abs(field.mean()) < 1e-3 and field.std() == pytest.approx(1, abs=1e-3)
+    near, far = [np.mean(field[:, :, d:] * field[:, :, :-d]) for d in (1, 30)]
+    assert near > 0.95 and far < 0.5
+
+
+def test_illumination_of_no_std_is_even():
+    assert (phantom.illumination((16, 16, 16), (1, 1, 1), 0.0, 60.0, np.random.default_rng(0)) == 1).all()
+
+
+def test_point_spread_keeps_light_and_is_longer_in_z():
+    light = np.zeros((31, 31, 31), np.float32)
+    light[15, 15, 15] = 1000
+    seen = phantom.point_spread(light, (2.0, 1.0, 1.0), np.ones(3))
+    assert seen.sum() == pytest.approx(1000, rel=1e-3)
+    z2, x2 = [(seen.sum(axes) * (np.arange(31) - 15.0) ** 2).sum() / seen.sum() for axes in ((1, 2), (0, 1))]
+    assert z2 == pytest.approx(4, rel=0.05) and x2 == pytest.approx(1, rel=0.05)
+
+
+def test_camera_statistics():
+    image = phantom.camera(np.full((40, 40, 40), 600, np.float32), 3.0, 200.0, 8.0, np.random.default_rng(0))
+    assert image.dtype == np.uint16
+    assert image.mean() == pytest.approx(800, abs=1)
+    assert image.astype(float).var() == pytest.approx(3 * 600 + 64, rel=0.03)       # gain x signal + read noise
+    bright = phantom.camera(np.full((2, 2, 2), 1e6, np.float32), 3.0, 200.0, 8.0, np.random.default_rng(0))
+    assert (bright == 65535).all()                                                  # clipped, not wrapped
