@@ -43,6 +43,13 @@ def open_patches(cfg):
     return real, drafts
 
 
+def intensities(drafts, bits):
+    """Median and standard deviation of the drafts' intensities in [-1, 1]."""
+    grey = drafts.image[:: 1 + len(drafts) // 50].astype(np.float32)
+    x = (np.sqrt(grey) if bits == 16 else grey) * 2 / 255 - 1
+    return float(np.clip(np.median(x), -0.99, 0.99)), float(x.std())
+
+
 def train(cfg):
     """Train up to MAX_STEPS; goes on from the newest checkpoint."""
     real, drafts = open_patches(cfg)
@@ -55,7 +62,8 @@ def train(cfg):
     tf.set_random_seed(cfg.SEED)
     graph = gan.build(cfg.CROP_SHAPE, bits, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS,
                       cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, cfg.LABEL_STEEPNESS, cfg.BACKGROUND_QUANTILE,
-                      cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1)
+                      cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1,
+                      intensities(drafts, bits) if cfg.IDENTITY_START else None)
     inference = gan.build_inference(bits, cfg.REFINER_CHANNELS)
     buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']

@@ -12,6 +12,7 @@ SEED = 1                         # of weights, batches and history
 REFINER_CHANNELS = 32            # width of the refiner: 309,249 parameters
 DISCRIMINATOR_CHANNELS = 64      # width of the discriminator's first layer
 DISCRIMINATOR_ACTIVATION = True  # leaky ReLU between its layers; False: as released, a linear network but for one max
+IDENTITY_START = True            # first weights that pass the draft on, see models/refiner.py; False: random, as released
 
 # --- losses ---
 LAMBDA_IDENTITY = 5.0            # weight of mean |z - R(z)| on [-1, 1] intensities

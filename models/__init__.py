@@ -2,7 +2,7 @@
 import os
 import warnings
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')        # errors only; the CPU build greets at length
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')        # without a GPU both builds greet with errors that are none
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', FutureWarning)        # TF 1.15 on numpy 1.21: one per dtype
     import tensorflow.compat.v1 as tf

@@ -13,7 +13,7 @@ Inference = namedtuple('Inference', 'draft refined_grey')
 
 
 def build(crop, bits, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
-          background_quantile, learning_rate, decay_rate, decay_steps, beta1):
+          background_quantile, learning_rate, decay_rate, decay_steps, beta1, start=None):
     """Build the training graph.
 
     Args:
@@ -21,6 +21,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
         lambda_identity: weight of mean |z - R(z)|; the label term's weight is fed (0 makes it SimGAN).
         steepness: K of the label loss, per grey level; background_quantile: its cut, in (0.5, 1).
         learning_rate, decay_rate, decay_steps, beta1: of both Adams; the rate falls in steps.
+        start: initial weights, see refiner.
 
     Returns:
         Graph. `refined` is [-1, 1], `refined_grey` grey levels, both of the update's own forward pass.
@@ -39,7 +40,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     # --- refiner ---
     updates = []
     draft_x = losses.to_network(draft, bits)
-    refined = refiner(draft_x, refiner_channels, True, updates)              # [B, Z, Y, X, 1]
+    refined = refiner(draft_x, refiner_channels, True, updates, start)              # [B, Z, Y, X, 1]
     refined_grey = losses.to_grey(refined, bits)
     adversarial = losses.refiner_adversarial_loss(discriminator(refined, discriminator_channels, activation))
     identity = losses.identity_loss(draft_x, refined)

@@ -1,4 +1,6 @@
 """Layers by raw ops and tf.get_variable: what both TensorFlows run. Tensors are [B, Z, Y, X, C]."""
+import numpy as np
+
 from models import tf
 
 BN_DECAY = 0.9          # of the moving averages (METHOD, schedule)
@@ -62,19 +64,38 @@ def conv3d_own_gradient(x, kernel, stride=1):
     return convolve(x, kernel)
 
 
-def conv3d(x, filters, size, name, stride=1):
+def centre_tap(matrix, noise=0.3):
+    """Kernel initialiser: He's noise, scaled down, plus a channel matrix at the kernel's centre.
+
+    With the unit matrix such a layer starts by passing its input on; see refiner().
+
+    Args:
+        matrix: float [C, F]; noise: factor on He's standard deviation.
+    """
+    he = tf.variance_scaling_initializer(2.0)
+
+    def initializer(shape, dtype=tf.float32, partition_info=None):
+        centre = np.zeros(shape, np.float32)
+        centre[tuple(n // 2 for n in shape[:3])] = matrix
+        return noise * he(shape, dtype) + centre
+
+    return initializer
+
+
+def conv3d(x, filters, size, name, stride=1, kernel_initializer=None, initial_bias=0.0):
     """3-D convolution with bias, zero padding ('SAME').
 
     Args:
         x: float32 [B, Z, Y, X, C]; filters: output channels; size: kernel side, voxels.
+        kernel_initializer: default: He et al. 2015; initial_bias: what the biases start at.
 
     Returns:
         float32 [B, ceil(Z / stride), ceil(Y / stride), ceil(X / stride), filters].
     """
     with tf.variable_scope(name):
         kernel = tf.get_variable('kernel', [size, size, size, int(x.shape[-1]), filters],
-                                 initializer=tf.variance_scaling_initializer(2.0))      # He et al. 2015
-        bias = tf.get_variable('bias', [filters], initializer=tf.zeros_initializer())
+                                 initializer=kernel_initializer or tf.variance_scaling_initializer(2.0))
+        bias = tf.get_variable('bias', [filters], initializer=tf.constant_initializer(initial_bias))
         if OWN_GRADIENT and size > 1:
             y = conv3d_own_gradient(x, kernel, stride)
         else:
@@ -82,7 +103,7 @@ def conv3d(x, filters, size, name, stride=1):
         return tf.nn.bias_add(y, bias)
 
 
-def batch_norm(x, name, training, updates):
+def batch_norm(x, name, training, updates, initial_scale=1.0):
     """Batch normalisation over B, Z, Y, X, through the fused 2-D kernel (TF 1.15 has no 3-D one).
 
     Args:
@@ -90,10 +111,11 @@ def batch_norm(x, name, training, updates):
         training: Python bool. True: the batch's own moments; False: the moving averages, so that a
             voxel's result depends on no other image of the batch.
         updates: list that takes the two update ops of the moving averages when training.
+        initial_scale: what gamma starts at.
     """
     channels = int(x.shape[-1])
     with tf.variable_scope(name):
-        scale = tf.get_variable('gamma', [channels], initializer=tf.ones_initializer())
+        scale = tf.get_variable('gamma', [channels], initializer=tf.constant_initializer(initial_scale))
         offset = tf.get_variable('beta', [channels], initializer=tf.zeros_initializer())
         mean = tf.get_variable('moving_mean', [channels], initializer=tf.zeros_initializer(), trainable=False)
         variance = tf.get_variable('moving_variance', [channels], initializer=tf.ones_initializer(), trainable=False)

@@ -23,7 +23,9 @@ def background_quantile(grey, label, quantile):
         quantile: in (0.5, 1): only the brightest share is sorted.
 
     Returns:
-        float32 [B, 1, 1, 1, 1], grey levels; no gradient flows through it.
+        float32 [B, 1, 1, 1, 1], grey levels. The gradient flows through it to the voxels at the quantile, so that the
+        label loss does not change when a whole image gets brighter: held constant, it would drive every
+        refined background voxel darker without end, since the cut follows.
     """
     with tf.name_scope('background_quantile'):
         batch = tf.shape(grey)[0]
@@ -39,7 +41,7 @@ def background_quantile(grey, label, quantile):
         rows = tf.range(batch)
         high = tf.gather_nd(top, tf.stack([rows, above], 1))
         low = tf.gather_nd(top, tf.stack([rows, below], 1))
-        return tf.stop_gradient(tf.reshape(high * (1 - weight) + low * weight, [batch, 1, 1, 1, 1]))
+        return tf.reshape(high * (1 - weight) + low * weight, [batch, 1, 1, 1, 1])
 
 
 def label_loss(draft, refined, draft_cut, refined_cut, steepness):

@@ -1,11 +1,13 @@
 """The refiner R of METHOD, step 2: full resolution throughout, residual blocks, tanh."""
+import numpy as np
+
 from models import tf
-from models.layers import batch_norm, conv3d, lrelu
+from models.layers import batch_norm, centre_tap, conv3d, lrelu
 
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 
 
-def refiner(x, channels, training, updates=None):
+def refiner(x, channels, training, updates=None, start=None):
     """Refine draft intensities.
 
     Args:
@@ -13,23 +15,37 @@ def refiner(x, channels, training, updates=None):
         channels: width of every layer; 32 in the paper (309,249 trainable parameters).
         training: Python bool, see layers.batch_norm.
         updates: list that takes batch norm's update ops when training.
+        start: None: random weights. (level, spread), mean and standard deviation of the drafts' intensities:
+            weights that let an untrained refiner nearly pass its input on. Random ones blur it over the whole
+            receptive field, and hundreds of steps go by until the label's voxels show again. Only the initial
+            values differ, not the network: centre taps carry x and -x (a pair of leaky ReLUs is linear), the
+            residual branches start at zero (Goyal et al. 2017), and the last layer at the images' own level.
 
     Returns:
         float32 [B, Z, Y, X, 1] in (-1, 1).
     """
     updates = [] if updates is None else updates
+    sign = np.where(np.arange(channels) % 2 == 0, 1.0, -1.0)[None]           # [1, channels]
+    first = last = onwards = None
+    residual_scale, bias = 1.0, 0.0
+    if start is not None:
+        level, spread = start
+        slope = 1 - level ** 2                                               # of tanh at that level
+        first, onwards = centre_tap(sign), centre_tap(np.eye(channels))
+        last = centre_tap(sign.T * spread / slope / (0.6 * channels), 0.0)   # lrelu(h) - lrelu(-h) = 1.2 h
+        residual_scale, bias = 0.0, float(np.arctanh(level))
 
-    def norm(y, name):
-        return batch_norm(y, name, training, updates)
+    def norm(y, name, scale=1.0):
+        return batch_norm(y, name, training, updates, scale)
 
     with tf.variable_scope('refiner', reuse=tf.AUTO_REUSE):
-        y = lrelu(norm(conv3d(x, channels, 5, 'conv1'), 'bn1'))              # [B, Z, Y, X, channels]
-        y = lrelu(norm(conv3d(y, channels, 3, 'conv2'), 'bn2'))
-        y = lrelu(norm(conv3d(y, channels, 3, 'conv3'), 'bn3'))
+        y = lrelu(norm(conv3d(x, channels, 5, 'conv1', kernel_initializer=first), 'bn1'))   # [B, Z, Y, X, channels]
+        y = lrelu(norm(conv3d(y, channels, 3, 'conv2', kernel_initializer=onwards), 'bn2'))
+        y = lrelu(norm(conv3d(y, channels, 3, 'conv3', kernel_initializer=onwards), 'bn3'))
         for i in range(1, 5):
             with tf.variable_scope('block%d' % i):
                 inner = lrelu(norm(conv3d(y, channels, 3, 'conv1'), 'bn1'))
-                inner = norm(conv3d(inner, channels, 3, 'conv2'), 'bn2')
+                inner = norm(conv3d(inner, channels, 3, 'conv2'), 'bn2', residual_scale)
                 y = lrelu(y + inner)
-        y = lrelu(conv3d(y, channels, 3, 'conv4'))
-        return tf.tanh(conv3d(y, 1, 1, 'out'))                               # [B, Z, Y, X, 1]
+        y = lrelu(conv3d(y, channels, 3, 'conv4', kernel_initializer=onwards))
+        return tf.tanh(conv3d(y, 1, 1, 'out', kernel_initializer=last, initial_bias=bias))  # [B, Z, Y, X, 1]

@@ -1,6 +1,4 @@
 """Figures, one function each; all write a PNG whole or not at all."""
-import os
-
 import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt      # noqa: E402  (after the backend is chosen)
@@ -146,6 +144,15 @@ def grey_histograms(path, named):
     save(figure, path)
 
 
-def exists(*paths):
-    """True if every file is there."""
-    return all(os.path.exists(path) for path in paths)
+def side_by_side(path, named):
+    """Projections of whole stacks in one row, grey-level images at one scale.
+
+    Args:
+        named: list of (title, [Z, Y, X]); a stack of {0, 1} is shown as a mask.
+    """
+    figure, axes = plt.subplots(1, len(named), figsize=(4.2 * len(named), 4.6), squeeze=False)
+    images = [project(voxels) for _, voxels in named]
+    scale = limits(*[image for image in images if image.max() > 1])
+    for panel, (title, _), image in zip(axes[0], named, images):
+        _show(panel, image, title, scale if image.max() > 1 else (0, 1))
+    save(figure, path)

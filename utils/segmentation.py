@@ -15,22 +15,29 @@ def background(voxels, block):
     Yields:
         (slice of z, float32 [z, Y, X]) slab by slab, so that no second float stack is held.
     """
-    starts = [range(0, n, block) for n in voxels.shape]
-    coarse = np.array([[[np.median(voxels[z:z + block, y:y + block, x:x + block]) for x in starts[2]]
-                        for y in starts[1]] for z in starts[0]], np.float32)
+    edges = [np.linspace(0, n, max(1, int(round(n / block))) + 1).astype(int) for n in voxels.shape]
+    spans = [list(zip(e[:-1], e[1:])) for e in edges]
+    coarse = np.array([[[np.median(voxels[z0:z1, y0:y1, x0:x1]) for x0, x1 in spans[2]]
+                        for y0, y1 in spans[1]] for z0, z1 in spans[0]], np.float32)
     coarse = ndimage.gaussian_filter(coarse, 0.7, mode='nearest')
-    weights = [_linear(n, block) for n in voxels.shape]
+    weights = [_linear(e) for e in edges]
     plane = np.einsum('zyx,Yy,Xx->zYX', coarse, weights[1], weights[2], optimize=True)
-    for z in starts[0]:
-        rows = slice(z, min(z + block, voxels.shape[0]))
-        yield rows, np.tensordot(weights[0][rows], plane, 1).astype(np.float32)
+    for z0, z1 in spans[0]:
+        yield slice(z0, z1), np.tensordot(weights[0][z0:z1], plane, 1).astype(np.float32)
 
 
-def _linear(n, block):
-    """Matrix [n, blocks] that interpolates block centres linearly, constant beyond the outer ones."""
-    count = -(-n // block)
-    centres = (np.arange(count) * block + np.minimum((np.arange(count) + 1) * block, n) - 1) / 2
-    return np.stack([np.interp(np.arange(n), centres, row) for row in np.eye(count)], 1).astype(np.float32)
+def _linear(edges):
+    """Matrix [voxels, blocks] that interpolates linearly between block centres and extrapolates beyond the outer ones."""
+    centres = (edges[:-1] + edges[1:] - 1) / 2
+    n, count = edges[-1], len(centres)
+    matrix = np.zeros((n, count), np.float32)
+    if count == 1:
+        return matrix + 1
+    voxel = np.arange(n)
+    left = np.clip(np.searchsorted(centres, voxel) - 1, 0, count - 2)
+    weight = (voxel - centres[left]) / (centres[left + 1] - centres[left])
+    matrix[voxel, left], matrix[voxel, left + 1] = 1 - weight, weight
+    return matrix
 
 
 def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, name='stack'):

@@ -11,14 +11,17 @@ SOMA, AXON, BASAL, APICAL = 1, 2, 3, 4                   # the standard SWC node
 Tree = namedtuple('Tree', 'type position radius parent')
 
 
-def check(tree, name='tree'):
-    """Raise UserError unless the tree has one root, parents before children and finite numbers."""
+def check(tree, name='tree', one_root=True):
+    """Raise UserError unless the tree has one root, parents before children and finite numbers.
+
+    With one_root off several roots pass: published reconstructions of a block are forests.
+    """
     n = len(tree.parent)
     if n == 0:
         raise UserError('%s has no nodes' % name)
     if not (np.isfinite(tree.position).all() and np.isfinite(tree.radius).all() and (tree.radius >= 0).all()):
         raise UserError('%s has a position or radius that is no number, or a negative radius' % name)
-    if tree.parent[0] != -1 or (tree.parent[1:] < 0).any():
+    if tree.parent[0] != -1 or (one_root and (tree.parent[1:] < 0).any()):
         raise UserError('%s must have one root, as its first node' % name)
     if (tree.parent[1:] >= np.arange(1, n)).any():
         raise UserError('%s has a child before its parent' % name)
@@ -39,7 +42,7 @@ def write(path, tree, comment=''):
 
 
 def read(path):
-    """Read one SWC tree; ids may be any whole numbers in any order as long as parents come first.
+    """Read a SWC tree or forest; ids may be any whole numbers as long as parents come first.
 
     Raises:
         UserError: missing file, wrong columns, unknown parent, or an invalid tree (see check).
@@ -60,5 +63,5 @@ def read(path):
         raise UserError('%s: parent %d is not in the file' % (path, missing[0]))
     tree = Tree(table[:, 1].astype(int), table[:, [4, 3, 2]], table[:, 5],
                 np.array([row_of[int(p)] for p in table[:, 6]], int))
-    check(tree, path)
+    check(tree, path, one_root=False)
     return tree

@@ -1,0 +1,169 @@
+"""Redraw the figures from the results on disk.
+
+Reads   what the numbered scripts left in data/ and runs/
+Writes  imgs/patches.png     the four steps of prepare_patches.py
+        imgs/simulator.png   drafts, their labels from two sides and in depth
+        imgs/panel.png       draft | refined | real domain, and the labels over them
+        imgs/stack.png       a whole draft stack, its label and its refined stack
+        imgs/curves.png      losses, the discriminator's accuracy and the learning rate
+        imgs/levels.png      grey levels of real patches, drafts and refined patches
+        imgs/summary.md      what was made, in figures
+Run     python make_figures.py FIGURES=panel,curves
+        python make_figures.py --config configs/demo/figures.py        after make demo
+"""
+import csv
+import os
+import shutil
+import sys
+
+import numpy as np
+
+from utils import config, figures, metrics, patches, segmentation, stacks, swc
+
+
+def need(path, script):
+    """The path, if it is there.
+
+    Raises:
+        UserError: naming the script that makes it.
+    """
+    if not os.path.exists(path):
+        raise config.UserError('no %s: run %s first' % (path, script))
+    return path
+
+
+def draw_patches(cfg, target):
+    """The four-step figure that prepare_patches.py left for the first stack."""
+    found = sorted(name for name in os.listdir(need(cfg.PATCHES, 'prepare_patches.py'))
+                   if name.startswith('real_') and name.endswith('.png'))
+    if not found:
+        raise config.UserError('no real_*.png in %s: run prepare_patches.py first' % cfg.PATCHES)
+    with config.whole_file(target) as partial:
+        shutil.copyfile(os.path.join(cfg.PATCHES, found[0]), partial)
+
+
+def draw_simulator(cfg, target):
+    """One dendrite and one axon if there are both, else the first two drafts."""
+    pairs = stacks.pair_by_name(need(os.path.join(cfg.DRAFTS, 'images'), '1_simulator.py'),
+                                os.path.join(cfg.DRAFTS, 'labels'))
+    dendrites = [swc.SOMA in swc.read(os.path.join(cfg.DRAFTS, 'swc', stacks.name_of(image) + '.swc')).type
+                 for image, _ in pairs]
+    picked = [dendrites.index(kind) for kind in (True, False) if kind in dendrites]
+    picked = picked if len(picked) > 1 else list(range(min(2, len(pairs))))
+    rows = [('%s %s' % ('dendrite' if dendrites[i] else 'axon', stacks.name_of(pairs[i][0])),
+             stacks.read(pairs[i][0]).voxels, stacks.read(pairs[i][1]).voxels, cfg.Z_STEP) for i in picked]
+    figures.simulator_page(target, rows)
+
+
+def three(cfg):
+    """The patch files of the real domain, the drafts and the refined drafts."""
+    return (patches.PatchFile(os.path.join(cfg.PATCHES, 'real.h5')),
+            patches.PatchFile(os.path.join(cfg.DRAFTS, 'patches.h5'), with_labels=True),
+            patches.PatchFile(os.path.join(cfg.REFINED, 'patches.h5'), with_labels=True))
+
+
+def draw_panel(cfg, target):
+    """Four patches: draft | refined | real domain, with the labels."""
+    real, drafts, refined = three(cfg)
+    if (len(drafts), drafts.source) != (len(refined), refined.source):
+        raise config.UserError('%s was not refined from %s: run 2_mpgan.py again' % (refined.path, drafts.path))
+    pick = np.linspace(0, len(drafts) - 1, 6).astype(int)[1:-1]
+    pick_real = np.linspace(0, len(real) - 1, 6).astype(int)[1:-1]
+    figures.draft_refined_real(target, *[np.stack([file.image[i] for i in chosen]) for file, chosen in
+                                         ((drafts, pick), (refined, pick), (real, pick_real))],
+                               np.stack([drafts.label[i] for i in pick]))
+
+
+def draw_stack(cfg, target):
+    """The first draft stack, its label and its refined stack, side by side."""
+    image, label = stacks.pair_by_name(need(os.path.join(cfg.DRAFTS, 'images'), '1_simulator.py'),
+                                       os.path.join(cfg.DRAFTS, 'labels'))[0]
+    refined = need(os.path.join(cfg.REFINED, 'images', os.path.basename(image)), '2_mpgan.py')
+    figures.side_by_side(target, [(title, stacks.read(path).voxels) for title, path in
+                                  (('draft', image), ('refined', refined), ('label', label))])
+
+
+def draw_curves(cfg, target):
+    """Training curves."""
+    with open(need(os.path.join(cfg.RUN_DIR, 'log.csv'), '2_mpgan.py'), newline='') as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise config.UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps' % cfg.RUN_DIR)
+    figures.curves(target, {name: np.array([float(row[name]) for row in rows]) for name in rows[0]})
+
+
+def draw_levels(cfg, target):
+    """Grey-level histograms."""
+    real, drafts, refined = three(cfg)
+    figures.grey_histograms(target, [(name, file.image[:: 1 + len(file) // 100]) for name, file in
+                                     (('real domain', real), ('draft', drafts), ('refined', refined))])
+
+
+def summary(cfg):
+    """What was made, as Markdown."""
+    real, drafts, refined = three(cfg)
+    lines = ['| what | figure |', '| --- | --- |']
+
+    def row(name, text, *values):
+        lines.append('| %s | %s |' % (name, text % values))
+
+    row('patches of the real domain', '%d of %s voxels, `%s`', len(real), real.shape, real.path)
+    row('draft stacks and patches', '%d and %d, `%s`', len(set(drafts.source)), len(drafts), cfg.DRAFTS)
+    row('refined stacks and patches', '%d and %d, `%s`', len(set(refined.source)), len(refined), cfg.REFINED)
+    sample = [file.image[:: 1 + len(file) // 100] for file in (real, drafts, refined)]
+    halves = metrics.grey_distance(sample[0][::2], sample[0][1::2])
+    row('grey-level distance to the real domain (Wasserstein-1)', 'draft %.1f, refined %.1f; real against real %.1f',
+        metrics.grey_distance(sample[1], sample[0]), metrics.grey_distance(sample[2], sample[0]), halves)
+    label = drafts.label[:: 1 + len(drafts) // 100]
+    row('Dice with the label at the best single threshold', 'draft %.3f, refined %.3f',
+        metrics.best_dice(sample[1], label)[0], metrics.best_dice(sample[2], label)[0])
+    row('AUC of the grey level for the label', 'draft %.3f, refined %.3f', metrics.auc(sample[1], label),
+        metrics.auc(sample[2], label))
+    if cfg.TRUTH:
+        row('OTSU of the real domain against its truth (Dice; scoring only)', '%.3f', otsu_dice(cfg))
+    return '\n'.join(lines) + '\n'
+
+
+def otsu_dice(cfg):
+    """Dice of prepare_patches.py's masks against the truth, which nothing but this score reads."""
+    settings = config.read_json(os.path.join(cfg.PATCHES, 'config.json'))
+    scores = []
+    for image, truth in stacks.pair_by_name(settings['STACKS'], cfg.TRUTH):
+        mask, _ = segmentation.segment(stacks.read(image).voxels, settings['FLATTEN_BLOCK'], settings['SMOOTH_SIGMA'],
+                                       settings['CLIP_QUANTILE'], settings['MIN_OBJECT'], image)
+        scores.append(metrics.dice(mask, stacks.read(truth).voxels))
+    return float(np.mean(scores))
+
+
+DRAW = {'patches': draw_patches, 'simulator': draw_simulator, 'panel': draw_panel, 'stack': draw_stack,
+        'curves': draw_curves, 'levels': draw_levels}
+
+
+def main():
+    cfg = config.load('configs/figures.py', sys.argv[1:], __doc__)
+    wanted = list(DRAW) if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
+    unknown = [name for name in wanted if name not in DRAW]
+    if unknown:
+        raise config.UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(DRAW)))
+    missing = 0
+    for name in wanted:
+        target = os.path.join(cfg.OUTPUT, name + '.png')
+        try:
+            DRAW[name](cfg, target)
+            print('%-28s %s' % (target, DRAW[name].__doc__.split('\n')[0]))
+        except config.UserError as error:                 # the other figures are still worth drawing
+            print('error: %s: %s' % (target, error), file=sys.stderr)
+            missing += 1
+    if cfg.FIGURES == 'all' and not missing:
+        text = summary(cfg)
+        path = os.path.join(cfg.OUTPUT, 'summary.md')
+        with config.whole_file(path) as partial:
+            with open(partial, 'w') as file:
+                file.write(text)
+        print('\n%s\n%s' % (path, text))
+    if missing:
+        return 'error: %d of %d figures could not be drawn' % (missing, len(wanted))
+
+
+if __name__ == '__main__':
+    config.run(main)

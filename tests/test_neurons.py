@@ -1,0 +1,171 @@
+"""Growth, SWC, rasteriser and image formation: answers known by hand or from a slow, plain reference."""
+import numpy as np
+import pytest
+
+from utils import config, growth, imaging, priors, raster, swc
+
+
+def slow_label(shape, position, radius, parent, spacing):
+    """The rasteriser's definition, voxel by voxel."""
+    points = np.asarray(position, float) * spacing
+    mask = np.zeros(shape, bool)
+    for index in np.ndindex(*shape):
+        p = np.array(index) * spacing
+        for i in range(len(points)):
+            inside = np.sum((p - points[i]) ** 2) <= radius[i] ** 2
+            if parent[i] >= 0 and not inside:
+                a, b = points[parent[i]], points[i]
+                length = np.linalg.norm(b - a)
+                t = np.dot(p - a, b - a) / length ** 2
+                r = radius[parent[i]] + t * (radius[i] - radius[parent[i]])
+                inside = 0 <= t <= 1 and np.sum((p - a - t * (b - a)) ** 2) <= r ** 2
+            if inside:
+                mask[index] = True
+                break
+    return mask
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('spacing', [(1.0, 1.0, 1.0), (2.0, 1.0, 1.0)])
+def test_label_equals_the_slow_reference(seed, spacing):
+    rng = np.random.default_rng(seed)
+    n = 6
+    position = rng.uniform(-3, 23, (n, 3)) / spacing
+    radius = rng.uniform(0.3, 4, n)
+    parent = np.array([-1] + [int(rng.integers(i)) for i in range(1, n)])
+    shape = (int(20 / spacing[0]), 20, 20)
+    np.testing.assert_array_equal(raster.label(shape, position, radius, parent, spacing),
+                                  slow_label(shape, position, radius, parent, np.array(spacing)))
+
+
+def test_ball_and_cylinder_known_by_hand():
+    assert raster.label((9, 9, 9), [[4, 4, 4]], [1.0], [-1]).sum() == 7
+    tube = raster.label((9, 9, 20), [[4, 4, 3], [4, 4, 16]], [1.0, 1.0], [-1, 0])
+    assert tube[4, 4].sum() == 16 and tube[:, :, 10].sum() == 5          # 3..16 and a cap at each end
+
+
+def uniform(rng):
+    return rng.uniform(1, 3)
+
+
+def angle(a, b):
+    return np.degrees(np.arccos(np.clip(np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b), -1, 1)))
+
+
+def test_dendrites_follow_the_papers_numbers():
+    branches, singles = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        tree = growth.dendrite((256, 512, 256), rng, uniform, depth=6, base_length=45)
+        swc.check(tree)
+        assert tree.type[0] == swc.SOMA and 6 <= tree.radius[0] <= 10
+        stems = np.flatnonzero(tree.parent == 0)
+        assert sorted(tree.type[stems]) == [swc.BASAL, swc.APICAL]
+        for stem in stems:
+            step = tree.position[stem] - tree.position[0]
+            assert min(angle(step, [0, 1, 0]), angle(step, [0, -1, 0])) <= 15.001
+            assert np.isclose(np.linalg.norm(step), 2 * tree.radius[0]) and tree.radius[stem] == tree.radius[0] / 2
+        level = np.zeros(len(tree.parent), int)
+        for i in range(1, len(level)):
+            level[i] = level[tree.parent[i]] + 1
+        assert level.max() <= 6
+        for i in np.flatnonzero(level >= 2):
+            p = tree.parent[i]
+            siblings = np.flatnonzero(tree.parent == p)
+            turn = angle(tree.position[i] - tree.position[p], tree.position[p] - tree.position[tree.parent[p]])
+            length = np.linalg.norm(tree.position[i] - tree.position[p]) / (45 * 0.9 ** level[i])
+            assert 0.8 - 1e-6 <= length <= 1.2 + 1e-6 and turn <= 45.001
+            assert 1 * 0.9 ** level[i] <= tree.radius[i] <= 3 * 0.9 ** level[i]
+            (singles if len(siblings) == 1 else branches).append(turn)
+            if tree.type[i] == swc.APICAL and level[i] <= 4:
+                assert len(siblings) == 1                                # the unbranched trunk
+        assert (tree.position - tree.radius[:, None] >= 0).all()
+        assert (tree.position + tree.radius[:, None] <= np.array([255, 511, 255])).all()
+    assert min(branches) >= 19.999 and np.median(singles) < 15
+
+
+def test_axons_are_unbranched_and_smooth():
+    for seed in range(12):
+        tree = growth.axon((256, 512, 256), np.random.default_rng(seed), uniform, depth=10, base_length=45)
+        swc.check(tree)
+        children = np.bincount(tree.parent[1:], minlength=len(tree.parent))
+        assert (tree.type == swc.AXON).all() and children[0] <= 2 and (children[1:] <= 1).all()
+        for i in range(1, len(tree.parent)):
+            p = tree.parent[i]
+            if p > 0:
+                assert angle(tree.position[i] - tree.position[p],
+                             tree.position[p] - tree.position[tree.parent[p]]) <= 30.001
+
+
+def test_siblings_stay_in_the_middle_third_of_their_sectors():
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 4):
+        for _ in range(50):
+            gaps = np.diff(np.sort(growth.fork_azimuths(n, rng)))
+            assert (gaps >= 360 / n * 2 / 3 - 1e-9).all() and (gaps <= 360 / n * 4 / 3 + 1e-9).all()
+
+
+def test_swc_round_trip_and_bad_files(tmp_path):
+    tree = growth.dendrite((256, 512, 256), np.random.default_rng(3), uniform, 6, 45)
+    path = tmp_path / 'a.swc'
+    swc.write(str(path), tree, 'a comment')
+    back = swc.read(str(path))
+    np.testing.assert_array_equal(back.parent, tree.parent)
+    np.testing.assert_array_equal(back.type, tree.type)
+    np.testing.assert_allclose(back.position, tree.position, atol=5e-4)
+    for text, words in (('1 1 0 0 0 1 7\n', 'parent 7'), ('1 1 0 0 0\n', 'seven'), ('', 'no nodes'),
+                        ('1 1 0 0 0 1 2\n2 1 0 0 0 1 -1\n', 'root')):
+        path.write_text(text)
+        with pytest.raises(config.UserError, match=words):
+            swc.read(str(path))
+    with pytest.raises(config.UserError, match='one root'):
+        swc.write(str(path), tree._replace(parent=np.where(np.arange(len(tree.parent)) == 3, -1, tree.parent)))
+
+
+def test_gold_swc_files_are_read(shared):
+    for name in ('6656_2304_21504_gold.swc', '6656_2304_22016_gold.swc'):
+        assert len(swc.read('%s/swc/%s' % (shared, name)).parent) > 100
+
+
+def test_every_node_lies_in_its_label():
+    tree = growth.dendrite((64, 128, 64), np.random.default_rng(0), uniform, 6, 20)
+    scale = np.array([0.5, 1, 1])
+    mask = raster.label((32, 128, 64), tree.position * scale, np.maximum(tree.radius, 1.3), tree.parent, (2, 1, 1))
+    assert mask[tuple(np.rint(tree.position * scale).astype(int).T)].all()
+
+
+def test_stain_keeps_half_the_voxels_and_their_mean():
+    mask = np.zeros((40, 40, 40), bool)
+    mask[10:30] = True
+    image = imaging.stain(mask, 300, 0.5, np.random.default_rng(0))
+    assert (image[~mask] == 0).all()
+    assert abs((image[mask] > 0).mean() - 0.5) < 0.01 and abs(image[mask].mean() - 150) < 3
+    assert abs(image[image > 0].std() - np.sqrt(300)) < 1                  # Poisson
+
+
+def test_debris_spares_the_neuron_and_background_has_its_moments():
+    mask = np.zeros((30, 60, 60), bool)
+    mask[10:20] = True
+    image = np.zeros(mask.shape, np.float32)
+    imaging.add_debris(image, mask, 100, 200, (2, 1, 1), np.random.default_rng(0))
+    assert (image[mask] == 0).all() and image.max() <= 150 and image[image > 0].min() >= 50
+    image[:] = 0
+    imaging.add_background(image, 120, 7, np.random.default_rng(0))
+    assert abs(image.mean() - 120) < 0.2 and abs(image.std() - 7) < 0.1
+
+
+@pytest.mark.parametrize('dtype, high', [(np.uint8, 255), (np.uint16, 65535)])
+def test_to_dtype_rounds_and_clips(dtype, high):
+    result = imaging.to_dtype(np.array([-5, 0.4, 1.6, 1e6], np.float32), dtype)
+    assert result.tolist() == [0, 0, 2, high] and result.dtype == dtype
+
+
+def test_skeleton_radii_of_a_tube_and_the_papers_priors():
+    tube = raster.label((21, 21, 300), [[10, 10, -5], [10, 10, 305]], [4.0, 4.0], [-1, 0])
+    skeleton = np.array([[10, 10, x] for x in range(0, 300, 7)])
+    assert np.allclose(priors.skeleton_radii(tube, skeleton, block=64), priors.skeleton_radii(tube, skeleton, block=512))
+    assert np.abs(priors.skeleton_radii(tube, skeleton) - 4).max() < 0.6
+    paper = priors.Priors(None, 16, 'axon')
+    draws = np.array([paper.grey_levels(np.random.default_rng(i)) for i in range(300)])
+    assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000 and draws[:, 1].min() >= 1 and draws[:, 1].max() < 200
+    assert draws[:, 2].max() < 20

@@ -1,0 +1,135 @@
+"""Segmentation, windows, patch files, batches, tiles, history and measures."""
+import numpy as np
+import pytest
+
+from utils import config, history, metrics, patches, raster, segmentation, stacks, tiling
+
+
+def helix(shape=(48, 96, 96)):
+    t = np.linspace(0, 4 * np.pi, 60)
+    position = np.stack([np.linspace(6, shape[0] - 7, 60), 48 + 30 * np.cos(t), 48 + 30 * np.sin(t)], 1)
+    return raster.label(shape, position, np.full(60, 2.0), np.arange(-1, 59))
+
+
+def acquired(mask, gradient=0.0):
+    rng = np.random.default_rng(0)
+    image = 500 + 300 * mask + gradient * np.linspace(0, 1, mask.shape[1])[None, :, None]
+    return np.clip(rng.normal(image, 30), 0, 65535).astype(np.uint16)
+
+
+@pytest.mark.parametrize('gradient', [0.0, 800.0])
+def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
+    mask = helix()
+    found, _ = segmentation.segment(acquired(mask, gradient), 16, 1.0, 1.0, 100)
+    assert metrics.dice(found, mask) > 0.75
+    if gradient:
+        slanted, _ = segmentation.segment(acquired(mask, gradient), 0, 1.0, 1.0, 100)
+        assert metrics.dice(slanted, mask) < 0.3                     # what flattening is for
+
+
+@pytest.mark.parametrize('voxels, words', [
+    (np.full((8, 8, 8), 7, np.uint8), 'empty'),
+    (np.arange(512).reshape(8, 8, 8).astype(np.uint8) % 2, 'mask'),
+    (np.random.default_rng(0).integers(0, 99, (16, 16, 16)).astype(np.uint16), 'no foreground')])
+def test_segmentation_refuses_what_holds_no_neurite(voxels, words):
+    with pytest.raises(config.UserError, match=words):
+        segmentation.segment(voxels, 8, 0, 1.0, 5000, 'some.tif')
+
+
+@pytest.mark.parametrize('max_overlap', [0.2, 0.5])
+def test_windows_are_centred_inside_and_overlap_little(max_overlap):
+    mask, window = helix(), np.array([16, 32, 32])
+    line = segmentation.centreline(mask)
+    corners = patches.slide_windows(line, window, mask.shape, max_overlap)
+    assert (corners >= 0).all() and (corners + window <= mask.shape).all() and len(corners) > 5
+    for i in range(len(corners)):
+        others = np.delete(corners, i, 0)
+        shared = np.clip(1 - np.abs(others - corners[i]) / window, 0, None).prod(1)
+        assert shared.max() <= max_overlap + 1e-9
+    on_line = {tuple(v) for v in line}
+    interior = (corners > 0).all(1) & (corners + window < mask.shape).all(1)
+    assert interior.any() and all(tuple(c) in on_line for c in corners[interior] + window // 2)
+    shared = [np.clip(1 - np.abs(corners - v) / window, 0, None).prod(1).max()
+              for v in patches.corners(line, window, mask.shape)]
+    assert min(shared) > max_overlap or len(corners) == len(line)    # no window that would still fit was left out
+
+
+def test_along_branches_follows_the_line():
+    line = np.array([[0, 0, x] for x in range(20)])
+    shuffled = line[np.random.default_rng(0).permutation(20)]
+    ordered = shuffled[patches.along_branches(shuffled)]
+    assert np.abs(np.diff(ordered[:, 2])).tolist() == [1] * 19
+
+
+def test_patch_file_round_trip_and_tiff_folder(tmp_path):
+    images = np.random.default_rng(0).integers(0, 999, (5, 4, 6, 6)).astype(np.uint16)
+    labels = (images > 800).astype(np.uint8)
+    path = str(tmp_path / 'p.h5')
+    patches.write(path, images, np.zeros((5, 3)), list('abcde'), labels, voxel_size=(2.0, 1.0, 1.0))
+    first = open(path, 'rb').read()
+    patches.write(path, images, np.zeros((5, 3)), list('abcde'), labels, voxel_size=(2.0, 1.0, 1.0))
+    assert open(path, 'rb').read() == first                          # same content, same bytes
+    file = patches.PatchFile(path, with_labels=True)
+    np.testing.assert_array_equal(file.image[:], images)
+    np.testing.assert_array_equal(file.label[:], labels)
+    assert file.source == list('abcde') and file.image.chunks == (1, 4, 6, 6)
+    for i in range(5):
+        stacks.write(str(tmp_path / 'set' / 'images' / ('%d.tif' % i)), images[i])
+        stacks.write(str(tmp_path / 'set' / 'labels' / ('%d.tif' % i)), labels[i])
+    folder = patches.PatchFile(str(tmp_path / 'set'), with_labels=True)
+    np.testing.assert_array_equal(folder.image, images)
+    np.testing.assert_array_equal(folder.label, labels)
+    (tmp_path / 'cut.h5').write_bytes(first[:len(first) // 2])
+    with pytest.raises(config.UserError, match='cut.h5'):
+        patches.PatchFile(str(tmp_path / 'cut.h5'))
+
+
+def test_batches_depend_on_the_seed_alone_and_each_patch_comes_once_an_epoch(tmp_path):
+    images = np.arange(10, dtype=np.uint16)[:, None, None, None] * np.ones((1, 4, 6, 6), np.uint16)
+    path = str(tmp_path / 'p.h5')
+    patches.write(path, images, np.zeros((10, 3)), list('abcdefghij'))
+    a = patches.Sampler(patches.PatchFile(path), 2, (2, 4, 4), [7])
+    b = patches.Sampler(patches.PatchFile(path), 2, (2, 4, 4), [7])
+    forward = [a.batch(i)[0] for i in range(10)]
+    np.testing.assert_array_equal(b.batch(8)[0], forward[8])          # no need to draw the batches before it
+    for epoch in (forward[:5], forward[5:]):
+        assert sorted(int(batch[k].max()) for batch in epoch for k in range(2)) == list(range(10))
+    assert forward[0].shape == (2, 2, 4, 4, 1)
+    with pytest.raises(config.UserError, match='smaller crop'):
+        patches.Sampler(patches.PatchFile(path), 2, (8, 4, 4), [7])
+
+
+@pytest.mark.parametrize('tile', [(4, 4, 4), (5, 7, 16), (100, 100, 100)])
+def test_tiles_with_a_halo_equal_the_whole(tile):
+    from scipy import ndimage
+    voxels = np.random.default_rng(0).normal(size=(11, 13, 17))
+
+    def blur(x):
+        return ndimage.convolve(x, np.ones((5, 5, 5)), mode='constant')
+
+    np.testing.assert_allclose(tiling.apply(blur, voxels, tile, 2), blur(voxels))
+
+
+def test_history_fills_stays_bounded_and_returns_what_went_in():
+    buffer = history.History(6, np.random.default_rng(0))
+    seen = set()
+    for i in range(20):
+        batch = np.full((4, 2), i, np.float32) + np.arange(4)[:, None] / 10
+        seen.update(batch[:, 0].tolist())
+        mixed = buffer.mix(batch)
+        assert set(mixed[:, 0].tolist()) <= seen and len(buffer) <= 6
+        old = sum(value not in batch[:, 0] for value in mixed[:, 0])
+        assert old == (0 if i == 0 else 2)                           # half a batch from the buffer
+    assert len(buffer) == 6
+    twin = history.History(6, np.random.default_rng(9))
+    twin.restore(*buffer.state())
+    batch = np.zeros((4, 2), np.float32)
+    np.testing.assert_array_equal(twin.mix(batch), buffer.mix(batch))
+
+
+def test_measures_known_by_hand():
+    assert metrics.dice([1, 1, 0, 0], [1, 0, 1, 0]) == 0.5 and metrics.dice([0, 0], [0, 0]) == 1.0
+    assert metrics.best_dice([1, 2, 3, 9], [0, 0, 1, 1]) == (1.0, 3.0)
+    assert metrics.best_dice([5, 5, 5, 5], [0, 0, 0, 1])[0] == pytest.approx(0.4)     # equal levels cannot be split
+    assert metrics.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and metrics.auc([1, 1], [0, 1]) == 0.5
+    assert metrics.grey_distance([0, 0], [3, 5]) == 4.0
