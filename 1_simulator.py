@@ -30,8 +30,8 @@ def grow(cfg, rng):
     if not cfg.INTERNAL_PRIORS:
         depth, length = 2, rng.uniform(100, 150)
     if kind == 'axon':
-        return kind, growth.axon(cfg.VOLUME_SHAPE, rng, prior.radius_at_root, depth, length), levels
-    return kind, growth.dendrite(cfg.VOLUME_SHAPE, rng, prior.radius_at_root, depth, length, cfg.SOMA_RADIUS), levels
+        return kind, growth.axon(cfg.VOLUME_SHAPE, rng, prior.draw_radius, depth, length), levels
+    return kind, growth.dendrite(cfg.VOLUME_SHAPE, rng, prior.draw_radius, depth, length, cfg.SOMA_RADIUS), levels
 
 
 def form_image(mask, levels, cfg, rng):

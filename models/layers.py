@@ -64,7 +64,7 @@ def conv3d_own_gradient(x, kernel, stride=1):
     return convolve(x, kernel)
 
 
-def centre_tap(matrix, noise=0.3):
+def centre_tap(matrix, noise=0.1):
     """Kernel initialiser: He's noise, scaled down, plus a channel matrix at the kernel's centre.
 
     With the unit matrix such a layer starts by passing its input on; see refiner().

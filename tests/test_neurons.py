@@ -44,8 +44,8 @@ def test_ball_and_cylinder_known_by_hand():
     assert tube[4, 4].sum() == 16 and tube[:, :, 10].sum() == 5          # 3..16 and a cap at each end
 
 
-def uniform(rng):
-    return rng.uniform(1, 3)
+def uniform(rng, depth):
+    return rng.uniform(1, 3) * 0.9 ** depth
 
 
 def angle(a, b):
@@ -169,3 +169,5 @@ def test_skeleton_radii_of_a_tube_and_the_papers_priors():
     draws = np.array([paper.grey_levels(np.random.default_rng(i)) for i in range(300)])
     assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000 and draws[:, 1].min() >= 1 and draws[:, 1].max() < 200
     assert draws[:, 2].max() < 20
+    radii = [paper.draw_radius(np.random.default_rng(i), 2) for i in range(200)]
+    assert min(radii) >= 0.81 and max(radii) <= 3 * 0.81 and max(radii) > 2

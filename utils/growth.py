@@ -9,7 +9,7 @@ from utils import swc
 FIRST_BASAL = (2, 3, 4), (0.35, 0.5, 0.15)               # number of children of the basal stem's end, probabilities
 ELSEWHERE = (1, 2, 3, 4), (0.35, 0.5, 0.1, 0.05)
 TRUNK = 3                                                # unbranched apical segments
-SHRINK = 0.9                                             # radius and length per level of depth
+SHRINK = 0.9                                             # length per level of depth; the paper's radius shrinks alike
 LENGTH_SPREAD = 0.8, 1.2                                 # of the base length
 DENDRITE_TURN, AXON_TURN, FORK = 15.0, 30.0, (20.0, 45.0)      # degrees from the parent's direction
 
@@ -69,7 +69,7 @@ def dendrite(shape, rng, draw_radius, depth, base_length, soma_radius=(6.0, 10.0
     Args:
         shape: (z, y, x) isotropic voxels of the volume.
         rng: numpy Generator.
-        draw_radius: function (rng) -> neurite radius in voxels at depth 0.
+        draw_radius: function (rng, depth) -> neurite radius in voxels.
         depth: levels of the tree, the stems' ends being the first.
         base_length: voxels of a branch at depth 0.
         soma_radius: (low, high) voxels.
@@ -92,7 +92,7 @@ def dendrite(shape, rng, draw_radius, depth, base_length, soma_radius=(6.0, 10.0
         n = numbers if isinstance(numbers, int) else int(rng.choice(numbers[0], p=numbers[1]))
         for towards in child_directions(direction, n, rng):
             length = rng.uniform(*LENGTH_SPREAD) * base_length * SHRINK ** level
-            node = tree.add(kind, tree.rows[parent][1] + length * towards, draw_radius(rng) * SHRINK ** level, parent)
+            node = tree.add(kind, tree.rows[parent][1] + length * towards, draw_radius(rng, level), parent)
             if node is not None:
                 trunk = kind == swc.APICAL and level < 1 + TRUNK
                 grow(node, towards, level + 1, kind, 1 if trunk else ELSEWHERE)
@@ -112,7 +112,7 @@ def axon(shape, rng, draw_radius, depth, base_length):
     """
     tree = _Tree(shape)
     centre = (np.asarray(shape, float) - 1) / 2
-    root = tree.add(swc.AXON, centre, draw_radius(rng), -1)
+    root = tree.add(swc.AXON, centre, draw_radius(rng, 0), -1)
     first = tilt(np.array([0.0, 1.0, 0.0]), np.degrees(np.arccos(rng.uniform(-1, 1))), rng.uniform(0, 360))
     for direction in (first, -first):
         node = root
@@ -120,7 +120,7 @@ def axon(shape, rng, draw_radius, depth, base_length):
             if level > 1:
                 direction = tilt(direction, rng.uniform(0, AXON_TURN), rng.uniform(0, 360))
             length = rng.uniform(*LENGTH_SPREAD) * base_length * SHRINK ** level
-            node = tree.add(swc.AXON, tree.rows[node][1] + length * direction, draw_radius(rng) * SHRINK ** level, node)
+            node = tree.add(swc.AXON, tree.rows[node][1] + length * direction, draw_radius(rng, level), node)
             if node is None:
                 break
     return tree.finish()

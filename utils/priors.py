@@ -2,7 +2,7 @@
 import numpy as np
 from scipy import ndimage
 
-from utils import config
+from utils import config, growth
 
 QUANTILES = np.linspace(0, 1, 21)                          # of the radii, kept in priors.json
 
@@ -117,7 +117,7 @@ class Priors:
             try:
                 self.foreground, self.background = self.measured['foreground'], self.measured['background']
                 self.quantiles = np.array(self.measured['radius_quantiles'], float)
-                self.background['robust_std'], self.foreground['p05'], self.foreground['p95']
+                self.background['robust_std'], self.foreground['median'], self.foreground['p95']
             except (KeyError, TypeError):
                 raise config.UserError('%s lacks measurements: make it with prepare_patches.py' % path)
 
@@ -127,11 +127,15 @@ class Priors:
             (f0, f1), (m0, m1), (s0, s1) = self.paper
             return int(rng.integers(f0, f1)), int(rng.integers(m0, m1)), rng.uniform(s0, s1)
         middle = self.background['median']
-        low, high = (max(self.foreground[key] - middle, 1.0) / self.keep for key in ('p05', 'p95'))
+        low, high = (max(self.foreground[key] - middle, 1.0) / self.keep for key in ('median', 'p95'))
         return rng.uniform(low, high), middle * rng.uniform(0.97, 1.03), self.background['robust_std']
 
-    def radius_at_root(self, rng):
-        """Radius in voxels before it shrinks with depth."""
+    def draw_radius(self, rng, depth):
+        """Radius in voxels of a node at a depth of the tree.
+
+        The paper's shrinks with depth. A measured one comes from the whole centreline, whatever the depth; the
+        widest tenth is left out, since there OTSU has mostly merged neighbouring neurites.
+        """
         if self.measured is None:
-            return rng.uniform(*self.radius)
-        return max(float(np.interp(rng.random(), QUANTILES, self.quantiles)), 0.8)
+            return rng.uniform(*self.radius) * growth.SHRINK ** depth
+        return max(float(np.interp(rng.uniform(0, 0.9), QUANTILES, self.quantiles)), 0.8)

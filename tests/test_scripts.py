@@ -1,0 +1,251 @@
+"""The numbered scripts as a user runs them: in order, twice, after a kill, on bad input, on both TensorFlows."""
+import glob
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, run_script
+
+from utils import patches, raster, stacks, swc
+
+PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50']
+SIMULATE = ['N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=20', 'PATCH_EVERY=4',
+            'PATCH_SHAPE=16,24,24']
+TRAIN = ['REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'BATCH_SIZE=2',
+         'CROP_SHAPE=8,16,16', 'HISTORY_BATCHES=3', 'LOG_EVERY=1', 'PREVIEW_EVERY=4', 'SAVE_EVERY=2', 'THREADS=1',
+         'TILE_SHAPE=24,48,48', 'LEARNING_RATE=0.001']
+
+
+def real_stack(path, seed=0, dtype=np.uint16):
+    """A stack with one winding bright fibre."""
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0, 3 * np.pi, 40)
+    position = np.stack([np.linspace(4, 35, 40), 40 + 25 * np.cos(t + seed), 40 + 25 * np.sin(t)], 1)
+    mask = raster.label((40, 80, 80), position, np.full(40, 2.0), np.arange(-1, 39))
+    image = rng.normal(60, 8, mask.shape) + 90 * mask
+    stacks.write(str(path), np.clip(image * (1 if dtype == np.uint8 else 10), 0, np.iinfo(dtype).max).astype(dtype),
+                 (1.0, 0.5, 0.5))
+
+
+def contents(folder, *patterns):
+    """Hashes of files by relative path."""
+    found = [path for pattern in patterns for path in glob.glob(os.path.join(str(folder), pattern), recursive=True)]
+    return {os.path.relpath(path, str(folder)): hashlib.sha1(open(path, 'rb').read()).hexdigest()
+            for path in sorted(found) if os.path.isfile(path)}
+
+
+def good(name, *arguments, cwd):
+    status, out, err = run_script(name, *arguments, cwd=cwd)
+    assert status == 0, out + err
+    return out
+
+
+def bad(name, *arguments, cwd, words):
+    status, out, err = run_script(name, *arguments, cwd=cwd)
+    last = err.strip().split('\n')[-1]
+    assert status == 1 and last.startswith('error: ') and 'Traceback' not in err, out + err
+    assert all(word in err for word in words), err
+    return err
+
+
+@pytest.fixture(scope='module')
+def pipeline(tmp_path_factory):
+    """A folder where steps 0, 1 and 2 have run once."""
+    folder = tmp_path_factory.mktemp('pipeline')
+    for i in range(2):
+        real_stack(folder / 'data' / 'real' / ('s%d.tif' % i), i)
+    good('prepare_patches.py', *PREPARE, cwd=folder)
+    good('1_simulator.py', *SIMULATE, cwd=folder)
+    good('2_mpgan.py', *TRAIN, cwd=folder)
+    return folder
+
+
+def test_steps_leave_what_they_promise(pipeline):
+    real = patches.PatchFile(str(pipeline / 'data/patches/real.h5'))
+    drafts = patches.PatchFile(str(pipeline / 'data/simulated/patches.h5'), with_labels=True)
+    refined = patches.PatchFile(str(pipeline / 'data/refined/patches.h5'), with_labels=True)
+    assert set(real.source) == {'s0', 's1'} and real.shape == drafts.shape == refined.shape == (16, 24, 24)
+    np.testing.assert_array_equal(drafts.label[:], refined.label[:])
+    np.testing.assert_allclose(real.voxel_size, (1.0, 0.5, 0.5), rtol=1e-4)
+    for i in (1, 2, 3):
+        draft = stacks.read(str(pipeline / ('data/simulated/images/%04d.tif' % i)))
+        label = stacks.read(str(pipeline / ('data/simulated/labels/%04d.tif' % i))).voxels
+        result = stacks.read(str(pipeline / ('data/refined/images/%04d.tif' % i)))
+        tree = swc.read(str(pipeline / ('data/simulated/swc/%04d.swc' % i)))
+        assert draft.voxels.shape == (24, 96, 64) == result.voxels.shape == label.shape
+        assert result.voxel_size == draft.voxel_size and set(np.unique(label)) == {0, 1}
+        assert draft.voxels[label == 1].mean() > draft.voxels[label == 0].mean()
+        np.testing.assert_array_equal(
+            raster.label(label.shape, tree.position, tree.radius, tree.parent, (2, 1, 1)).mean().round(3),
+            label.mean().round(3))                        # the SWC is the label's own tree, to its printed digits
+        rows = [k for k, name in enumerate(drafts.source) if name == '%04d' % i]
+        for k in rows[:3]:
+            np.testing.assert_array_equal(patches.cut(draft.voxels, drafts.origin[k], drafts.shape), drafts.image[k])
+            np.testing.assert_array_equal(patches.cut(result.voxels, refined.origin[k], refined.shape), refined.image[k])
+    for name in ('log.csv', 'config.json', 'preview_000000.png', 'preview_000004.png'):
+        assert (pipeline / 'runs/mpgan' / name).stat().st_size > 0
+    assert len((pipeline / 'runs/mpgan/log.csv').read_text().splitlines()) == 5
+    assert glob.glob(str(pipeline / 'runs/mpgan/events/events*'))
+
+
+def test_refined_stacks_have_no_untouched_rim_and_no_tiles(pipeline):
+    """Refined again by other tiles: the same voxels within one grey level, the rim refined like the rest."""
+    good('2_mpgan.py', *(TRAIN + ['STAGE=refine', 'OUTPUT=data/other', 'TILE_SHAPE=13,40,31']), cwd=pipeline)
+    a, b = (stacks.read(str(pipeline / 'data' / name / 'images/0001.tif')).voxels.astype(int)
+            for name in ('refined', 'other'))
+    assert np.abs(a - b).max() <= 1
+    draft = stacks.read(str(pipeline / 'data/simulated/images/0001.tif')).voxels.astype(int)
+    rim = np.ones(draft.shape, bool)
+    rim[2:-2, 2:-2, 2:-2] = False
+    assert (a[rim] != draft[rim]).mean() > 0.9 and (a[rim] != 0).mean() > 0.9
+
+
+def test_second_run_finds_its_work_done(pipeline):
+    kept = ('data/patches/**', 'data/simulated/**', 'data/refined/**', 'runs/mpgan/checkpoints/**', 'runs/mpgan/log.csv')
+    before = contents(pipeline, *kept)
+    times = {path: os.stat(str(pipeline / path)).st_mtime_ns for path in before if path.endswith('.tif')}
+    assert '0 new, 2 kept' in good('prepare_patches.py', *PREPARE, cwd=pipeline)
+    assert '(0 new)' in good('1_simulator.py', *SIMULATE, cwd=pipeline)
+    out = good('2_mpgan.py', *TRAIN, cwd=pipeline)
+    assert 'has its 4 steps already' in out and '(0 new)' in out
+    assert contents(pipeline, *kept) == before
+    assert times == {path: os.stat(str(pipeline / path)).st_mtime_ns for path in times}
+
+
+def test_bytes_do_not_depend_on_workers_and_missing_stacks_are_redone(pipeline, tmp_path):
+    made = ('images/*', 'labels/*', 'swc/*', 'patches.h5')
+    before = contents(pipeline / 'data/simulated', *made)
+    for workers in (1, 2):
+        good('1_simulator.py', *(SIMULATE + ['WORKERS=%d' % workers, 'OUTPUT=w%d' % workers]), cwd=tmp_path)
+        assert contents(tmp_path / ('w%d' % workers), *made) == before
+    (tmp_path / 'w1/labels/0002.tif').unlink()
+    assert '(1 new)' in good('1_simulator.py', *(SIMULATE + ['WORKERS=1', 'OUTPUT=w1']), cwd=tmp_path)
+    assert contents(tmp_path / 'w1', *made) == before
+
+
+def test_training_resumed_equals_training_in_one_go(pipeline):
+    """Stopped after 2 of 4 steps and gone on in a new process, one thread: the same losses."""
+    alone = [line.split(',') for line in (pipeline / 'runs/mpgan/log.csv').read_text().splitlines()[1:]]
+    arguments = TRAIN + ['STAGE=train', 'RUN_DIR=runs/resumed']
+    good('2_mpgan.py', *(arguments + ['MAX_STEPS=2']), cwd=pipeline)
+    assert 'goes on from step 2' in good('2_mpgan.py', *arguments, cwd=pipeline)
+    resumed = [line.split(',') for line in (pipeline / 'runs/resumed/log.csv').read_text().splitlines()[1:]]
+    assert [row[0] for row in resumed] == ['1', '2', '3', '4']
+    for a, b in zip(alone, resumed):
+        np.testing.assert_allclose(np.array(a[2:], float), np.array(b[2:], float), rtol=1e-4, atol=1e-5)
+
+
+def test_killed_training_goes_on(pipeline):
+    """kill -9 in mid-run leaves whole checkpoints; the same command goes on from the newest."""
+    arguments = TRAIN + ['STAGE=train', 'RUN_DIR=runs/killed', 'MAX_STEPS=100000', 'PREVIEW_EVERY=100000']
+    process = subprocess.Popen([sys.executable, os.path.join(ROOT, '2_mpgan.py')] + arguments, cwd=str(pipeline),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoints = pipeline / 'runs/killed/checkpoints'
+    deadline = time.time() + 120
+    while time.time() < deadline and not glob.glob(str(checkpoints / 'step-*[0-9]')):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    last = max(int(path[-6:]) for path in glob.glob(str(checkpoints / 'step-*[0-9]')))
+    out = good('2_mpgan.py', *(arguments + ['MAX_STEPS=%d' % (last + 2)]), cwd=pipeline)
+    assert 'goes on from step' in out
+    steps = [int(line.split(',')[0]) for line in (pipeline / 'runs/killed/log.csv').read_text().splitlines()[1:]]
+    assert steps == list(range(1, last + 3))              # no row lost, none twice
+
+
+def test_changed_constants_are_refused_and_nothing_is_lost(pipeline):
+    before = contents(pipeline, 'data/**', 'runs/mpgan/checkpoints/**')
+    bad('prepare_patches.py', *(PREPARE + ['MAX_OVERLAP=0.1']), cwd=pipeline, words=['MAX_OVERLAP', 'OVERWRITE=True'])
+    bad('1_simulator.py', *(SIMULATE + ['SEED=2']), cwd=pipeline, words=['SEED 1 -> 2', 'OVERWRITE=True'])
+    bad('2_mpgan.py', *(TRAIN + ['LAMBDA_LABEL=0.1']), cwd=pipeline, words=['LAMBDA_LABEL', 'RUN_DIR'])
+    bad('2_mpgan.py', *(TRAIN + ['STAGE=refine', 'REFINER_CHANNELS=8']), cwd=pipeline, words=['REFINER_CHANNELS'])
+    assert contents(pipeline, 'data/**', 'runs/mpgan/checkpoints/**') == before
+
+
+def test_one_bad_stack_does_not_stop_the_batch(tmp_path):
+    real_stack(tmp_path / 'in/good.tif')
+    real_stack(tmp_path / 'in/cut.tif')
+    whole = (tmp_path / 'in/cut.tif').read_bytes()
+    (tmp_path / 'in/cut.tif').write_bytes(whole[:len(whole) // 2])
+    stacks.write(str(tmp_path / 'in/small.tif'), np.zeros((4, 4, 4), np.uint16))
+    err = bad('prepare_patches.py', *(PREPARE + ['STACKS=in']), cwd=tmp_path, words=['cut.tif', 'small.tif', '2 of 3'])
+    assert err.count('error: ') == 3
+    assert set(patches.PatchFile(str(tmp_path / 'data/patches/real.h5')).source) == {'good'}
+
+
+def test_bad_input_is_one_clear_line(tmp_path, pipeline):
+    bad('prepare_patches.py', cwd=tmp_path, words=['data/real', 'put stacks there'])
+    bad('2_mpgan.py', cwd=tmp_path, words=['data/patches/real.h5', 'prepare_patches.py'])
+    bad('2_mpgan.py', 'STAGE=refine', cwd=tmp_path, words=['no checkpoint', 'STAGE=train'])
+    bad('2_mpgan.py', 'STAGE=tran', cwd=tmp_path, words=['STAGE=tran'])
+    bad('2_mpgan.py', 'MAX_STEP=1', cwd=tmp_path, words=['MAX_STEPS'])
+    bad('1_simulator.py', 'VOLUME_SHAPE=32,32,32', cwd=tmp_path, words=['PATCH_SHAPE'])
+    bad('1_simulator.py', 'PRIORS=gone.json', cwd=tmp_path, words=['gone.json'])
+    real_stack(tmp_path / 'eight.tif', dtype=np.uint8)
+    good('prepare_patches.py', *(PREPARE + ['STACKS=eight.tif', 'OUTPUT=eight']), cwd=tmp_path)
+    bad('2_mpgan.py', *(TRAIN + ['REAL_PATCHES=eight/real.h5', 'DRAFTS=%s' % (pipeline / 'data/simulated')]), cwd=tmp_path,
+        words=['8 bit', 'BITS=8'])
+    bad('make_figures.py', cwd=tmp_path, words=['prepare_patches.py', '1_simulator.py', '2_mpgan.py'])
+    (tmp_path / 'file').write_text('in the way')
+    bad('1_simulator.py', *(SIMULATE + ['OUTPUT=file/out']), cwd=tmp_path, words=['file'])
+
+
+def test_eight_bit_data_goes_through(tmp_path):
+    real_stack(tmp_path / 'data/real/a.tif', dtype=np.uint8)
+    good('prepare_patches.py', *PREPARE, cwd=tmp_path)
+    good('1_simulator.py', *(SIMULATE + ['BITS=8', 'N_STACKS=1', 'PRIORS=data/patches/priors.json']), cwd=tmp_path)
+    good('2_mpgan.py', *(TRAIN + ['MAX_STEPS=1']), cwd=tmp_path)
+    assert stacks.read(str(tmp_path / 'data/refined/images/0001.tif')).voxels.dtype == np.uint8
+
+
+def test_folders_of_tiff_serve_as_patch_files(pipeline):
+    good('prepare_patches.py', *(PREPARE + ['TIFF_FOLDER=tiff/real']), cwd=pipeline)
+    drafts = patches.PatchFile(str(pipeline / 'data/simulated/patches.h5'), with_labels=True)
+    for i in range(4):
+        stacks.write(str(pipeline / ('tiff/drafts/images/%d.tif' % i)), drafts.image[i])
+        stacks.write(str(pipeline / ('tiff/drafts/labels/%d.tif' % i)), drafts.label[i])
+    good('2_mpgan.py', *(TRAIN + ['REAL_PATCHES=tiff/real', 'DRAFTS=tiff/drafts', 'STAGE=train', 'MAX_STEPS=1',
+                                  'RUN_DIR=runs/tiff']), cwd=pipeline)
+
+
+def test_figures_are_drawn(pipeline):
+    good('make_figures.py', cwd=pipeline)
+    for name in ('patches', 'simulator', 'panel', 'stack', 'curves', 'levels'):
+        assert (pipeline / 'imgs' / (name + '.png')).read_bytes()[:4] == b'\x89PNG'
+    assert 'Wasserstein' in (pipeline / 'imgs/summary.md').read_text()
+
+
+def other_python():
+    """The interpreter of the other runtime's environment, or None."""
+    here = os.path.realpath(sys.prefix)
+    for name in ('.venv-tf1', '.venv-tf2'):
+        python = os.path.join(ROOT, name, 'bin', 'python')
+        if os.path.exists(os.path.join(ROOT, name, 'stamp')) and os.path.realpath(os.path.join(ROOT, name)) != here:
+            return python
+    return None
+
+
+def test_checkpoint_goes_to_the_other_tensorflow_and_back(pipeline):
+    """Refined here and there alike; trained on there, and on again here."""
+    python = other_python()
+    if python is None:
+        pytest.skip('the other runtime has no environment (make env)')
+
+    def there(*arguments):
+        done = subprocess.run([python, os.path.join(ROOT, '2_mpgan.py')] + TRAIN + list(arguments), cwd=str(pipeline),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=300)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    good('2_mpgan.py', *(TRAIN + ['RUN_DIR=runs/both', 'MAX_STEPS=2', 'OUTPUT=both/here']), cwd=pipeline)
+    there('RUN_DIR=runs/both', 'STAGE=refine', 'OUTPUT=both/there')
+    a, b = (stacks.read(str(pipeline / 'both' / name / 'images/0001.tif')).voxels.astype(int) for name in ('here', 'there'))
+    assert np.abs(a - b).max() <= 1
+    assert 'goes on from step 2' in there('RUN_DIR=runs/both', 'STAGE=train', 'MAX_STEPS=3')
+    assert 'goes on from step 3' in good('2_mpgan.py', *(TRAIN + ['RUN_DIR=runs/both', 'STAGE=train', 'MAX_STEPS=4']),
+                                         cwd=pipeline)
