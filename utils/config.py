@@ -244,6 +244,9 @@ def run(main):
         status = 'error: %s' % error
     except KeyboardInterrupt:
         status = 'stopped: run the same command again to go on'
+    except BrokenPipeError:                          # the reader, head or less, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
     except OSError as error:
         status = 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
     if isinstance(status, str):
