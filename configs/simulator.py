@@ -15,7 +15,7 @@ VOXEL_SIZE = (1.0, 0.5, 0.5)     # um (z, y, x) of a written voxel, for the TIFF
 BITS = 16                        # of the images: 8 or 16, as the real stacks
 
 # --- priors ---
-PRIORS = None                    # priors.json of prepare_patches.py for grey levels and radii; None: the paper's
+PRIORS = 'data/patches/priors.json'     # grey levels and radii measured by prepare_patches.py; None: the paper's
 INTERNAL_PRIORS = True           # False: ablation, depth 2 and branches of 100 to 150 voxels
 EXTERNAL_PRIORS = True           # False: ablation, constant foreground on a background of 1
 

@@ -39,7 +39,10 @@ def refiner(x, channels, training, updates=None, start=None):
         return batch_norm(y, name, training, updates, scale)
 
     with tf.variable_scope('refiner', reuse=tf.AUTO_REUSE):
-        y = lrelu(norm(conv3d(x, channels, 5, 'conv1', kernel_initializer=first), 'bn1'))   # [B, Z, Y, X, channels]
+        # Zero is a bright grey level here (16,256 of 16 bit): beyond the border the first layer sees the image mirrored
+        x = tf.pad(x, [[0, 0], [2, 2], [2, 2], [2, 2], [0, 0]], 'SYMMETRIC')
+        y = conv3d(x, channels, 5, 'conv1', kernel_initializer=first)[:, 2:-2, 2:-2, 2:-2]
+        y = lrelu(norm(y, 'bn1'))                                                           # [B, Z, Y, X, channels]
         y = lrelu(norm(conv3d(y, channels, 3, 'conv2', kernel_initializer=onwards), 'bn2'))
         y = lrelu(norm(conv3d(y, channels, 3, 'conv3', kernel_initializer=onwards), 'bn3'))
         for i in range(1, 5):

@@ -12,6 +12,8 @@ def test_overrides_are_typed_by_the_constant():
     cfg = config.load('configs/mpgan.py', ['MAX_STEPS=7', 'LEARNING_RATE=1', 'CROP_SHAPE=8,16,16', 'IDENTITY_START=False'])
     assert (cfg.MAX_STEPS, cfg.LEARNING_RATE, cfg.CROP_SHAPE, cfg.IDENTITY_START) == (7, 1.0, (8, 16, 16), False)
     assert isinstance(cfg.LEARNING_RATE, float)
+    assert config.load('configs/simulator.py', ['PRIORS=None']).PRIORS is None
+    assert config.load('configs/simulator.py', ['OUTPUT=None']).OUTPUT == 'None'      # its comment gives None no meaning
 
 
 @pytest.mark.parametrize('argument, words', [

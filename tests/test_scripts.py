@@ -14,7 +14,7 @@ from conftest import ROOT, run_script
 from utils import patches, raster, stacks, swc
 
 PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50']
-SIMULATE = ['N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=20', 'PATCH_EVERY=4',
+SIMULATE = ['PRIORS=None', 'N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=20', 'PATCH_EVERY=4',
             'PATCH_SHAPE=16,24,24']
 TRAIN = ['REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'BATCH_SIZE=2',
          'CROP_SHAPE=8,16,16', 'HISTORY_BATCHES=3', 'LOG_EVERY=1', 'PREVIEW_EVERY=4', 'SAVE_EVERY=2', 'THREADS=1',
@@ -184,6 +184,7 @@ def test_bad_input_is_one_clear_line(tmp_path, pipeline):
     bad('2_mpgan.py', 'STAGE=refine', cwd=tmp_path, words=['no checkpoint', 'STAGE=train'])
     bad('2_mpgan.py', 'STAGE=tran', cwd=tmp_path, words=['STAGE=tran'])
     bad('2_mpgan.py', 'MAX_STEP=1', cwd=tmp_path, words=['MAX_STEPS'])
+    bad('1_simulator.py', cwd=tmp_path, words=['data/patches/priors.json', 'PRIORS=None'])
     bad('1_simulator.py', 'VOLUME_SHAPE=32,32,32', cwd=tmp_path, words=['PATCH_SHAPE'])
     bad('1_simulator.py', 'PRIORS=gone.json', cwd=tmp_path, words=['gone.json'])
     real_stack(tmp_path / 'eight.tif', dtype=np.uint8)

@@ -60,8 +60,10 @@ def read_comments(path):
     return comments
 
 
-def parse_value(name, text, default):
+def parse_value(name, text, default, comment=''):
     """Read the text of a NAME=VALUE argument as the type of the constant that it replaces.
+
+    A text constant may be None if its comment says what None means.
 
     Raises:
         UserError: if the text is not such a value.
@@ -74,7 +76,7 @@ def parse_value(name, text, default):
     if default is None:
         return literal
     if isinstance(default, str):
-        return text
+        return None if text == 'None' and 'None:' in comment else text
     if isinstance(default, bool):
         if isinstance(literal, bool):
             return literal
@@ -119,6 +121,7 @@ def load(default_path, argv, description=''):
     path = os.path.join(ROOT, default_path)
     values = read_constants(path)
     defaults = dict(values)
+    comments = read_comments(path)
     overrides, argv = [], list(argv)
     config_file = None
     show_help = False
@@ -139,13 +142,13 @@ def load(default_path, argv, description=''):
             config_file = os.path.join(ROOT, config_file)
         for name, value in read_constants(config_file).items():
             _check_name(name, values, config_file)
-            values[name] = value if defaults[name] is None or value is None \
-                else parse_value(name, value if isinstance(value, str) else repr(value), defaults[name])
+            values[name] = value if defaults[name] is None else parse_value(
+                name, value if isinstance(value, str) else repr(value), defaults[name], comments.get(name, ''))
     for name, text in overrides:
         _check_name(name, values, 'command line')
-        values[name] = parse_value(name, text, defaults[name])
+        values[name] = parse_value(name, text, defaults[name], comments.get(name, ''))
     if show_help:
-        print(help_text(values, read_comments(path), description))
+        print(help_text(values, comments, description))
         raise SystemExit(0)
     return SimpleNamespace(**values)
 

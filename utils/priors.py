@@ -1,4 +1,6 @@
 """Prior knowledge: grey levels and radii, the paper's own or measured on real stacks."""
+import os
+
 import numpy as np
 from scipy import ndimage
 
@@ -111,6 +113,8 @@ class Priors:
         Raises:
             UserError: if the file lacks the measurements.
         """
+        if path is not None and not os.path.exists(path):
+            raise config.UserError("no priors %s: run prepare_patches.py first, or take the paper's with PRIORS=None" % path)
         self.measured = None if path is None else config.read_json(path)
         self.paper, self.keep, self.radius = PAPER[bits, kind], keep, radius
         if self.measured is not None:
