@@ -8,6 +8,7 @@ Writes  data/simulated/images/0001.tif ...      drafts, 8 or 16 bit
 Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing
 """
 import contextlib
+import glob
 import multiprocessing
 import os
 import sys
@@ -52,16 +53,19 @@ def simulate(job):
     """Draw stack `index` and write its files, the patches last; returns (name, kind, nodes, patches)."""
     index, seed, cfg = job
     name = '%04d' % (index + 1)
+    if os.path.exists(part_path(cfg, index)):            # it vouches for files that are about to be replaced
+        os.remove(part_path(cfg, index))
     rng = np.random.default_rng(seed)
     kind, tree, levels = grow(cfg, rng)
     scale = np.array([1.0 / cfg.Z_STEP, 1, 1])
     tree = tree._replace(position=tree.position * scale)
     shape = (cfg.VOLUME_SHAPE[0] // cfg.Z_STEP,) + tuple(cfg.VOLUME_SHAPE[1:])
     mask = raster.label(shape, tree.position, tree.radius, tree.parent, (cfg.Z_STEP, 1, 1))
+    line = raster.centreline(shape, tree.position, tree.parent)
+    mask[tuple(line.T)] = True                           # a twig thinner than a voxel falls between voxel centres
     image = form_image(mask, levels, cfg, rng)
     label = mask.astype(np.uint8)
 
-    line = raster.centreline(shape, tree.position, tree.parent)
     chosen = line[rng.random(len(line)) < 1.0 / cfg.PATCH_EVERY]
     corner = chosen - np.array(cfg.PATCH_SHAPE) // 2
     corner = corner[((corner >= 0) & (corner + cfg.PATCH_SHAPE <= shape)).all(1)]     # wholly inside the stack
@@ -85,7 +89,13 @@ def simulate(job):
 
 def made_from(cfg):
     """What a stack depends on besides its number."""
-    return config.to_json({name: value for name, value in vars(cfg).items() if name not in FREE})
+    return config.to_json(settings(cfg))
+
+
+def settings(cfg):
+    """The constants, and what PRIORS holds."""
+    priors_now = config.read_json(cfg.PRIORS) if cfg.PRIORS else None
+    return dict({name: value for name, value in vars(cfg).items() if name not in FREE}, PRIORS=priors_now)
 
 
 def part_path(cfg, index):
@@ -99,21 +109,33 @@ def finished(cfg, index):
         for folder, extension in (('images', 'tif'), ('labels', 'tif'), ('swc', 'swc')))
 
 
+def remove_beyond(cfg):
+    """With OVERWRITE, remove stacks numbered above N_STACKS, so that the folder holds one kind."""
+    for folder in ('images', 'labels', 'swc', 'parts') if cfg.OVERWRITE else ():
+        for path in glob.glob(os.path.join(cfg.OUTPUT, folder, '[0-9][0-9][0-9][0-9].*')):
+            if int(stacks.name_of(path)) > cfg.N_STACKS:
+                os.remove(path)
+
+
 def check(cfg):
     """Raise UserError for constants that cannot work."""
+    config.require(cfg, Z_STEP=(1, None), N_STACKS=(1, None), PATCH_EVERY=(1, None), SEED=(0, None), KEEP=(0.01, 1),
+                   AXON_SHARE=(0, 1), DEBRIS=(0, None), BLUR_SIGMA=(0, None), VOXEL_SIZE=(1e-6, None))
+    for name in ('BRANCH_LENGTH', 'RADIUS', 'SOMA_RADIUS'):
+        low, high = getattr(cfg, name)
+        if not 0 < low <= high:
+            raise config.UserError('%s=%s: want two positive numbers, the smaller first' % (name, getattr(cfg, name)))
     shape = (cfg.VOLUME_SHAPE[0] // cfg.Z_STEP,) + tuple(cfg.VOLUME_SHAPE[1:])
     if any(p > n for p, n in zip(cfg.PATCH_SHAPE, shape)):
         raise config.UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger VOLUME_SHAPE'
                                % (cfg.PATCH_SHAPE, shape))
     if cfg.BITS not in (8, 16):
         raise config.UserError('BITS=%d: want 8 or 16' % cfg.BITS)
-    if cfg.N_STACKS < 1:
-        raise config.UserError('N_STACKS=%d: want at least 1' % cfg.N_STACKS)
     if cfg.AXON_SHARE < 1 and min(cfg.VOLUME_SHAPE) < 2 * cfg.SOMA_RADIUS[1] + 1:
         raise config.UserError('VOLUME_SHAPE %s is too small for a soma of radius %g: take a larger one or AXON_SHARE=1'
                                % (cfg.VOLUME_SHAPE, cfg.SOMA_RADIUS[1]))
     if cfg.PRIORS is not None:
-        maximum = priors.Priors(cfg.PRIORS, cfg.BITS, 'axon').measured.get('dtype_max')
+        maximum = priors.Priors(cfg.PRIORS, cfg.BITS, 'axon', cfg.KEEP).measured.get('dtype_max')
         if maximum is not None and maximum != 2 ** cfg.BITS - 1:
             raise config.UserError('%s was measured on %d-bit stacks: BITS=%d'
                                    % (cfg.PRIORS, 8 if maximum == 255 else 16, 8 if maximum == 255 else 16))
@@ -122,16 +144,21 @@ def check(cfg):
 def main():
     cfg = config.load('configs/simulator.py', sys.argv[1:], __doc__)
     check(cfg)
-    config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE)
+    joined = os.path.join(cfg.OUTPUT, 'patches.h5')
+    config.claim(cfg.OUTPUT, dict(vars(cfg), **settings(cfg)), FREE,
+                 cfg.OVERWRITE or not os.path.exists(os.path.join(cfg.OUTPUT, 'parts')))
+    remove_beyond(cfg)
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
     missing = [i for i in range(cfg.N_STACKS) if not finished(cfg, i)]
     jobs = [(i, seeds[i], cfg) for i in missing]
+    if jobs and os.path.exists(joined):
+        os.remove(joined)                                # it holds patches of stacks that are about to be replaced
     workers = min(cfg.WORKERS or multiprocessing.cpu_count(), max(1, len(jobs)))
     with multiprocessing.get_context('fork').Pool(workers) if workers > 1 else contextlib.nullcontext() as pool:
         results = pool.imap(simulate, jobs) if pool else map(simulate, jobs)
         for name, kind, nodes, count in tqdm(results, 'stacks', len(jobs), disable=not sys.stderr.isatty()):
             tqdm.write('%s: %s of %d nodes, %d patches' % (name, kind, nodes, count))
-    count = patches.join([part_path(cfg, i) for i in range(cfg.N_STACKS)], os.path.join(cfg.OUTPUT, 'patches.h5'))
+    count = patches.join([part_path(cfg, i) for i in range(cfg.N_STACKS)], joined)
     print('%s: %d stacks (%d new), %d patches' % (cfg.OUTPUT, cfg.N_STACKS, len(jobs), count))
 
 

@@ -56,8 +56,8 @@ def train(cfg):
     real_batches = patches.Sampler(real, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 0])
     draft_batches = patches.Sampler(drafts, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 1])
     bits = bits_of(real.dtype)
-    config.claim(cfg.RUN_DIR, dict(vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest), FREE,
-                 cure='give another RUN_DIR, or remove this one')
+    config.claim(cfg.RUN_DIR, dict(vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits), FREE,
+                 overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     graph = gan.build(cfg.CROP_SHAPE, bits, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS,
@@ -97,6 +97,7 @@ def train(cfg):
             if run.step % cfg.PREVIEW_EVERY == 0 or run.step == cfg.MAX_STEPS:
                 preview(cfg, run, inference, drafts, real)
             if run.step % cfg.SAVE_EVERY == 0 or run.step == cfg.MAX_STEPS:
+                run.check(dict(refiner_losses, **discriminator_losses))
                 run.save(*buffer.state())
         if run.step > first:
             print('%s: %d steps, %.3f s each, with pictures and checkpoints' %
@@ -143,6 +144,9 @@ def refine(cfg):
                                % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
     first = stacks.read(pairs[0][0])
     bits = bits_of(first.voxels.dtype)
+    if trained['BITS'] != bits:
+        raise config.UserError('%s was trained on %d-bit stacks, %s is %d bit: refine stacks of its kind'
+                               % (cfg.RUN_DIR, trained['BITS'], first.path, bits))
     tf.reset_default_graph()
     inference = gan.build_inference(bits, cfg.REFINER_CHANNELS)
     saver = tf.train.Saver(gan.inference_variables())
@@ -190,7 +194,11 @@ def cut_refined(cfg, images_dir, names):
     source = np.array(drafts.source)
     for name in sorted(set(drafts.source)):
         voxels = stacks.read(os.path.join(images_dir, name + '.tif')).voxels
+        draft = stacks.read(os.path.join(cfg.DRAFTS, 'images', name + '.tif')).voxels
         for i in np.flatnonzero(source == name):
+            if (patches.cut(draft, drafts.origin[i], drafts.shape) != drafts.image[i]).any():
+                raise config.UserError('%s was not cut from %s/images/%s.tif: run 1_simulator.py again'
+                                       % (drafts.path, cfg.DRAFTS, name))
             images[i] = patches.cut(voxels, drafts.origin[i], drafts.shape)
     patches.write(os.path.join(cfg.OUTPUT, 'patches.h5'), images, drafts.origin, drafts.source, drafts.label[:],
                   voxel_size=drafts.voxel_size)
@@ -201,9 +209,9 @@ def main():
     cfg = config.load('configs/mpgan.py', sys.argv[1:], __doc__)
     if cfg.STAGE not in ('train', 'refine', 'train+refine'):
         raise config.UserError('STAGE=%s: want train, refine or train+refine' % cfg.STAGE)
-    for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY', 'HISTORY_BATCHES'):
-        if getattr(cfg, name) < 1:
-            raise config.UserError('%s=%d: want at least 1' % (name, getattr(cfg, name)))
+    config.require(cfg, BACKGROUND_QUANTILE=(0.5, 0.9999), TILE_SHAPE=(2, None), SEED=(0, None), **{
+        name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
+                                     'HISTORY_BATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
     if 'train' in cfg.STAGE:
         train(cfg)
     if 'refine' in cfg.STAGE:

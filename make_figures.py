@@ -111,7 +111,7 @@ def summary(cfg):
     row('draft stacks and patches', '%d and %d, `%s`', len(set(drafts.source)), len(drafts), cfg.DRAFTS)
     row('refined stacks and patches', '%d and %d, `%s`', len(set(refined.source)), len(refined), cfg.REFINED)
     sample = [file.image[:: 1 + len(file) // 100] for file in (real, drafts, refined)]
-    halves = metrics.grey_distance(sample[0][::2], sample[0][1::2])
+    halves = metrics.grey_distance(sample[0][::2], sample[0][1::2]) if len(sample[0]) > 1 else float('nan')
     row('grey-level distance to the real domain (Wasserstein-1)', 'draft %.1f, refined %.1f; real against real %.1f',
         metrics.grey_distance(sample[1], sample[0]), metrics.grey_distance(sample[2], sample[0]), halves)
     label = drafts.label[:: 1 + len(drafts) // 100]

@@ -31,10 +31,12 @@ def prepare(path, cfg, part_path, figure_path):
     if len(corners) == 0:
         raise config.UserError('%s: no patch has %.2f %% foreground: lower MIN_FOREGROUND or leave the stack out'
                                % (path, 100 * cfg.MIN_FOREGROUND))
-    images = np.stack([patches.cut(stack.voxels, c, cfg.PATCH_SHAPE) for c in corners])
+    images = np.empty((len(corners),) + tuple(cfg.PATCH_SHAPE), stack.voxels.dtype)
+    for i, corner in enumerate(corners):
+        images[i] = patches.cut(stack.voxels, corner, cfg.PATCH_SHAPE)
     if figure_path:
         figures.four_steps(figure_path, stack.voxels, mask, skeleton, corners, cfg.PATCH_SHAPE, images)
-    measured = dict(priors.measure(stack.voxels, mask, skeleton), threshold=threshold)
+    measured = dict(priors.measure(stack.voxels, mask, skeleton, stack.voxel_size), threshold=threshold)
     patches.write(part_path, images, corners, [stacks.name_of(path)] * len(corners), voxel_size=stack.voxel_size,
                   measured=config.to_json(measured), made_from=made_from(path, cfg))
     return len(images)
@@ -67,15 +69,18 @@ def join(parts, cfg):
 
 def main():
     cfg = config.load('configs/prepare_patches.py', sys.argv[1:], __doc__)
+    config.require(cfg, MAX_OVERLAP=(0, 0.99), CLIP_QUANTILE=(0.5, 1), MIN_FOREGROUND=(0, 1), MIN_OBJECT=(1, None),
+                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), PATCH_SHAPE=(2, None))
     found = stacks.find(cfg.STACKS)
-    config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE)
+    done = os.path.exists(os.path.join(cfg.OUTPUT, 'real.h5'))
+    config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE or not done)
     parts, bad, made = [], [], 0
     for i, path in enumerate(tqdm(found, 'stacks', disable=not sys.stderr.isatty())):
         name = stacks.name_of(path)
         part = os.path.join(cfg.OUTPUT, 'parts', name + '.h5')
         figure = os.path.join(cfg.OUTPUT, 'real_%s.png' % name) if i < cfg.MAX_STACK_FIGURES else None
         try:
-            if patches.made_from(part) != made_from(path, cfg):
+            if patches.made_from(part) != made_from(path, cfg) or (figure and not os.path.exists(figure)):
                 count = prepare(path, cfg, part, figure)
                 print('%s: %d patches' % (path, count))
                 made += 1

@@ -2,7 +2,7 @@
 
 # --- files ---
 STACKS = 'data/real'             # folder, file or glob pattern of TIFF stacks, (z, y, x), 8 or 16 bit
-OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real.png
+OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real_NAME.png
 TIFF_FOLDER = None               # also write every patch as TIFF into this folder
 OVERWRITE = False                # True: redo results that other settings made
 MAX_STACK_FIGURES = 3            # four-step figures drawn, one per stack

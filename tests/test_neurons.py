@@ -1,6 +1,7 @@
 """Growth, SWC, rasteriser and image formation: answers known by hand or from a slow, plain reference."""
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from utils import config, growth, imaging, priors, raster, swc
 
@@ -53,7 +54,7 @@ def angle(a, b):
 
 
 def test_dendrites_follow_the_papers_numbers():
-    branches, singles = [], []
+    branches, singles, deepest = [], [], 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
         tree = growth.dendrite((256, 512, 256), rng, uniform, depth=6, base_length=45)
@@ -69,6 +70,7 @@ def test_dendrites_follow_the_papers_numbers():
         for i in range(1, len(level)):
             level[i] = level[tree.parent[i]] + 1
         assert level.max() <= 6
+        deepest = max(deepest, level.max())
         for i in np.flatnonzero(level >= 2):
             p = tree.parent[i]
             siblings = np.flatnonzero(tree.parent == p)
@@ -81,7 +83,7 @@ def test_dendrites_follow_the_papers_numbers():
                 assert len(siblings) == 1                                # the unbranched trunk
         assert (tree.position - tree.radius[:, None] >= 0).all()
         assert (tree.position + tree.radius[:, None] <= np.array([255, 511, 255])).all()
-    assert min(branches) >= 19.999 and np.median(singles) < 15
+    assert min(branches) >= 19.999 and np.median(singles) < 15 and deepest == 6
 
 
 def test_axons_are_unbranched_and_smooth():
@@ -130,7 +132,9 @@ def test_gold_swc_files_are_read(shared):
 def test_every_node_lies_in_its_label():
     tree = growth.dendrite((64, 128, 64), np.random.default_rng(0), uniform, 6, 20)
     scale = np.array([0.5, 1, 1])
-    mask = raster.label((32, 128, 64), tree.position * scale, np.maximum(tree.radius, 1.3), tree.parent, (2, 1, 1))
+    mask = raster.label((32, 128, 64), tree.position * scale, tree.radius, tree.parent, (2, 1, 1))
+    mask[tuple(raster.centreline(mask.shape, tree.position * scale, tree.parent).T)] = True
+    assert ndimage.label(mask, np.ones((3, 3, 3)))[1] == 1
     assert mask[tuple(np.rint(tree.position * scale).astype(int).T)].all()
 
 

@@ -79,6 +79,13 @@ def test_patch_file_round_trip_and_tiff_folder(tmp_path):
     folder = patches.PatchFile(str(tmp_path / 'set'), with_labels=True)
     np.testing.assert_array_equal(folder.image, images)
     np.testing.assert_array_equal(folder.label, labels)
+    empty = str(tmp_path / 'empty.h5')
+    patches.write(empty, images[:0], np.zeros((0, 3)), [], labels[:0])
+    both = str(tmp_path / 'both.h5')
+    assert patches.join([empty, path], both) == 5
+    np.testing.assert_array_equal(patches.PatchFile(both, with_labels=True).label[:], labels)
+    with pytest.raises(config.UserError, match='no patch'):
+        patches.join([empty], both)
     (tmp_path / 'cut.h5').write_bytes(first[:len(first) // 2])
     with pytest.raises(config.UserError, match='cut.h5'):
         patches.PatchFile(str(tmp_path / 'cut.h5'))

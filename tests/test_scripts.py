@@ -80,9 +80,9 @@ def test_steps_leave_what_they_promise(pipeline):
         assert draft.voxels.shape == (24, 96, 64) == result.voxels.shape == label.shape
         assert result.voxel_size == draft.voxel_size and set(np.unique(label)) == {0, 1}
         assert draft.voxels[label == 1].mean() > draft.voxels[label == 0].mean()
-        np.testing.assert_array_equal(
-            raster.label(label.shape, tree.position, tree.radius, tree.parent, (2, 1, 1)).mean().round(3),
-            label.mean().round(3))                        # the SWC is the label's own tree, to its printed digits
+        drawn = raster.label(label.shape, tree.position, tree.radius, tree.parent, (2, 1, 1))
+        drawn[tuple(raster.centreline(label.shape, tree.position, tree.parent).T)] = True
+        assert (drawn != label).sum() <= 0.002 * drawn.sum() + 2      # the SWC is the label's tree, to its printed digits
         rows = [k for k, name in enumerate(drafts.source) if name == '%04d' % i]
         for k in rows[:3]:
             np.testing.assert_array_equal(patches.cut(draft.voxels, drafts.origin[k], drafts.shape), drafts.image[k])

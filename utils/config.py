@@ -68,6 +68,8 @@ def parse_value(name, text, default, comment=''):
     Raises:
         UserError: if the text is not such a value.
     """
+    if default is None and name.endswith(('FOLDER', 'TRUTH')) and text != 'None':
+        return text
     try:
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -153,6 +155,20 @@ def load(default_path, argv, description=''):
     return SimpleNamespace(**values)
 
 
+def require(cfg, **ranges):
+    """Check numbers, or every number of a tuple, against (lowest, highest), either None for no limit.
+
+    Raises:
+        UserError: naming the first constant out of its range.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(cfg, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if (low is not None and number < low) or (high is not None and number > high):
+                raise UserError('%s=%s: want %s' % (name, value, 'at least %g' % low if high is None else
+                                                    'from %g to %g' % (low, high)))
+
+
 def help_text(values, comments, description):
     """The constants, their values and their comments, one a line."""
     width = max(len('%s = %r' % item) for item in values.items())
@@ -171,6 +187,8 @@ def whole_file(path):
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        raise UserError('%s cannot be written: %s' % (path, error.strerror or error))
     finally:
         if os.path.exists(partial):
             os.remove(partial)
@@ -252,6 +270,8 @@ def run(main):
         status = 1
     except OSError as error:
         status = 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
+    except MemoryError:
+        status = 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'
     if isinstance(status, str):
         print(status, file=sys.stderr)
         raise SystemExit(1)

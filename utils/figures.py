@@ -60,7 +60,7 @@ def four_steps(path, voxels, mask, skeleton, corners, window, patches):
     for k, i in enumerate(picked):
         y, x = divmod(k, n)
         tile[y * (window[1] + 2):, x * (window[2] + 2):][:window[1], :window[2]] = project(patches[i])
-    _show(axes[3], tile, '%d of %d patches' % (n * n, len(patches)), limits(image))
+    _show(axes[3], tile, '%d of %d patches' % (min(n * n, len(patches)), len(patches)), limits(image))
     save(figure, path)
 
 
@@ -113,7 +113,7 @@ def curves(path, log):
     """Training curves from log.csv: losses of both networks, accuracy of D, learning rate.
 
     Args:
-        log: dict from column to float array, as runs.log_rows gives.
+        log: dict from column of log.csv to float array.
     """
     panels = [('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',), ('learning_rate',)]
     figure, axes = plt.subplots(1, len(panels), figsize=(14, 3))

@@ -65,8 +65,9 @@ def slide_windows(voxels, window, shape, max_overlap):
     waiting = np.concatenate([corner[fits], corner[~fits]])
     chosen = []
     while len(waiting):
-        chosen.append(waiting[0])
-        shared = np.clip(1 - np.abs(waiting - waiting[0]) / window, 0, None).prod(1)
+        first = waiting[0].copy()                        # a view would keep the whole array alive
+        chosen.append(first)
+        shared = np.clip(1 - np.abs(waiting - first) / window, 0, None).prod(1)
         waiting = waiting[shared <= max_overlap]
     return np.array(chosen)
 
@@ -82,23 +83,45 @@ def write(path, images, origins, sources, labels=None, **attributes):
     """Write a patch file, whole or not at all.
 
     Args:
-        images: uint8 or uint16 [N, Z, Y, X]; labels: uint8 {0, 1}, same shape, or None.
+        images: uint8 or uint16 [N, Z, Y, X], N may be 0; labels: uint8 {0, 1}, same shape, or None.
         origins: int [N, 3]; sources: list of N stack names.
         attributes: kept with the file (voxel_size, ...); None is left out.
     """
+    _write(path, images.dtype, images.shape[1:], labels is not None, [(images, labels, origins, sources)], attributes)
+
+
+def _write(path, dtype, shape, labelled, parts, attributes):
+    """Write a patch file from parts (images, labels, origins, sources), one part in memory at a time."""
+    digest, n = hashlib.sha1(), 0
+    options = dict(chunks=(1,) + tuple(shape), maxshape=(None,) + tuple(shape))
     with whole_file(path) as partial:
         with h5py.File(partial, 'w') as file:
-            chunk = (1,) + images.shape[1:]
-            file.create_dataset('image', data=images, chunks=chunk)
-            if labels is not None:
-                file.create_dataset('label', data=labels, chunks=chunk, compression='gzip', compression_opts=1)
-            file['origin'] = np.asarray(origins, np.int32).reshape(-1, 3)
-            file.create_dataset('source', data=[s.encode('utf-8') for s in sources], dtype=h5py.string_dtype())
-            file.attrs['dtype_max'] = int(np.iinfo(images.dtype).max)
-            file.attrs['digest'] = hashlib.sha1(np.ascontiguousarray(images).tobytes()).hexdigest()
+            image = file.create_dataset('image', (0,) + tuple(shape), dtype, **options)
+            if labelled:
+                label = file.create_dataset('label', (0,) + tuple(shape), np.uint8, compression='gzip',
+                                            compression_opts=1, **options)
+            all_origins, all_sources = [], []
+            for images, labels, origins, sources in parts:
+                image.resize(n + len(images), 0)
+                if len(images):
+                    image[n:] = images
+                if labelled:
+                    label.resize(n + len(images), 0)
+                    if len(images):
+                        label[n:] = labels
+                for patch in images:
+                    digest.update(np.ascontiguousarray(patch))
+                n += len(images)
+                all_origins.append(np.asarray(origins, np.int32).reshape(-1, 3))
+                all_sources.extend(s.encode('utf-8') if isinstance(s, str) else s for s in sources)
+            file['origin'] = np.concatenate(all_origins)
+            file.create_dataset('source', data=all_sources, shape=(n,), dtype=h5py.string_dtype())
+            file.attrs['dtype_max'] = int(np.iinfo(dtype).max)
+            file.attrs['digest'] = digest.hexdigest()
             for name, value in attributes.items():
                 if value is not None:
                     file.attrs[name] = value
+    return n
 
 
 def made_from(path):
@@ -116,21 +139,26 @@ def join(parts, path, **attributes):
     Raises:
         UserError: if all are empty or they mix 8 and 16 bit.
     """
-    images, labels, origins, sources, voxel_size = [], [], [], [], None
+    kinds, count, voxel_size, labelled = set(), 0, None, False
     for part in parts:
         with h5py.File(part, 'r') as file:
-            images.append(file['image'][:])
-            origins.append(file['origin'][:])
-            sources.extend(s.decode('utf-8') if isinstance(s, bytes) else s for s in file['source'][:])
-            labels.extend([file['label'][:]] if 'label' in file else [])
+            kinds.add((file['image'].dtype, file['image'].shape[1:]))
+            count += len(file['image'])
+            labelled = 'label' in file
             voxel_size = file.attrs.get('voxel_size', voxel_size)
-    if len({image.dtype for image in images}) > 1:
+    if len(kinds) > 1:
         raise UserError('%s would mix 8- and 16-bit stacks: prepare each kind apart, with its own OUTPUT' % path)
-    if not sources:
+    if count == 0:
         raise UserError('%s would hold no patch: make more or larger stacks' % path)
-    write(path, np.concatenate(images), np.concatenate(origins), sources,
-          np.concatenate(labels) if labels else None, voxel_size=voxel_size, **attributes)
-    return len(sources)
+
+    def contents():
+        for part in parts:
+            with h5py.File(part, 'r') as file:
+                yield (file['image'][:], file['label'][:] if labelled else None, file['origin'][:],
+                       file['source'][:])
+
+    dtype, shape = kinds.pop()
+    return _write(path, dtype, shape, labelled, contents(), dict(attributes, voxel_size=voxel_size))
 
 
 class PatchFile:

@@ -17,22 +17,24 @@ PAPER = {
 }
 
 
-def measure(voxels, mask, skeleton, block=128, margin=16):
+def measure(voxels, mask, skeleton, voxel_size=None, block=128, margin=16):
     """Measure one segmented stack.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; mask: bool, foreground; skeleton: int [M, 3], voxels of the centreline.
+        voxel_size: (z, y, x) in um, None for isotropic voxels.
         block: voxels per side of the blocks in which distances are computed, to bound memory.
         margin: voxels around a block; radii up to it are exact.
 
     Returns:
         dict: foreground and background {mean, std, median, p05, p95} in grey levels (background by
         median and absolute deviation, so that unsegmented neurites hardly count), its foreground
-        fraction and the quantiles of the radius in voxels.
+        fraction and the quantiles of the radius in voxels of x.
     """
     inside = voxels[mask]
     outside = voxels[~ndimage.binary_dilation(mask, iterations=2)]
-    radii = skeleton_radii(mask, skeleton, block, margin)
+    sampling = (1, 1, 1) if voxel_size is None else np.asarray(voxel_size) / voxel_size[2]
+    radii = skeleton_radii(mask, skeleton, block, margin, sampling)
     middle = float(np.median(outside))
     spread = float(1.4826 * np.median(np.abs(outside - np.float32(middle))))
     return {
@@ -50,13 +52,13 @@ def _levels(values):
             'median': float(middle), 'p05': float(low), 'p95': float(high)}
 
 
-def skeleton_radii(mask, skeleton, block=128, margin=16):
+def skeleton_radii(mask, skeleton, block=128, margin=16, sampling=(1, 1, 1)):
     """Distance of each centreline voxel to the nearest background voxel, less half a voxel.
 
     Blockwise: scipy's distance transform of a whole 512 x 512 x 512 mask would take 5 GB.
 
     Returns:
-        float [M], voxels, in the order of `skeleton`.
+        float [M], in units of `sampling` (the size of a voxel), in the order of `skeleton`.
     """
     radii = np.zeros(len(skeleton))
     corner = skeleton // block
@@ -64,7 +66,7 @@ def skeleton_radii(mask, skeleton, block=128, margin=16):
         rows = np.flatnonzero((corner == index).all(1))
         low = np.maximum(index * block - margin, 0)
         high = np.minimum((index + 1) * block + margin, mask.shape)
-        distance = ndimage.distance_transform_edt(mask[tuple(slice(a, b) for a, b in zip(low, high))])
+        distance = ndimage.distance_transform_edt(mask[tuple(slice(a, b) for a, b in zip(low, high))], sampling)
         radii[rows] = distance[tuple((skeleton[rows] - low).T)]
     return np.minimum(radii, margin) - 0.5
 

@@ -38,10 +38,13 @@ class Run:
         newest = newest_checkpoint(folder)
         if newest:
             restore(self.session, self.saver, newest)
-            with open(os.path.join(newest, 'state.pickle'), 'rb') as file:
-                state = pickle.load(file)
+            try:
+                with open(os.path.join(newest, 'state.pickle'), 'rb') as file:
+                    state = pickle.load(file)
+                self.history = np.load(os.path.join(newest, 'history.npy'))
+            except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+                raise UserError('%s is damaged: remove it to go on from the checkpoint before it' % newest)
             self.step, self.extra, self.seconds = state['step'], state['extra'], state['seconds']
-            self.history = np.load(os.path.join(newest, 'history.npy'))
         self._start = time.time() - self.seconds
         self._trim_log()
         self.events = tf.summary.FileWriter(os.path.join(folder, 'events'), self.session.graph)
@@ -71,17 +74,21 @@ class Run:
         """Append one row to log.csv and to the TensorBoard events.
 
         Raises:
-            UserError: if a value is not finite: the run has diverged, its last checkpoint stays.
+            UserError: see check.
         """
-        bad = [name for name, value in values.items() if not np.isfinite(value)]
-        if bad:
-            raise UserError('%s: training diverged at step %d (%s is not finite): lower LEARNING_RATE and use another '
-                            'RUN_DIR; the checkpoints before it stay' % (self.folder, self.step, ', '.join(bad)))
+        self.check(values)
         row = [self.step, '%.1f' % (time.time() - self._start)] + ['%.6g' % values[c] for c in self.columns[2:]]
         with open(os.path.join(self.folder, 'log.csv'), 'a', newline='') as file:
             csv.writer(file).writerow(row)
         self.events.add_summary(tf.Summary(value=[
             tf.Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]), self.step)
+
+    def check(self, values):
+        """Raise UserError if a value is not finite: the run has diverged, its last checkpoint stays."""
+        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        if bad:
+            raise UserError('%s: training diverged at step %d (%s is not finite): lower LEARNING_RATE and use another '
+                            'RUN_DIR; the checkpoints before it stay' % (self.folder, self.step, ', '.join(bad)))
 
     def save(self, history, extra):
         """Write checkpoints/step-NNNNNN as a whole: variables, history buffer, random states.
@@ -146,13 +153,3 @@ def restore(session, saver, checkpoint):
     except (tf.errors.OpError, ValueError) as error:
         raise UserError('%s does not fit these networks or is damaged (%s): use the settings that it was trained with, '
                         'or another RUN_DIR' % (checkpoint, str(error).split('\n')[0][:120]))
-
-
-def log_rows(folder):
-    """log.csv of a run as dict from column to float array; empty if there is none."""
-    path = os.path.join(folder, 'log.csv')
-    if not os.path.exists(path):
-        return {}
-    with open(path, newline='') as file:
-        rows = list(csv.DictReader(file))
-    return {name: np.array([float(row[name]) for row in rows]) for name in (rows[0] if rows else [])}
