@@ -9,6 +9,7 @@ Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing
 """
 import contextlib
 import glob
+import hashlib
 import multiprocessing
 import os
 import sys
@@ -51,7 +52,7 @@ def form_image(mask, levels, cfg, rng):
 
 def simulate(job):
     """Draw stack `index` and write its files, the patches last; returns (name, kind, nodes, patches)."""
-    index, seed, cfg = job
+    index, seed, cfg, origin = job
     name = '%04d' % (index + 1)
     if os.path.exists(part_path(cfg, index)):            # it vouches for files that are about to be replaced
         os.remove(part_path(cfg, index))
@@ -83,37 +84,36 @@ def simulate(job):
                   else empty.astype(image.dtype),
                   corner, [name] * len(corner),
                   np.stack([patches.cut(label, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
-                  else empty.astype(np.uint8), made_from=made_from(cfg), voxel_size=cfg.VOXEL_SIZE)
+                  else empty.astype(np.uint8), made_from=origin, voxel_size=cfg.VOXEL_SIZE)
     return name, kind, len(tree.parent), len(corner)
 
 
-def made_from(cfg):
-    """What a stack depends on besides its number."""
-    return config.to_json(settings(cfg))
-
-
 def settings(cfg):
-    """The constants, and what PRIORS holds."""
-    priors_now = config.read_json(cfg.PRIORS) if cfg.PRIORS else None
-    return dict({name: value for name, value in vars(cfg).items() if name not in FREE}, PRIORS=priors_now)
+    """What a stack depends on besides its number: the constants, and what the file PRIORS holds."""
+    values = {name: value for name, value in vars(cfg).items() if name not in FREE}
+    if cfg.PRIORS:
+        with open(cfg.PRIORS, 'rb') as file:
+            values['PRIORS'] = 'sha1 ' + hashlib.sha1(file.read()).hexdigest()[:12]
+    return values
 
 
 def part_path(cfg, index):
     return os.path.join(cfg.OUTPUT, 'parts', '%04d.h5' % (index + 1))
 
 
-def finished(cfg, index):
+def finished(cfg, index, origin):
     """True if the stack's files are there, its patches too, made with these settings."""
-    return patches.made_from(part_path(cfg, index)) == made_from(cfg) and all(
+    return patches.made_from(part_path(cfg, index)) == origin and all(
         os.path.exists(os.path.join(cfg.OUTPUT, folder, '%04d.%s' % (index + 1, extension)))
         for folder, extension in (('images', 'tif'), ('labels', 'tif'), ('swc', 'swc')))
 
 
-def remove_beyond(cfg):
-    """With OVERWRITE, remove stacks numbered above N_STACKS, so that the folder holds one kind."""
-    for folder in ('images', 'labels', 'swc', 'parts') if cfg.OVERWRITE else ():
+def remove_stale(cfg, origin):
+    """With OVERWRITE, remove stacks beyond N_STACKS that other settings made, so that the folder holds one kind."""
+    for folder in ('images', 'labels', 'swc', 'parts') if cfg.OVERWRITE else ():      # the part last: it tells
         for path in glob.glob(os.path.join(cfg.OUTPUT, folder, '[0-9][0-9][0-9][0-9].*')):
-            if int(stacks.name_of(path)) > cfg.N_STACKS:
+            index = int(stacks.name_of(path)) - 1
+            if index >= cfg.N_STACKS and not patches.made_from(part_path(cfg, index)) == origin:
                 os.remove(path)
 
 
@@ -147,10 +147,11 @@ def main():
     joined = os.path.join(cfg.OUTPUT, 'patches.h5')
     config.claim(cfg.OUTPUT, dict(vars(cfg), **settings(cfg)), FREE,
                  cfg.OVERWRITE or not os.path.exists(os.path.join(cfg.OUTPUT, 'parts')))
-    remove_beyond(cfg)
+    origin = config.to_json(settings(cfg))
+    remove_stale(cfg, origin)
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
-    missing = [i for i in range(cfg.N_STACKS) if not finished(cfg, i)]
-    jobs = [(i, seeds[i], cfg) for i in missing]
+    missing = [i for i in range(cfg.N_STACKS) if not finished(cfg, i, origin)]
+    jobs = [(i, seeds[i], cfg, origin) for i in missing]
     if jobs and os.path.exists(joined):
         os.remove(joined)                                # it holds patches of stacks that are about to be replaced
     workers = min(cfg.WORKERS or multiprocessing.cpu_count(), max(1, len(jobs)))

@@ -40,6 +40,8 @@ def open_patches(cfg):
         raise config.UserError('%s is %d bit but %s %d bit: run 1_simulator.py BITS=%d'
                                % (drafts.path, bits_of(drafts.dtype), real.path, bits_of(real.dtype),
                                   bits_of(real.dtype)))
+    if 'refine' in cfg.STAGE and os.path.isdir(drafts.path):     # said now, not after hours of training
+        raise config.UserError('%s has no patches.h5 of 1_simulator.py: it serves for STAGE=train alone' % drafts.path)
     return real, drafts
 
 

@@ -24,8 +24,8 @@ def background_quantile(grey, label, quantile):
 
     Returns:
         float32 [B, 1, 1, 1, 1], grey levels. The gradient flows through it to the voxels at the quantile, so that the
-        label loss does not change when a whole image gets brighter: held constant, it would drive every
-        refined background voxel darker without end, since the cut follows.
+        label loss does not change when a whole image gets brighter: held constant, it would push every
+        refined background voxel darker, and the cut would follow.
     """
     with tf.name_scope('background_quantile'):
         batch = tf.shape(grey)[0]

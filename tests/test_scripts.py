@@ -212,6 +212,8 @@ def test_folders_of_tiff_serve_as_patch_files(pipeline):
         stacks.write(str(pipeline / ('tiff/drafts/labels/%d.tif' % i)), drafts.label[i])
     good('2_mpgan.py', *(TRAIN + ['REAL_PATCHES=tiff/real', 'DRAFTS=tiff/drafts', 'STAGE=train', 'MAX_STEPS=1',
                                   'RUN_DIR=runs/tiff']), cwd=pipeline)
+    bad('2_mpgan.py', *(TRAIN + ['REAL_PATCHES=tiff/real', 'DRAFTS=tiff/drafts', 'RUN_DIR=runs/tiff2']), cwd=pipeline,
+        words=['tiff/drafts', 'STAGE=train'])
 
 
 def test_figures_are_drawn(pipeline):
@@ -250,3 +252,19 @@ def test_checkpoint_goes_to_the_other_tensorflow_and_back(pipeline):
     assert 'goes on from step 2' in there('RUN_DIR=runs/both', 'STAGE=train', 'MAX_STEPS=3')
     assert 'goes on from step 3' in good('2_mpgan.py', *(TRAIN + ['RUN_DIR=runs/both', 'STAGE=train', 'MAX_STEPS=4']),
                                          cwd=pipeline)
+
+
+def test_changed_priors_are_noticed_and_overwrite_keeps_what_fits(tmp_path):
+    """Drafts of old priors are refused; OVERWRITE removes stale stacks beyond N_STACKS, never good ones."""
+    real_stack(tmp_path / 'a.tif')
+    good('prepare_patches.py', *(PREPARE + ['STACKS=a.tif']), cwd=tmp_path)
+    arguments = SIMULATE[1:] + ['PRIORS=data/patches/priors.json', 'WORKERS=1']
+    good('1_simulator.py', *arguments, cwd=tmp_path)
+    good('1_simulator.py', *(arguments + ['N_STACKS=1', 'OVERWRITE=True']), cwd=tmp_path)
+    assert (tmp_path / 'data/simulated/images/0003.tif').exists()
+    text = (tmp_path / 'data/patches/priors.json').read_text()
+    (tmp_path / 'data/patches/priors.json').write_text(text + ' ')
+    err = bad('1_simulator.py', *arguments, cwd=tmp_path, words=['PRIORS', 'OVERWRITE=True'])
+    assert len(err) < 400
+    good('1_simulator.py', *(arguments + ['N_STACKS=1', 'OVERWRITE=True']), cwd=tmp_path)
+    assert not (tmp_path / 'data/simulated/images/0003.tif').exists()

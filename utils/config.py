@@ -68,15 +68,13 @@ def parse_value(name, text, default, comment=''):
     Raises:
         UserError: if the text is not such a value.
     """
-    if default is None and name.endswith(('FOLDER', 'TRUTH')) and text != 'None':
-        return text
+    if default is None:                              # None stands for a text that is not given
+        return None if text == 'None' else text
     try:
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         literal = text
     wanted = type(default).__name__
-    if default is None:
-        return literal
     if isinstance(default, str):
         return None if text == 'None' and 'None:' in comment else text
     if isinstance(default, bool):
