@@ -1,99 +1,70 @@
 """Step 1: draw draft stacks of neurons with exact voxel labels.
 
-Reads   priors.json of prepare_patches.py       only with PRIORS=...
+Reads   data/patches/priors.json                what prepare_patches.py measured; PRIORS=None: the paper's constants
 Writes  data/simulated/images/0001.tif ...      drafts, 8 or 16 bit
         data/simulated/labels/0001.tif ...      uint8 {0, 1}
         data/simulated/swc/0001.swc ...         the trees, in voxels of the written stack
+        data/simulated/instances/0001.tif ...   uint16, one number per neurite, with INSTANCES=True
         data/simulated/patches.h5               training patches along the trees: image, label
-Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing
+Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing; a SLURM job array shares the work
 """
-import contextlib
-import glob
-import hashlib
-import multiprocessing
 import os
-import sys
 
-import numpy as np
-from tqdm import tqdm
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')        # workers fill the cores; and sums must not depend on threads
 
-from utils import config, growth, imaging, patches, priors, raster, stacks, swc
+import glob              # noqa: E402
+import hashlib           # noqa: E402
+import multiprocessing   # noqa: E402
+import sys               # noqa: E402
+from concurrent import futures  # noqa: E402
+
+import numpy as np       # noqa: E402
+from tqdm import tqdm    # noqa: E402
+
+from utils import config, drafts, patches, priors, stacks, swc  # noqa: E402
 
 FREE = ('N_STACKS', 'OUTPUT', 'WORKERS', 'OVERWRITE')     # may change between runs
 
 
-def grow(cfg, rng):
-    """Grow one neuron; returns (kind, tree in isotropic voxels, grey levels of the stack)."""
-    kind = 'axon' if rng.random() < cfg.AXON_SHARE else 'dendrite'
-    prior = priors.Priors(cfg.PRIORS, cfg.BITS, kind, cfg.KEEP, cfg.RADIUS)
-    levels = prior.grey_levels(rng)
-    depth = int(rng.choice(cfg.AXON_DEPTH if kind == 'axon' else cfg.DENDRITE_DEPTH))
-    length = int(rng.integers(cfg.BRANCH_LENGTH[0], cfg.BRANCH_LENGTH[1] + 1))
-    if not cfg.INTERNAL_PRIORS:
-        depth, length = 2, rng.uniform(100, 150)
-    if kind == 'axon':
-        return kind, growth.axon(cfg.VOLUME_SHAPE, rng, prior.draw_radius, depth, length), levels
-    return kind, growth.dendrite(cfg.VOLUME_SHAPE, rng, prior.draw_radius, depth, length, cfg.SOMA_RADIUS), levels
-
-
-def form_image(mask, levels, cfg, rng):
-    """From a label to the draft's grey levels."""
-    foreground, mean, std = levels
-    dtype = np.uint8 if cfg.BITS == 8 else np.uint16
-    if not cfg.EXTERNAL_PRIORS:
-        return imaging.to_dtype(mask * np.float32(foreground) + np.float32(1), dtype)
-    spacing = (cfg.Z_STEP, 1, 1)
-    image = imaging.stain(mask, foreground, cfg.KEEP, rng)
-    imaging.add_debris(image, mask, foreground, cfg.DEBRIS, spacing, rng)
-    image = imaging.blur(image, cfg.BLUR_SIGMA, spacing)
-    imaging.add_background(image, mean, std, rng)
-    return imaging.to_dtype(image, dtype)
-
-
 def simulate(job):
-    """Draw stack `index` and write its files, the patches last; returns (name, kind, nodes, patches)."""
-    index, seed, cfg, origin = job
+    """Draw stack `index` and write its files, the patches last; returns (name, kind, neurites, patches)."""
+    index, seed, cfg, measured, origin = job
     name = '%04d' % (index + 1)
     if os.path.exists(part_path(cfg, index)):            # it vouches for files that are about to be replaced
         os.remove(part_path(cfg, index))
     rng = np.random.default_rng(seed)
-    kind, tree, levels = grow(cfg, rng)
-    scale = np.array([1.0 / cfg.Z_STEP, 1, 1])
-    tree = tree._replace(position=tree.position * scale)
-    shape = (cfg.VOLUME_SHAPE[0] // cfg.Z_STEP,) + tuple(cfg.VOLUME_SHAPE[1:])
-    mask = raster.label(shape, tree.position, tree.radius, tree.parent, (cfg.Z_STEP, 1, 1))
-    line = raster.centreline(shape, tree.position, tree.parent)
-    mask[tuple(line.T)] = True                           # a twig thinner than a voxel falls between voxel centres
-    image = form_image(mask, levels, cfg, rng)
-    label = mask.astype(np.uint8)
-
-    chosen = line[rng.random(len(line)) < 1.0 / cfg.PATCH_EVERY]
-    corner = chosen - np.array(cfg.PATCH_SHAPE) // 2
-    corner = corner[((corner >= 0) & (corner + cfg.PATCH_SHAPE <= shape)).all(1)]     # wholly inside the stack
+    values = drafts.resolve(cfg, measured)
+    radius = None if values.RADIUS == 'auto' else values.RADIUS
+    prior = priors.Priors(measured, cfg.BITS, radius)
+    draft = drafts.draw(values, prior, rng, drafts.read_psf(cfg.PSF_FILE))
 
     def where(folder, extension):
         return os.path.join(cfg.OUTPUT, folder, name + extension)
 
-    stacks.write(where('images', '.tif'), image, cfg.VOXEL_SIZE)
-    stacks.write(where('labels', '.tif'), label, cfg.VOXEL_SIZE, compress=True)
-    swc.write(where('swc', '.swc'), tree, '%s, voxels of %s.tif; radius in y and x voxels, %d of which make a slice'
-              % (kind, name, cfg.Z_STEP))
-    empty = np.zeros((0,) + tuple(cfg.PATCH_SHAPE))
-    patches.write(part_path(cfg, index),
-                  np.stack([patches.cut(image, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
-                  else empty.astype(image.dtype),
-                  corner, [name] * len(corner),
-                  np.stack([patches.cut(label, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
-                  else empty.astype(np.uint8), made_from=origin, voxel_size=cfg.VOXEL_SIZE)
-    return name, kind, len(tree.parent), len(corner)
+    stacks.write(where('images', '.tif'), draft.image, values.VOXEL_SIZE)
+    stacks.write(where('labels', '.tif'), draft.label, values.VOXEL_SIZE, compress=True)
+    if cfg.INSTANCES:
+        stacks.write(where('instances', '.tif'), draft.instance, values.VOXEL_SIZE, compress=True)
+    swc.write(where('swc', '.swc'), draft.tree, '%s, voxels of %s.tif; radius in x voxels; voxel size %s um (z, y, x)'
+              % (draft.kind, name, ' '.join('%g' % v for v in values.VOXEL_SIZE)), one_root=False)
+    corner = drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, rng)
+    images, labels = (np.stack([patches.cut(a, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
+                      else np.zeros((0,) + tuple(cfg.PATCH_SHAPE), a.dtype) for a in (draft.image, draft.label))
+    patches.write(part_path(cfg, index), images, corner, [name] * len(corner), labels, made_from=origin,
+                  voxel_size=values.VOXEL_SIZE)
+    return name, draft.kind, int((draft.tree.parent < 0).sum()), len(corner)
 
 
 def settings(cfg):
-    """What a stack depends on besides its number: the constants, and what the file PRIORS holds."""
+    """What a stack depends on besides its number: the constants, and what the files that they name hold."""
     values = {name: value for name, value in vars(cfg).items() if name not in FREE}
-    if cfg.PRIORS:
-        with open(cfg.PRIORS, 'rb') as file:
-            values['PRIORS'] = 'sha1 ' + hashlib.sha1(file.read()).hexdigest()[:12]
+    for name in ('PRIORS', 'PSF_FILE', 'SWC_DIR'):
+        if values[name]:
+            digest = hashlib.sha1()
+            for path in stacks.find(cfg.SWC_DIR, ('.swc',)) if name == 'SWC_DIR' else [values[name]]:
+                with open(path, 'rb') as file:
+                    digest.update(os.path.basename(path).encode() + file.read())
+            values[name] = 'sha1 ' + digest.hexdigest()[:12]
     return values
 
 
@@ -103,64 +74,88 @@ def part_path(cfg, index):
 
 def finished(cfg, index, origin):
     """True if the stack's files are there, its patches too, made with these settings."""
+    wanted = [('images', 'tif'), ('labels', 'tif'), ('swc', 'swc')] + [('instances', 'tif')] * cfg.INSTANCES
     return patches.made_from(part_path(cfg, index)) == origin and all(
         os.path.exists(os.path.join(cfg.OUTPUT, folder, '%04d.%s' % (index + 1, extension)))
-        for folder, extension in (('images', 'tif'), ('labels', 'tif'), ('swc', 'swc')))
+        for folder, extension in wanted)
 
 
 def remove_stale(cfg, origin):
     """With OVERWRITE, remove stacks beyond N_STACKS that other settings made, so that the folder holds one kind."""
-    for folder in ('images', 'labels', 'swc', 'parts') if cfg.OVERWRITE else ():      # the part last: it tells
+    for folder in ('images', 'labels', 'swc', 'instances', 'parts') if cfg.OVERWRITE else ():     # the part last: it tells
         for path in glob.glob(os.path.join(cfg.OUTPUT, folder, '[0-9][0-9][0-9][0-9].*')):
             index = int(stacks.name_of(path)) - 1
             if index >= cfg.N_STACKS and not patches.made_from(part_path(cfg, index)) == origin:
-                os.remove(path)
+                config.remove(path)
 
 
-def check(cfg):
+def check(cfg, measured):
     """Raise UserError for constants that cannot work."""
-    config.require(cfg, Z_STEP=(1, None), N_STACKS=(1, None), PATCH_EVERY=(1, None), SEED=(0, None), KEEP=(0.01, 1),
-                   AXON_SHARE=(0, 1), DEBRIS=(0, None), BLUR_SIGMA=(0, None), VOXEL_SIZE=(1e-6, None))
-    for name in ('BRANCH_LENGTH', 'RADIUS', 'SOMA_RADIUS'):
+    config.require(cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), SEED=(0, None), AXON_SHARE=(0, 1),
+                   TAPER=(0, 0.99), BOUTON_SPACING=(0, None), DRIFT_LENGTH=(0.1, None), ILLUMINATION=(0, 3),
+                   ILLUMINATION_SIGMA=(0.1, None), ATTENUATION=(0, None), TEXTURE_SIGMA=(0, None), GAIN=(0, None),
+                   OFFSET=(0, None), READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None),
+                   VOLUME_SHAPE=(4, None))
+    for name in ('BRANCH_LENGTH', 'SOMA_RADIUS'):
         low, high = getattr(cfg, name)
         if not 0 < low <= high:
             raise config.UserError('%s=%s: want two positive numbers, the smaller first' % (name, getattr(cfg, name)))
-    shape = (cfg.VOLUME_SHAPE[0] // cfg.Z_STEP,) + tuple(cfg.VOLUME_SHAPE[1:])
+    drafts.check_auto(cfg)
+    shape, _ = drafts.grid(drafts.resolve(cfg, measured))
     if any(p > n for p, n in zip(cfg.PATCH_SHAPE, shape)):
         raise config.UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger VOLUME_SHAPE'
                                % (cfg.PATCH_SHAPE, shape))
     if cfg.BITS not in (8, 16):
         raise config.UserError('BITS=%d: want 8 or 16' % cfg.BITS)
-    if cfg.AXON_SHARE < 1 and min(cfg.VOLUME_SHAPE) < 2 * cfg.SOMA_RADIUS[1] + 1:
+    if cfg.AXON_SHARE < 1 and not cfg.SWC_DIR and min(cfg.VOLUME_SHAPE) < 2 * cfg.SOMA_RADIUS[1] + 1:
         raise config.UserError('VOLUME_SHAPE %s is too small for a soma of radius %g: take a larger one or AXON_SHARE=1'
                                % (cfg.VOLUME_SHAPE, cfg.SOMA_RADIUS[1]))
-    if cfg.PRIORS is not None:
-        maximum = priors.Priors(cfg.PRIORS, cfg.BITS, 'axon', cfg.KEEP).measured.get('dtype_max')
-        if maximum is not None and maximum != 2 ** cfg.BITS - 1:
-            raise config.UserError('%s was measured on %d-bit stacks: BITS=%d'
-                                   % (cfg.PRIORS, 8 if maximum == 255 else 16, 8 if maximum == 255 else 16))
+    bits = 8 if measured and measured.get('dtype_max') == 255 else 16
+    if measured and measured.get('dtype_max') and bits != cfg.BITS:
+        raise config.UserError('%s was measured on %d-bit stacks: BITS=%d' % (cfg.PRIORS, bits, bits))
+    for path in stacks.find(cfg.SWC_DIR, ('.swc',)) if cfg.SWC_DIR else ():
+        swc.read(path)
+    drafts.read_psf(cfg.PSF_FILE)
 
 
 def main():
     cfg = config.load('configs/simulator.py', sys.argv[1:], __doc__)
-    check(cfg)
+    measured = priors.read(cfg.PRIORS) if cfg.PRIORS else None
+    check(cfg, measured)
     joined = os.path.join(cfg.OUTPUT, 'patches.h5')
     config.claim(cfg.OUTPUT, dict(vars(cfg), **settings(cfg)), FREE,
                  cfg.OVERWRITE or not os.path.exists(os.path.join(cfg.OUTPUT, 'parts')))
     origin = config.to_json(settings(cfg))
     remove_stale(cfg, origin)
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
-    missing = [i for i in range(cfg.N_STACKS) if not finished(cfg, i, origin)]
-    jobs = [(i, seeds[i], cfg, origin) for i in missing]
-    if jobs and os.path.exists(joined):
-        os.remove(joined)                                # it holds patches of stacks that are about to be replaced
-    workers = min(cfg.WORKERS or multiprocessing.cpu_count(), max(1, len(jobs)))
-    with multiprocessing.get_context('fork').Pool(workers) if workers > 1 else contextlib.nullcontext() as pool:
-        results = pool.imap(simulate, jobs) if pool else map(simulate, jobs)
-        for name, kind, nodes, count in tqdm(results, 'stacks', len(jobs), disable=not sys.stderr.isatty()):
-            tqdm.write('%s: %s of %d nodes, %d patches' % (name, kind, nodes, count))
+    mine = config.shard(cfg.N_STACKS)
+    jobs = [(i, seeds[i], cfg, measured, origin) for i in mine if not finished(cfg, i, origin)]
+    if jobs:
+        config.remove(joined)                            # it holds patches of stacks that are about to be replaced
+    for name, kind, neurites, count in tqdm(results(jobs, cfg.WORKERS), 'stacks', len(jobs),
+                                            disable=not sys.stderr.isatty()):
+        tqdm.write('%s: %s, %d neurites, %d patches' % (name, kind, neurites, count))
+    waiting = sum(not finished(cfg, i, origin) for i in range(cfg.N_STACKS)) if len(mine) < cfg.N_STACKS else 0
+    if waiting:
+        print('%s: this share is done (%d stacks, %d new); %d of other shares are not, the last one writes patches.h5'
+              % (cfg.OUTPUT, len(mine), len(jobs), waiting))
+        return
     count = patches.join([part_path(cfg, i) for i in range(cfg.N_STACKS)], joined)
     print('%s: %d stacks (%d new), %d patches' % (cfg.OUTPUT, cfg.N_STACKS, len(jobs), count))
+
+
+def results(jobs, workers):
+    """Run the jobs, here or in `workers` processes (0: one per core), and yield their results in order."""
+    workers = min(workers or multiprocessing.cpu_count(), len(jobs))
+    if workers <= 1:
+        yield from map(simulate, jobs)
+        return
+    with futures.ProcessPoolExecutor(workers) as pool:
+        try:
+            yield from pool.map(simulate, jobs)
+        except futures.process.BrokenProcessPool:
+            raise config.UserError('a worker was killed, as happens when memory runs out: run the same command again '
+                                   'with WORKERS=%d; finished stacks are kept' % max(1, workers // 2))
 
 
 if __name__ == '__main__':

@@ -129,9 +129,9 @@ def otsu_dice(cfg):
     settings = config.read_json(os.path.join(cfg.PATCHES, 'config.json'))
     scores = []
     for image, truth in stacks.pair_by_name(settings['STACKS'], cfg.TRUTH):
-        mask, _ = segmentation.segment(stacks.read(image).voxels, settings['FLATTEN_BLOCK'], settings['SMOOTH_SIGMA'],
-                                       settings['CLIP_QUANTILE'], settings['MIN_OBJECT'], image)
-        scores.append(metrics.dice(mask, stacks.read(truth).voxels))
+        found = segmentation.segment(stacks.read(image).voxels, settings['FLATTEN_BLOCK'], settings['SMOOTH_SIGMA'],
+                                     settings['CLIP_QUANTILE'], settings['MIN_OBJECT'], image)
+        scores.append(metrics.dice(found.mask, stacks.read(truth).voxels))
     return float(np.mean(scores))
 
 

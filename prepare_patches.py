@@ -2,10 +2,11 @@
 
 Reads   data/real/*.tif                        any number of 8- or 16-bit stacks
 Writes  data/patches/real.h5                   patches, their corners and stacks
-        data/patches/priors.json               grey levels and radii, for 1_simulator.py PRIORS=...
+        data/patches/priors.json               what the neurites and their background look like, for 1_simulator.py
+        data/patches/priors.png                the distributions in it
         data/patches/real_NAME.png             the four steps: stack, OTSU, centreline, patches
         data/patches/parts/                    finished stacks; a rerun does only what is missing
-Run     python prepare_patches.py STACKS=folder_or_pattern
+Run     python prepare_patches.py STACKS=folder_or_pattern         a SLURM job array shares the work
 """
 import os
 import sys
@@ -14,19 +15,23 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from utils import config, figures, patches, priors, segmentation, stacks
+from utils import calibration, config, figures, patches, priors, segmentation, stacks
 
 FREE = ('STACKS', 'OUTPUT', 'OVERWRITE', 'TIFF_FOLDER', 'MAX_STACK_FIGURES')   # may change between runs
+
+
+def segment(voxels, cfg, name='stack'):
+    """OTSU mask and centreline of a stack, by the constants; (segmentation.Segmentation, int [M, 3])."""
+    found = segmentation.segment(voxels, cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA, cfg.CLIP_QUANTILE, cfg.MIN_OBJECT, name)
+    return found, segmentation.centreline(found.mask)
 
 
 def prepare(path, cfg, part_path, figure_path):
     """Segment one stack, cut its patches and measure it; write them as one part file."""
     stack = stacks.read(path, cfg.PATCH_SHAPE)
-    mask, threshold = segmentation.segment(stack.voxels, cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA, cfg.CLIP_QUANTILE,
-                                           cfg.MIN_OBJECT, path)
-    skeleton = segmentation.centreline(mask)
+    found, skeleton = segment(stack.voxels, cfg, path)
     corners = patches.slide_windows(skeleton, cfg.PATCH_SHAPE, stack.voxels.shape, cfg.MAX_OVERLAP)
-    filled = np.array([patches.cut(mask, c, cfg.PATCH_SHAPE).mean() for c in corners])
+    filled = np.array([patches.cut(found.mask, c, cfg.PATCH_SHAPE).mean() for c in corners])
     corners = corners[filled >= cfg.MIN_FOREGROUND] if len(corners) else corners
     if len(corners) == 0:
         raise config.UserError('%s: no patch has %.2f %% foreground: lower MIN_FOREGROUND or leave the stack out'
@@ -35,8 +40,8 @@ def prepare(path, cfg, part_path, figure_path):
     for i, corner in enumerate(corners):
         images[i] = patches.cut(stack.voxels, corner, cfg.PATCH_SHAPE)
     if figure_path:
-        figures.four_steps(figure_path, stack.voxels, mask, skeleton, corners, cfg.PATCH_SHAPE, images)
-    measured = dict(priors.measure(stack.voxels, mask, skeleton, stack.voxel_size), threshold=threshold)
+        figures.four_steps(figure_path, stack.voxels, found.mask, skeleton, corners, cfg.PATCH_SHAPE, images)
+    measured = priors.measure(stack.voxels, found, skeleton, stack.voxel_size, cfg.FLATTEN_BLOCK)
     patches.write(part_path, images, corners, [stacks.name_of(path)] * len(corners), voxel_size=stack.voxel_size,
                   measured=config.to_json(measured), made_from=made_from(path, cfg))
     return len(images)
@@ -50,7 +55,7 @@ def made_from(path, cfg):
 
 
 def join(parts, cfg):
-    """Write real.h5, priors.json and the TIFF folder from the parts; returns (number of patches, priors)."""
+    """Write real.h5, priors.json with its figure and the TIFF folder from the parts; returns (patches, priors)."""
     real = os.path.join(cfg.OUTPUT, 'real.h5')
     count = patches.join(parts, real)
     joined = patches.PatchFile(real)
@@ -59,7 +64,13 @@ def join(parts, cfg):
         with h5py.File(part, 'r') as file:
             measured[stacks.name_of(part)] = config.from_json(file.attrs['measured'])
     pooled = dict(priors.pool(measured), dtype_max=int(np.iinfo(joined.dtype).max))
+
+    def look(voxels):
+        return priors.measure(voxels, *segment(voxels, cfg), pooled['voxel_size'], cfg.FLATTEN_BLOCK)
+
+    pooled['drawn'] = calibration.calibrate(pooled, look, cfg.CALIBRATION_ROUNDS)
     config.write_json(os.path.join(cfg.OUTPUT, 'priors.json'), pooled)
+    figures.priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled, priors.QUANTILES, priors.BACKGROUND, priors.LAGS)
     if cfg.TIFF_FOLDER:
         for i in range(count):
             stacks.write(os.path.join(cfg.TIFF_FOLDER, '%s_%05d.tif' % (joined.source[i], i)), joined.image[i],
@@ -70,32 +81,52 @@ def join(parts, cfg):
 def main():
     cfg = config.load('configs/prepare_patches.py', sys.argv[1:], __doc__)
     config.require(cfg, MAX_OVERLAP=(0, 0.99), CLIP_QUANTILE=(0.5, 1), MIN_FOREGROUND=(0, 1), MIN_OBJECT=(1, None),
-                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), PATCH_SHAPE=(2, None))
+                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), PATCH_SHAPE=(2, None), CALIBRATION_ROUNDS=(0, 20))
     found = stacks.find(cfg.STACKS)
     done = os.path.exists(os.path.join(cfg.OUTPUT, 'real.h5'))
     config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE or not done)
-    parts, bad, made = [], [], 0
-    for i, path in enumerate(tqdm(found, 'stacks', disable=not sys.stderr.isatty())):
-        name = stacks.name_of(path)
-        part = os.path.join(cfg.OUTPUT, 'parts', name + '.h5')
-        figure = os.path.join(cfg.OUTPUT, 'real_%s.png' % name) if i < cfg.MAX_STACK_FIGURES else None
+
+    def part_of(path, extension='.h5'):
+        return os.path.join(cfg.OUTPUT, 'parts', stacks.name_of(path) + extension)
+
+    mine, bad, made = config.shard(len(found)), [], 0
+    for i in tqdm(mine, 'stacks', disable=not sys.stderr.isatty()):
+        path = found[i]
+        figure = os.path.join(cfg.OUTPUT, 'real_%s.png' % stacks.name_of(path)) if i < cfg.MAX_STACK_FIGURES else None
         try:
-            if patches.made_from(part) != made_from(path, cfg) or (figure and not os.path.exists(figure)):
-                count = prepare(path, cfg, part, figure)
+            if patches.made_from(part_of(path)) != made_from(path, cfg) or (figure and not os.path.exists(figure)):
+                config.remove(part_of(path, '.bad'))
+                count = prepare(path, cfg, part_of(path), figure)
                 print('%s: %d patches' % (path, count))
                 made += 1
-            parts.append(part)
         except config.UserError as error:                # the other stacks are still worth doing
             print('error: %s' % error, file=sys.stderr)
+            with config.whole_file(part_of(path, '.bad')) as partial:       # other shares need not wait for it
+                with open(partial, 'w') as file:
+                    file.write(made_from(path, cfg))
             bad.append(path)
-    if not parts:
+    parts = [part_of(path) for path in found if patches.made_from(part_of(path)) == made_from(path, cfg)]
+    refused = [path for path in found if path in bad or is_refused(part_of(path, '.bad'), made_from(path, cfg))]
+    if len(parts) + len(refused) < len(found):
+        print('%s: this share is done (%d stacks); %d of other shares are not, the last one writes real.h5'
+              % (cfg.OUTPUT, len(mine), len(found) - len(parts) - len(refused)))
+    elif not parts:
         raise config.UserError('none of the %d stacks of %s could be used' % (len(found), cfg.STACKS))
-    count, pooled = join(parts, cfg)
-    print('%s: %d patches of %d stacks (%d new, %d kept); foreground about %.0f, background %.0f +- %.0f grey levels'
-          % (os.path.join(cfg.OUTPUT, 'real.h5'), count, len(parts), made, len(parts) - made, pooled['foreground']['median'],
-             pooled['background']['median'], pooled['background']['robust_std']))
-    if bad:
-        return 'error: %d of %d stacks were left out: %s' % (len(bad), len(found), ', '.join(bad[:5]))
+    else:
+        count, pooled = join(parts, cfg)
+        print('%s: %d patches of %d stacks (%d new, %d kept); foreground about %.0f, background %.0f +- %.0f grey levels'
+              % (os.path.join(cfg.OUTPUT, 'real.h5'), count, len(parts), made, len(parts) - made,
+                 pooled['foreground']['median'], pooled['background']['median'], pooled['background']['robust_std']))
+    if refused:
+        return 'error: %d of %d stacks were left out: %s' % (len(refused), len(found), ', '.join(refused[:5]))
+
+
+def is_refused(path, origin):
+    """True if a stack was refused as it is now, perhaps by another share."""
+    if not os.path.exists(path):
+        return False
+    with open(path) as file:
+        return file.read() == origin
 
 
 if __name__ == '__main__':

@@ -17,3 +17,6 @@ MIN_OBJECT = 200                 # voxels; smaller objects are debris
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels: 64 x 64 x 32 of the paper
 MAX_OVERLAP = 0.5                # share of its volume that a window may share with another, [0, 1)
 MIN_FOREGROUND = 0.002           # share of a patch's voxels that must be foreground
+
+# --- priors ---
+CALIBRATION_ROUNDS = 6           # small drafts drawn and measured as the stacks were, so that drafts come out alike; 0: none

@@ -1,35 +1,68 @@
-"""Constants of 1_simulator.py (step 1): METHOD's, unless a comment says otherwise."""
+"""Constants of 1_simulator.py (step 1): METHOD's, unless a comment says otherwise.
+
+'auto' stands for what prepare_patches.py measured (PRIORS), and for the paper's value with PRIORS=None. A number
+instead of 'auto' holds in both cases. Lengths in voxels are isotropic voxels, as wide as VOXEL_SIZE's x.
+"""
 
 # --- files ---
 OUTPUT = 'data/simulated'        # folder: images/, labels/, swc/, patches.h5
 N_STACKS = 20                    # stacks; raising it later adds to those that exist
-AXON_SHARE = 0.5                 # share of the stacks that are axons, the rest dendrites; drawn per stack
+AXON_SHARE = 0.5                 # share of the stacks whose first neuron is an axon, else a dendrite; drawn per stack
+INSTANCES = False                # True: also write instances/, uint16, one number per neurite
 WORKERS = 0                      # processes; 0: one per core. Results do not depend on it
 SEED = 1                         # same seed, same bytes
 OVERWRITE = False                # True: redo results that other settings made
 
 # --- volume ---
 VOLUME_SHAPE = (256, 512, 256)   # (z, y, x) isotropic voxels in which neurons grow
-Z_STEP = 2                       # isotropic voxels per slice: fMOST voxels are twice as tall as wide
-VOXEL_SIZE = (1.0, 0.5, 0.5)     # um (z, y, x) of a written voxel, for the TIFF; not used in drawing
+VOXEL_SIZE = 'auto'              # um (z, y, x) of a written voxel; paper: 1, 0.5, 0.5, so 128 slices are written
 BITS = 16                        # of the images: 8 or 16, as the real stacks
 
 # --- priors ---
-PRIORS = 'data/patches/priors.json'     # grey levels and radii measured by prepare_patches.py; None: the paper's
+PRIORS = 'data/patches/priors.json'     # measured by prepare_patches.py on your stacks; None: the paper's
 INTERNAL_PRIORS = True           # False: ablation, depth 2 and branches of 100 to 150 voxels
 EXTERNAL_PRIORS = True           # False: ablation, constant foreground on a background of 1
 
-# --- morphology ---
-SOMA_RADIUS = (6.0, 10.0)        # isotropic voxels, uniform
+# --- morphology: the first neuron of a stack ---
+SOMA_RADIUS = (6.0, 10.0)        # voxels, uniform
+SOMA_SHAPE = 'auto'              # 'ball' (paper) or 'pyramid' (auto, measured)
 DENDRITE_DEPTH = (6, 7)          # levels of the tree, either
 AXON_DEPTH = (10, 11)            # segments each way, either
-BRANCH_LENGTH = (35, 55)         # isotropic voxels at depth 0, whole number in [low, high]
-RADIUS = (1.0, 3.0)              # isotropic voxels at depth 0, uniform; measured ones with PRIORS
+BRANCH_LENGTH = (35, 55)         # voxels at depth 0, whole number in [low, high]
+RADIUS = 'auto'                  # voxels at depth 0, (low, high) of a uniform draw; paper: 1, 3
+SWC_DIR = None                   # folder of reconstructions (*.swc) to draw instead, turned and mirrored at random
+SWC_SCALE = (1.0, 1.0, 1.0)      # (z, y, x) voxels per unit of the SWC files
 
-# --- image formation ---
-KEEP = 0.5                       # probability that a foreground voxel is stained
-BLUR_SIGMA = 1.0                 # isotropic voxels
-DEBRIS = 1024                    # bright balls per stack: 4 for each of 256 slices
+# --- morphology: beyond the paper ---
+TORTUOSITY = 'auto'              # mean arc over chord of 40 voxels of a branch; 1 (paper): straight
+DENSITY = 'auto'                 # centreline length per volume, voxels / voxel^3; passing fibres are added up to it;
+                                 # 0 (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
+TAPER = 0.0                      # share of its radius that a branch loses towards the farthest tip, [0, 1)
+BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
+
+# --- light ---
+KEEP = 'auto'                    # probability that a foreground voxel is stained; paper: 0.5
+LEVEL = 'auto'                   # grey levels of a stained voxel above the background, (low, high); paper: 100, 1000
+LEVEL_SPREAD = 'auto'            # std of the log of brightness from neurite to neurite; 0: all alike (paper)
+LEVEL_DRIFT = 'auto'             # std of the log of brightness along a neurite; 0: constant (paper)
+DRIFT_LENGTH = 20.0              # voxels over which it changes
+DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024, 4 for each of 256 slices
+
+# --- optics ---
+PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one isotropic voxel each
+PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead of the Gaussian
+ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even
+ILLUMINATION_SIGMA = 60.0        # um over which it changes
+ATTENUATION = 0.0                # um of depth over which light falls to 1/e; 0: none
+
+# --- background and camera ---
+TEXTURE = 'auto'                 # autofluorescence, std over the mean; 0: white noise (paper); auto: as measured, with
+                                 # its correlation and its grey levels, so illumination and noise are in it already
+TEXTURE_SIGMA = (2.0, 2.0, 2.0)  # um (z, y, x), grain of a TEXTURE given as a number
+GAIN = 0.0                       # grey levels per photon: Poisson noise of all light; 0: the paper's noise alone
+OFFSET = 0.0                     # grey levels of a dark camera, added
+READ_NOISE = 0.0                 # grey levels, std, Gaussian
+SATURATION = 0.0                 # highest grey level; 0: that of BITS
 
 # --- training patches ---
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels

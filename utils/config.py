@@ -9,6 +9,7 @@ import difflib
 import io
 import json
 import os
+import platform
 import runpy
 import sys
 import tokenize
@@ -34,6 +35,11 @@ def read_constants(path):
     except Exception as error:                       # whatever a user's own file may do wrong
         raise UserError('%s does not run as Python: %s' % (path, str(error).replace('\n', ' ')))
     return {name: value for name, value in names.items() if name.isupper() and not name.startswith('_')}
+
+
+def rooted(path):
+    """A path of the project's own, whatever folder a script is run in."""
+    return os.path.join(ROOT, path)
 
 
 def read_comments(path):
@@ -63,7 +69,7 @@ def read_comments(path):
 def parse_value(name, text, default, comment=''):
     """Read the text of a NAME=VALUE argument as the type of the constant that it replaces.
 
-    A text constant may be None if its comment says what None means.
+    A text constant may be None if its comment says what None means. One that is 'auto' may be anything else.
 
     Raises:
         UserError: if the text is not such a value.
@@ -74,6 +80,8 @@ def parse_value(name, text, default, comment=''):
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         literal = text
+    if default == 'auto':                            # or a number, or several, or a word, as the script checks
+        return tuple(literal) if isinstance(literal, list) else literal
     wanted = type(default).__name__
     if isinstance(default, str):
         return None if text == 'None' and 'None:' in comment else text
@@ -181,7 +189,8 @@ def whole_file(path):
     """Yield a temporary name beside `path` and rename it to `path` only if the block ends well."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     stem, extension = os.path.splitext(path)
-    partial = '%s.%d.partial%s' % (stem, os.getpid(), extension)   # the extension tells writers the format
+    # the machine's name: shares of a job array write to one disk; the extension tells writers the format
+    partial = '%s.%s.%d.partial%s' % (stem, platform.node(), os.getpid(), extension)
     try:
         yield partial
         os.replace(partial, path)
@@ -252,6 +261,36 @@ def claim(folder, settings, free=(), overwrite=False,
         if before == now:
             return
     write_json(path, now)
+
+
+def remove(path):
+    """Remove a file that may be gone already."""
+    try:
+        os.remove(path)
+    except FileNotFoundError:
+        pass
+
+
+def shard(n):
+    """Which of n pieces of work are this process's: all, or its share as a task of a SLURM job array.
+
+    Returns:
+        list of int, in order. The shares of all tasks (SLURM_ARRAY_TASK_ID, of SLURM_ARRAY_TASK_COUNT) make the whole.
+
+    Raises:
+        UserError: if the variables hold no such numbers.
+    """
+    names = 'SLURM_ARRAY_TASK_ID', 'SLURM_ARRAY_TASK_COUNT', 'SLURM_ARRAY_TASK_MIN', 'SLURM_ARRAY_TASK_STEP'
+    texts = [os.environ.get(name) for name in names]
+    if texts[0] is None or texts[1] is None:
+        return list(range(n))
+    try:
+        task, count, first, step = [int(text or default) for text, default in zip(texts, ('', '', 0, 1))]
+        place = (task - first) // step % count           # tasks may be counted from 0 or from 1
+    except (ValueError, ZeroDivisionError):
+        raise UserError('%s: want whole numbers, as SLURM sets them'
+                        % ', '.join('%s=%s' % pair for pair in zip(names, texts) if pair[1] is not None))
+    return list(range(place, n, count))
 
 
 def run(main):

@@ -103,6 +103,51 @@ def simulator_page(path, stacks):
     save(figure, path)
 
 
+def priors_page(path, pooled, probabilities, background, lags):
+    """The distributions of priors.json: real stacks as measured, and the last calibration draft's where there is one.
+
+    Args:
+        pooled: contents of priors.json; probabilities, background: of its quantiles; lags: voxels of its correlations.
+    """
+    rounds = pooled['drawn'].get('rounds') or [{}]
+    figure, axes = plt.subplots(2, 4, figsize=(15, 6))
+    panels = [('radius_quantiles', 'radius, voxels'), ('level_quantiles', 'neurite above background, grey levels'),
+              ('length_quantiles', 'branch length, voxels'), ('tortuosity_quantiles', 'arc over chord'),
+              ('angle_quantiles', 'branch angle, degrees')]
+    for panel, (name, title) in zip(axes.flat, panels):
+        for values, text in ((pooled[name], 'measured'), (rounds[pooled["drawn"].get("best", -1)].get(name), 'measured on a draft'),
+                             (pooled['drawn'].get(name), 'drawn')):
+            if values is not None:
+                panel.plot(values, probabilities, label=text, lw=1, marker='.', ms=3)
+        panel.set_xlabel(title)
+        panel.set_ylabel('share below')
+    axes[0, 1].set_xscale('log')
+    axes[1, 1].plot(pooled['background']['quantiles'], background, lw=1, marker='.', ms=3, label='measured')
+    axes[1, 1].set_xlabel('background, grey levels')
+    for axis, name in enumerate('zyx'):
+        axes[1, 2].plot(lags, [np.nan if v is None else v for v in pooled['correlation'][axis]], lw=1, marker='.', label=name)
+    axes[1, 2].set_xlabel('lag, voxels')
+    axes[1, 2].set_ylabel('correlation of the background')
+    debris = pooled['debris'] or {}
+    if debris.get('radius_quantiles'):
+        axes[1, 3].plot(debris['radius_quantiles'], probabilities, lw=1, marker='.', ms=3, label='radius, voxels')
+    lines = ['noise, std: ' + _numbers(pooled['noise_std']), 'blur, sigma: ' + _numbers(pooled['blur_sigma']),
+             'neurites: %.2g voxels / voxel^3' % pooled['density'],
+             'specks: %.2g / voxel^3' % (debris.get('density') or 0), 'saturated: %.2g' % pooled['saturated_fraction']]
+    axes[1, 3].set_title('\n'.join(lines), fontsize=8, loc='left')
+    axes[1, 3].set_xlabel('specks')
+    for panel in axes.flat:
+        panel.grid(alpha=0.3)
+        if panel.lines:
+            panel.legend(fontsize=7)
+    figure.tight_layout()
+    save(figure, path)
+
+
+def _numbers(values):
+    return ', '.join('?' if v is None else '%.2f' % v for v in values) + ' (z, y, x)'
+
+
 def depth_colours(label):
     """Projection of a mask whose hue is the depth of its first voxel; float [Y, X, 3]."""
     depth = label.argmax(0) / max(1, label.shape[0] - 1)

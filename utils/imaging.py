@@ -1,56 +1,282 @@
-"""Image formation of the drafts (METHOD, step 1): from a label to grey levels.
+"""Image formation of the drafts (METHOD, step 1): from labelled voxels to grey levels, one effect a function.
 
-Images are float32 [Z, Y, X] in grey levels until `to_dtype`; `spacing` is the size of a voxel in
-isotropic voxels, (2, 1, 1) for the paper's stacks.
+Light is float32 [Z, Y, X] in grey levels; `spacing` is the size of a voxel in isotropic voxels, (2, 1, 1) for the
+paper's stacks. Work on the light follows the neurites' volume; the background and the camera are one pass over the
+stack, some slices at a time, so that they stay in the processor's cache.
 """
+from collections import namedtuple
+
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal, special
 
 from utils import raster
 
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)     # isotropic voxels, probabilities
 DEBRIS_LEVEL = 0.5, 1.5                                   # of the foreground's grey level
+TRUNCATE = 4.0                                            # sigmas of the Gaussian blur
+BLOCK = 16, 32, 32                                        # voxels of the blocks in which light is blurred
+SLAB = 8                                                  # slices of a pass
+TABLE = 4096, 8.0                                         # entries of a background's table, and standard deviations
+
+# What makes a background that is not the paper's: components [(sigma in voxels (z, y, x), share of the variance)],
+# fine (z, y, x): weight of the next voxel in the noise that has the rest of the variance, table float32 [4096]: grey
+# level of a standard normal value from -4 to 4.
+Texture = namedtuple('Texture', 'components fine table')
 
 
-def stain(mask, level, keep, rng):
+# --- light of the neurites ---
+
+def stain(level, keep, rng):
     """Punctate staining with photon noise: each foreground voxel shines with probability `keep`.
 
+    Args:
+        level: float [M], grey level of each foreground voxel.
+
     Returns:
-        float32 [Z, Y, X]: Poisson counts of mean `level` where the stain took, else 0.
+        float32 [M]: Poisson counts of mean `level` where the stain took, else 0.
     """
-    image = np.zeros(mask.shape, np.float32)
-    inside = np.flatnonzero(mask)
-    lit = inside[rng.random(len(inside)) < keep]
-    image.ravel()[lit] = rng.poisson(level, len(lit))
-    return image
+    lit = rng.random(len(level)) < keep
+    light = np.zeros(len(level), np.float32)
+    light[lit] = rng.poisson(level[lit])
+    return light
 
 
-def add_debris(image, mask, level, count, spacing, rng):
-    """Put bright balls outside the neuron, in place; where balls overlap, the last one shows."""
-    spacing = np.asarray(spacing, float)
-    centres = rng.uniform(0, 1, (count, 3)) * np.asarray(mask.shape) * spacing
-    radii = rng.choice(DEBRIS_RADIUS[0], count, p=DEBRIS_RADIUS[1])
-    levels = level * rng.uniform(*DEBRIS_LEVEL, count)
-    for i, box, inside in raster.balls(mask.shape, centres, radii, spacing):
-        image[box][inside & ~mask[box]] = levels[i]
+def blur(light, at, sigma):
+    """Gaussian point-spread function, in place, only in blocks that hold light.
+
+    Args:
+        light: float32 [Z, Y, X], zero but for the voxels `at` (int [M], into the flattened stack).
+        sigma: (z, y, x) in voxels of the stack.
+    """
+    halo = [int(TRUNCATE * s + 0.5) for s in sigma]
+    blocks = _blocks_near(light.shape, at, halo)
+    if len(blocks) * np.prod([b + 2 * h for b, h in zip(BLOCK, halo)]) > 1.2 * light.size:
+        ndimage.gaussian_filter(light, sigma, output=light, mode='constant', truncate=TRUNCATE)
+        return
+    done = []
+    for low in blocks:
+        box = [slice(max(a - h, 0), min(a + b + h, n)) for a, b, h, n in zip(low, BLOCK, halo, light.shape)]
+        part = ndimage.gaussian_filter(light[tuple(box)], sigma, mode='constant', truncate=TRUNCATE)
+        core = tuple(slice(a - s.start, a + b - s.start) for a, b, s in zip(low, BLOCK, box))
+        done.append(part[core])
+    for low, part in zip(blocks, done):                  # only now: neighbours wanted the light as it was
+        light[tuple(slice(a, a + n) for a, n in zip(low, part.shape))] = part
 
 
-def blur(image, sigma, spacing):
-    """Gaussian blur; sigma in isotropic voxels."""
-    return ndimage.gaussian_filter(image, [sigma / s for s in spacing], truncate=4.0)
+def _blocks_near(shape, at, halo):
+    """Corners int [N, 3] of the blocks that have one of the voxels within `halo`."""
+    count = [-(-n // b) for n, b in zip(shape, BLOCK)]
+    near = np.zeros(count, bool)
+    place = np.unravel_index(at, shape)
+    ends = [(np.maximum(p - h, 0) // b, np.minimum(p + h, n - 1) // b)
+            for p, h, b, n in zip(place, halo, BLOCK, shape)]
+    for z in ends[0]:
+        for y in ends[1]:
+            for x in ends[2]:
+                near[z, y, x] = True
+    return np.argwhere(near) * BLOCK
 
 
-def add_background(image, mean, std, rng):
-    """Add a Gaussian background, in place."""
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
-    noise *= std
-    noise += mean
-    image += noise
+def convolve(light, kernel):
+    """Measured point-spread function; kernel float [z, y, x] at the stack's voxel size, sum 1, odd sides.
+
+    Returns:
+        float32, as light; nothing shines in from beyond the border.
+    """
+    return np.maximum(signal.oaconvolve(light, kernel.astype(np.float32), mode='same'), 0).astype(np.float32)
+
+
+def debris(shape, mask, radii, levels, spacing, rng):
+    """Place bright balls outside the neuron: one that would touch it is put somewhere else.
+
+    Args:
+        mask: bool [Z, Y, X], the neuron; radii: float [N], isotropic voxels; levels: float [N], grey levels.
+
+    Returns:
+        list of (voxels int [M] into the flattened stack, grey level); balls that find no place in ten tries or fall
+        between voxels are left out.
+    """
+    waiting, found = np.arange(len(radii)), []
+    for _ in range(10):
+        if len(waiting) == 0:
+            break
+        n = len(waiting)
+        centres = rng.uniform(0, 1, (n, 3)) * np.asarray(shape)
+        index, row, _ = raster.voxels(shape, centres, radii[waiting], np.full(n, -1), spacing)
+        touching = np.zeros(n, bool)
+        touching[row[mask.ravel()[index]]] = True
+        order = np.argsort(row, kind='stable')
+        index, row = index[order], row[order]
+        begin, end = np.searchsorted(row, np.arange(n)), np.searchsorted(row, np.arange(n), 'right')
+        found += [(index[begin[i]:end[i]], levels[waiting[i]]) for i in range(n) if not touching[i] and end[i] > begin[i]]
+        waiting = waiting[touching]
+    return found
+
+
+def add_blurred(light, balls, sigma):
+    """Add debris to the light, each ball blurred on its own, in place.
+
+    Args:
+        balls: of debris(); sigma: (z, y, x) voxels.
+    """
+    halo = np.array([int(TRUNCATE * s + 0.5) for s in sigma])
+    shape = np.array(light.shape)
+    alike = {}
+    for index, level in balls:
+        place = np.stack(np.unravel_index(index, light.shape), 1)
+        low = place.min(0)
+        size = tuple(place.max(0) - low + 1 + 2 * halo)
+        alike.setdefault(size, []).append((place, low - halo, level))
+    for size, group in sorted(alike.items()):
+        boxes = np.zeros((len(group),) + size, np.float32)
+        for box, (place, low, level) in zip(boxes, group):
+            box[tuple((place - low).T)] = level
+        boxes = ndimage.gaussian_filter(boxes, (0,) + tuple(sigma), mode='constant', truncate=TRUNCATE)
+        for box, (_, low, _) in zip(boxes, group):
+            a, b = np.maximum(low, 0), np.minimum(low + size, shape)
+            light[tuple(map(slice, a, b))] += box[tuple(map(slice, a - low, b - low))]
+
+
+# --- background ---
+
+def spline_basis(n, sigma, rng):
+    """Cubic B-splines whose random sum is a smooth Gaussian field of unit variance along one axis.
+
+    Args:
+        n: voxels; sigma: voxels, standard deviation of a spline; at least 0.6.
+
+    Returns:
+        float32 [n, splines]; rows have unit norm. The knots' phase is random.
+    """
+    knot = np.sqrt(3.0) * sigma                          # a cubic B-spline of unit knots has a variance of 1 / 3
+    place = (np.arange(n) + knot * rng.random()) / knot
+    distance = np.abs(place[:, None] - np.arange(-1, int(place[-1]) + 3))
+    near = 2 / 3 - distance ** 2 + distance ** 3 / 2
+    basis = np.where(distance < 1, near, np.clip(2 - distance, 0, None) ** 3 / 6)
+    return (basis / np.sqrt((basis ** 2).sum(1, keepdims=True))).astype(np.float32)
+
+
+def smooth_field(shape, components, rng):
+    """Gaussian random field as a sum of independent smooth ones, slab by slab.
+
+    Args:
+        components: [(sigma (z, y, x) in voxels, share of the variance)].
+
+    Yields:
+        (slice of z, float32 [z, Y, X]); the variance of the whole is the sum of the shares.
+    """
+    columns, planes = [], []
+    for sigma, share in components:
+        z, y, x = [spline_basis(n, max(s, 0.6), rng) for n, s in zip(shape, sigma)]
+        coarse = rng.standard_normal((z.shape[1], y.shape[1], x.shape[1]), dtype=np.float32)
+        coarse *= np.float32(np.sqrt(share))
+        planes.append(np.matmul(y, np.matmul(coarse, x.T)).reshape(z.shape[1], -1))
+        columns.append(z)
+    column, plane = np.concatenate(columns, 1), np.concatenate(planes)
+    for z0 in range(0, shape[0], SLAB):
+        rows = slice(z0, min(z0 + SLAB, shape[0]))
+        near = np.flatnonzero(column[rows].any(0))       # few splines reach into a slab
+        yield rows, (column[rows][:, near] @ plane[near]).reshape((-1,) + tuple(shape[1:]))
+
+
+def white(shape, mean, std, rng):
+    """The paper's background: Gaussian, every voxel on its own. Yields (slice of z, float32 [z, Y, X])."""
+    for z0 in range(0, shape[0], SLAB):
+        rows = slice(z0, min(z0 + SLAB, shape[0]))
+        noise = rng.standard_normal((rows.stop - z0,) + tuple(shape[1:]), dtype=np.float32)
+        noise *= np.float32(std)
+        noise += np.float32(mean)
+        yield rows, noise
+
+
+def textured(shape, texture, rng):
+    """A background of a measured distribution and correlation: autofluorescence, uneven light and camera noise in one.
+
+    A Gaussian field of the texture's correlation is sent through its table of grey levels.
+
+    Yields:
+        (slice of z, float32 [z, Y, X]) grey levels.
+    """
+    share = 1 - sum(s for _, s in texture.components)
+    fields = smooth_field(shape, texture.components, rng) if texture.components else None
+    last = None                                          # two slices of noise that the next slab needs, too
+    z, y, x = texture.fine
+    gain = np.float32(np.sqrt(max(share, 0) / np.prod([1 + 2 * w * w for w in texture.fine])))
+    entries, width = TABLE
+    n = shape[0]
+    for z0 in range(0, n, SLAB):
+        rows = slice(z0, min(z0 + SLAB, n))
+        depth = rows.stop - z0 + (2 if last is None else 0)         # slices z0 - 1 ... rows.stop, two of them kept
+        fresh = rng.standard_normal((depth,) + tuple(shape[1:]), dtype=np.float32)
+        for axis, w in ((1, y), (2, x)):
+            fresh = _with_neighbours(fresh, axis, w)
+        noise = fresh if last is None else np.concatenate([last, fresh])
+        last = noise[-2:].copy()
+        field = noise[1:-1] + np.float32(z) * (noise[:-2] + noise[2:]) if z else noise[1:-1].copy()
+        field *= gain
+        if fields is not None:
+            field += next(fields)[1]
+        field *= np.float32(entries / width)
+        field += np.float32(entries / 2)
+        yield rows, np.take(texture.table, field.astype(np.int32), mode='clip')
+
+
+def _with_neighbours(noise, axis, weight):
+    """noise + weight * (both neighbours along an axis); beyond the border the stack goes on at its other end."""
+    if not weight:
+        return noise
+    sides = np.roll(noise, 1, axis)
+    sides += np.roll(noise, -1, axis)
+    sides *= np.float32(weight)
+    sides += noise
+    return sides
+
+
+def grey_table(probabilities, levels):
+    """Table of a Texture from quantiles of the background's grey levels: normal value to grey level, float32 [4096]."""
+    entries, width = TABLE
+    value = (np.arange(entries) + 0.5 - entries / 2) * width / entries
+    return np.interp(special.ndtr(value), probabilities, levels).astype(np.float32)
+
+
+# --- optics and camera, on slabs ---
+
+def illumination(shape, std, sigma, rng):
+    """Uneven illumination: a smooth factor about 1, exp of a Gaussian field.
+
+    Args:
+        std: of its logarithm; sigma: (z, y, x) voxels over which it changes.
+
+    Yields:
+        (slice of z, float32 [z, Y, X]).
+    """
+    for rows, field in smooth_field(shape, [(sigma, 1.0)], rng):
+        yield rows, np.exp(np.float32(std) * field)
+
+
+def attenuate(slab, rows, length):
+    """Depth attenuation, in place: light falls by a factor of e over `length` slices below the first."""
+    slab *= np.exp(-np.arange(rows.start, rows.stop, dtype=np.float32) / length)[:, None, None]
+
+
+def photons(slab, gain, rng):
+    """Photon noise: Poisson counts of light that makes `gain` grey levels a photon; float32."""
+    return (gain * rng.poisson(np.maximum(slab, 0) / gain)).astype(np.float32)
+
+
+def read_out(slab, offset, noise, saturation, rng):
+    """Camera, in place: Gaussian read noise of std `noise`, `offset`, and no level above `saturation` (None: any)."""
+    if noise:
+        slab += rng.standard_normal(slab.shape, dtype=np.float32) * np.float32(noise)
+    if offset:
+        slab += np.float32(offset)
+    if saturation is not None:
+        np.minimum(slab, np.float32(saturation), out=slab)
 
 
 def to_dtype(image, dtype):
-    """Round and clip grey levels to uint8 or uint16."""
+    """Round and clip grey levels to uint8 or uint16; uses up `image`."""
     limits = np.iinfo(dtype)
-    np.rint(image, out=image)
-    np.clip(image, limits.min, limits.max, out=image)
-    return image.astype(dtype)
+    image += np.float32(0.5)
+    np.clip(image, limits.min, limits.max + np.float32(0.5), out=image)
+    return image.astype(dtype)                           # cuts off what is behind the point

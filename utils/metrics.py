@@ -1,6 +1,6 @@
 """Measures of realism and of label preservation."""
 import numpy as np
-from scipy import stats
+from scipy import signal, stats
 
 
 def dice(a, b):
@@ -43,3 +43,43 @@ def auc(image, label):
 def grey_distance(a, b):
     """Wasserstein-1 distance of two sets of grey levels, in grey levels."""
     return float(stats.wasserstein_distance(np.ravel(a), np.ravel(b)))
+
+
+def ks_distance(a, b):
+    """Kolmogorov-Smirnov distance of two samples: the largest difference of their distribution functions, in [0, 1]."""
+    return float(stats.ks_2samp(np.ravel(a), np.ravel(b)).statistic)
+
+
+def radial_spectrum(images, bins=16):
+    """Mean power spectrum of patches over all directions.
+
+    Each patch loses its mean and is tapered (Hann window), so that its border does not count as an edge.
+
+    Args:
+        images: grey levels [N, Z, Y, X]; bins: rings of equal width from 0 to 0.5 cycles per voxel.
+
+    Returns:
+        float [bins], log10 of grey levels squared; NaN in a ring without a frequency.
+    """
+    shape = images.shape[1:]
+    window = np.ones(shape, np.float32)
+    for axis, n in enumerate(shape):
+        view = [1, 1, 1]
+        view[axis] = n
+        window *= signal.windows.hann(n, sym=False).astype(np.float32).reshape(view)
+    power = np.zeros(shape)
+    for image in images:
+        image = image.astype(np.float32)
+        power += np.abs(np.fft.fftn((image - image.mean()) * window)) ** 2
+    power /= len(images) * (window ** 2).sum()
+    axes = np.meshgrid(*[np.fft.fftfreq(n) for n in shape], indexing='ij', sparse=True)
+    ring = np.minimum(np.sqrt(sum(a ** 2 for a in axes)) / 0.5 * bins, bins).astype(int).ravel()
+    ring[0] = bins                                             # the mean, which was taken away
+    count = np.bincount(ring, minlength=bins + 1)[:bins]
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return np.log10(np.bincount(ring, power.ravel(), bins + 1)[:bins] / count)
+
+
+def spectrum_distance(a, b):
+    """Mean absolute difference of the logarithms (base 10) of two sets of patches' radial power spectra."""
+    return float(np.nanmean(np.abs(radial_spectrum(a) - radial_spectrum(b))))

@@ -8,11 +8,8 @@ import os
 
 import h5py
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components, depth_first_order
-from scipy.spatial import cKDTree
 
-from utils import stacks
+from utils import skeletons, stacks
 from utils.config import UserError, whole_file
 
 
@@ -22,25 +19,6 @@ def corners(centres, window, shape):
     """Corners of windows centred on voxels, shifted where needed to lie inside the stack; int [M, 3]."""
     window = np.asarray(window)
     return np.clip(np.asarray(centres) - window // 2, 0, np.asarray(shape) - window)
-
-
-def along_branches(voxels):
-    """Order centreline voxels so that one follows the other along the branches.
-
-    Args:
-        voxels: int [M, 3], 26-connected centreline.
-
-    Returns:
-        int [M], a permutation: depth first from an end of each component, components one after the other.
-    """
-    pairs = cKDTree(voxels).query_pairs(1.8, output_type='ndarray')      # 26-neighbours are at most sqrt(3) apart
-    n = len(voxels)
-    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (n, n)).tocsr()
-    _, component = connected_components(graph, directed=False)
-    neighbours = np.bincount(pairs.ravel(), minlength=n)
-    order = np.lexsort((np.arange(n), neighbours, component))           # a branch's end first within its component
-    starts = order[np.r_[True, np.diff(component[order]) > 0]]
-    return np.concatenate([depth_first_order(graph, start, directed=False)[0] for start in starts])
 
 
 def slide_windows(voxels, window, shape, max_overlap):
@@ -59,7 +37,7 @@ def slide_windows(voxels, window, shape, max_overlap):
     if len(voxels) == 0:
         return np.zeros((0, 3), int)
     window = np.asarray(window)
-    voxels = voxels[along_branches(voxels)]
+    voxels = voxels[skeletons.along_branches(voxels)]
     corner = corners(voxels, window, shape)
     fits = (corner == voxels - window // 2).all(1)
     waiting = np.concatenate([corner[fits], corner[~fits]])

@@ -193,7 +193,7 @@ def add_blobs(image, voxel_size, count, sigma, level, rng):
     voxel_size = np.asarray(voxel_size)
     centres = rng.uniform(0, 1, (count, 3)) * image.shape * voxel_size
     sigmas, levels = rng.uniform(*sigma, count), rng.uniform(*level, count)
-    for i, box, _ in raster.balls(image.shape, centres, 3 * sigmas, voxel_size):
+    for i, box in raster.balls(image.shape, centres, 3 * sigmas, voxel_size):
         axes = [np.arange(s.start, s.stop) * v - c for s, v, c in zip(box, voxel_size, centres[i])]
         z, y, x = [np.exp(-0.5 * (a / sigmas[i]) ** 2).astype(np.float32) for a in axes]
         image[box] += np.float32(levels[i]) * z[:, None, None] * y[:, None] * x

@@ -1,12 +1,26 @@
-"""Prior knowledge: grey levels and radii, the paper's own or measured on real stacks."""
+"""Prior knowledge, the paper's own or measured on real stacks: what neurites look like, and what lies behind them."""
+import copy
 import os
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, optimize, special
 
-from utils import config, growth
+from utils import config, imaging, segmentation, skeletons
+from utils.growth import SHRINK
 
-QUANTILES = np.linspace(0, 1, 21)                          # of the radii, kept in priors.json
+# of radii, levels, lengths and angles, kept in priors.json
+QUANTILES = np.array([0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75,
+                      0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1])
+TAILS = 0.02, 0.95                                       # drawn between these: the extremes are merged neurites and noise
+# of the background's grey levels; above the last one lies what is no background
+BACKGROUND = np.array([0.0002, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98,
+                       0.99, 0.995, 0.999])
+LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 24)                    # voxels at which the background's correlation is measured
+SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)               # voxels, sigmas that a texture may be made of
+STRETCH = (0.5, 1.0, 2.0)                                # of z against y and x
+THIN = 0.15                                              # quantile of apparent widths that is taken for the blur's
+FWHM = 2.3548                                            # of a Gaussian, in sigmas
+REACH = 7                                                # voxels to each side of a centreline in which a width is sought
 
 # METHOD, step 1: (foreground low, high), (background mean low, high), (background std low, high), grey levels
 PAPER = {
@@ -17,39 +31,93 @@ PAPER = {
 }
 
 
-def measure(voxels, mask, skeleton, voxel_size=None, block=128, margin=16):
+# --- measuring one stack ---
+
+def measure(voxels, found, skeleton, voxel_size=None, flatten_block=32, block=128, margin=16):
     """Measure one segmented stack.
 
     Args:
-        voxels: uint8 or uint16 [Z, Y, X]; mask: bool, foreground; skeleton: int [M, 3], voxels of the centreline.
+        voxels: uint8 or uint16 [Z, Y, X]; found: segmentation.Segmentation; skeleton: int [M, 3], centreline voxels.
         voxel_size: (z, y, x) in um, None for isotropic voxels.
+        flatten_block: voxels per side of the blocks whose medians are the local background; 0: one for the stack.
         block: voxels per side of the blocks in which distances are computed, to bound memory.
         margin: voxels around a block; radii up to it are exact.
 
     Returns:
-        dict: foreground and background {mean, std, median, p05, p95} in grey levels (background by
-        median and absolute deviation, so that unsegmented neurites hardly count), its foreground
-        fraction and the quantiles of the radius in voxels of x.
+        dict of numbers and lists, as in priors.json (README, "priors.json"). Lengths are voxels of x ("isotropic
+        voxels"), blur and correlation are voxels of each axis, grey levels those of the stack. What cannot be
+        measured on this stack is None.
     """
-    inside = voxels[mask]
-    outside = voxels[~ndimage.binary_dilation(mask, iterations=2)]
-    sampling = (1, 1, 1) if voxel_size is None else np.asarray(voxel_size) / voxel_size[2]
-    radii = skeleton_radii(mask, skeleton, block, margin, sampling)
-    middle = float(np.median(outside))
-    spread = float(1.4826 * np.median(np.abs(outside - np.float32(middle))))
+    spacing = np.ones(3) if voxel_size is None else np.asarray(voxel_size, float) / voxel_size[2]
+    local = local_background(voxels, flatten_block)
+    outside = ~ndimage.binary_dilation(found.mask | found.specks, iterations=2)
+    behind = _sample(voxels, outside)
+    if len(behind) < 1000:                               # a stack so dense that no voxel is far from a neurite
+        outside = ~(found.mask | found.specks)
+        behind = _sample(voxels, outside)
+    middle = float(np.median(behind))
+    spread = float(1.4826 * np.median(np.abs(behind - np.float32(middle))))
+    radii = skeleton_radii(found.mask, skeleton, block, margin, spacing)
+    paths, junctions, tips = skeletons.branches(skeleton)
+    lengths, tortuosities, persistence = skeletons.shape_of(paths, spacing)
+    angles = skeletons.fork_angles(paths, junctions, spacing)
+    widths = apparent_widths(voxels, local, paths)
+    levels, drift, grain = _levels_along(voxels, local, paths, spread)
+    top = np.iinfo(voxels.dtype).max
     return {
-        'foreground': _levels(inside),
-        'background': dict(_levels(outside), median=middle, robust_std=spread),
-        'foreground_fraction': float(mask.mean()),
-        'radius_quantiles': [float(q) for q in np.quantile(radii, QUANTILES)],
+        'foreground': _levels(voxels[found.mask]),
+        'background': dict(_levels(behind), median=middle, robust_std=spread,
+                           quantiles=_quantiles(behind, BACKGROUND)),
+        'noise_std': noise_std(voxels, outside),
+        'correlation': correlation(voxels, outside, behind),
+        # the thinnest neurites show the optics alone: an upper bound, close where some are thinner than the blur
+        'blur_sigma': [float(np.quantile(w, THIN) / FWHM) if len(w) >= 10 else None for w in widths],
+        'width_quantiles': _quantiles(np.concatenate(widths[1:])),
+        'foreground_fraction': float(found.mask.mean()),
+        'saturated_fraction': float((voxels == top).mean()),
+        'radius_quantiles': _quantiles(radii),
+        'level_quantiles': _quantiles(levels),
+        'level_drift': drift,
+        'grain': grain,
+        'length_quantiles': _quantiles(lengths),
+        'tortuosity_quantiles': _quantiles(tortuosities),
+        'persistence': None if np.isnan(persistence) else persistence,
+        'angle_quantiles': _quantiles(angles),
+        'threshold': found.threshold,
+        'density': float(len(skeleton) / found.mask.size / np.prod(spacing)),
+        'branch_spacing': float(len(skeleton) / max(1, len(angles))),
+        'ends_spacing': float(len(skeleton) / max(1, _ends(paths, tips, voxels.shape))),
+        'debris': _debris(voxels, local, found.specks, spacing),
         'centreline_voxels': int(len(skeleton)),
+        'voxel_size': None if voxel_size is None else [float(v) for v in voxel_size],
     }
+
+
+def _quantiles(values, probabilities=QUANTILES):
+    return [float(q) for q in np.quantile(values, probabilities)] if len(values) else None
 
 
 def _levels(values):
     low, middle, high = np.percentile(values, [5, 50, 95])
     return {'mean': float(values.mean(dtype=np.float64)), 'std': float(values.std(dtype=np.float64)),
             'median': float(middle), 'p05': float(low), 'p95': float(high)}
+
+
+def _sample(voxels, where, most=2000000):
+    """Grey levels at about `most` of the voxels of a mask, evenly spread."""
+    index = np.flatnonzero(where)
+    return voxels.ravel()[index[:: 1 + len(index) // most]]
+
+
+def local_background(voxels, block):
+    """The median of blocks, interpolated (segmentation.background), as int32-safe uint16 [Z, Y, X]."""
+    local = np.empty(voxels.shape, np.uint16)
+    if not block:
+        local[:] = int(np.median(voxels[::2, ::2, ::2]))
+        return local
+    for rows, level in segmentation.background(voxels, block):
+        local[rows] = np.clip(np.rint(level), 0, 65535)
+    return local
 
 
 def skeleton_radii(mask, skeleton, block=128, margin=16, sampling=(1, 1, 1)):
@@ -71,6 +139,177 @@ def skeleton_radii(mask, skeleton, block=128, margin=16, sampling=(1, 1, 1)):
     return np.minimum(radii, margin) - 0.5
 
 
+def noise_std(voxels, outside):
+    """Standard deviation of the noise that changes from voxel to voxel along each axis: of the difference of
+    neighbours, by its median absolute deviation, over the square root of 2; float [3], grey levels."""
+    found = []
+    for axis in range(3):
+        box = _middle(voxels.shape)
+        a = voxels[box].astype(np.float32)
+        both = outside[box]
+        first, second = [tuple(slice(None, -1) if i == axis else slice(None) for i in range(3)),
+                         tuple(slice(1, None) if i == axis else slice(None) for i in range(3))]
+        steps = np.abs(a[second] - a[first])[both[first] & both[second]]
+        # rounding to whole grey levels would make the median a step: spread each over its width
+        steps = steps + np.random.default_rng(0).uniform(-0.5, 0.5, steps.shape) if len(steps) else np.zeros(1)
+        found.append(float(1.4826 * np.median(np.abs(steps)) / np.sqrt(2)))
+    return found
+
+
+def _middle(shape, most=160):
+    """Slices of the middle of a stack, at most `most` voxels a side."""
+    return tuple(slice((n - min(n, most)) // 2, (n + min(n, most)) // 2) for n in shape)
+
+
+def correlation(voxels, outside, behind, side=64):
+    """Correlation of the background at LAGS voxels along each axis, after its grey levels are made Gaussian by rank.
+
+    Ranks make it robust to spots and to a clipped background. Measured in up to 27 cubes of `side` voxels, spread over
+    the stack, so that a large stack takes no longer than a small one.
+
+    Returns:
+        list of three lists of float in [-1, 1]; None at lags that the cubes are too small for.
+    """
+    rng = np.random.default_rng(0)
+    ranked = behind[:: 1 + len(behind) // 200000].astype(np.float32)
+    ranked = np.sort(ranked + rng.uniform(-0.5, 0.5, len(ranked)).astype(np.float32))
+    product, weight = np.zeros((3, len(LAGS))), np.zeros((3, len(LAGS)))
+    power = count = 0.0
+    starts = [sorted({0, max(0, (n - side) // 2), max(0, n - side)}) for n in voxels.shape]
+    for z in starts[0]:
+        for y in starts[1]:
+            for x in starts[2]:
+                box = tuple(slice(a, a + side) for a in (z, y, x))
+                cube = voxels[box].astype(np.float32)
+                cube += rng.uniform(-0.5, 0.5, cube.shape).astype(np.float32)
+                rank = np.searchsorted(ranked, cube.ravel()).reshape(cube.shape)
+                normal = special.ndtri(np.clip((rank + 0.5) / (len(ranked) + 1), 1e-4, 1 - 1e-4))
+                there = outside[box].astype(np.float32)
+                normal = (normal * there).astype(np.float32)
+                power, count = power + np.vdot(normal, normal), count + there.sum()
+                for axis in range(3):
+                    for k, lag in enumerate(LAGS):
+                        if lag < cube.shape[axis]:
+                            a = [slice(None)] * 3
+                            b = [slice(None)] * 3
+                            a[axis], b[axis] = slice(None, -lag), slice(lag, None)
+                            product[axis, k] += np.vdot(normal[tuple(a)], normal[tuple(b)])
+                            weight[axis, k] += np.vdot(there[tuple(a)], there[tuple(b)])
+    with np.errstate(invalid='ignore', divide='ignore'):
+        found = product / weight / (power / count)
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in found]
+
+
+def apparent_widths(voxels, local, paths):
+    """Full widths at half maximum across neurites that run at right angles to each axis.
+
+    Returns:
+        list of three float arrays, voxels of that axis.
+    """
+    points, towards = [np.zeros((0, 3), int)], [np.zeros((0, 3))]
+    for path in paths:
+        if len(path) >= 8:
+            points.append(path[3:-3])
+            towards.append((path[6:] - path[:-6]).astype(float))
+    at, ahead = np.concatenate(points), np.concatenate(towards)
+    found = []
+    for axis in range(3):
+        across = np.abs(ahead[:, axis]) < 0.35 * np.sqrt((ahead ** 2).sum(1))
+        across &= (at[:, axis] >= REACH) & (at[:, axis] < voxels.shape[axis] - REACH)
+        found.append(_widths(voxels, local, at[across][:: 1 + across.sum() // 4000], axis))
+    return found
+
+
+def _widths(voxels, local, at, axis):
+    """Full widths at half maximum along an axis of the profiles through some voxels; those that never fall that low
+    within REACH are left out."""
+    offset = np.arange(-REACH, REACH + 1)
+    index = [np.repeat(at[:, i, None], len(offset), 1) for i in range(3)]
+    index[axis] = index[axis] + offset
+    profile = voxels[tuple(index)].astype(np.float32) - local[tuple(at.T)].astype(np.float32)[:, None]
+    peak = profile[:, REACH - 1:REACH + 2].argmax(1) + REACH - 1
+    half = profile[np.arange(len(at)), peak] / 2
+    widths = np.zeros(len(at))
+    good = half > 0
+    for sign in (-1, 1):
+        place = peak.copy()
+        for _ in range(REACH):
+            step = (profile[np.arange(len(at)), place] > half) & (place > 0) & (place < 2 * REACH)
+            place = place + sign * step
+        above, below = profile[np.arange(len(at)), place - sign * (place != peak)], profile[np.arange(len(at)), place]
+        good &= below <= half
+        share = np.where(above > below, (above - half) / np.maximum(above - below, 1e-6), 0)
+        widths += np.abs(place - peak) - 1 + share
+    return widths[good]
+
+
+def _levels_along(voxels, local, paths, noise):
+    """Brightness of the neurites above the local background, along their centrelines.
+
+    Args:
+        noise: std of the background, grey levels.
+
+    Returns:
+        (levels, drift, grain): the median of each path of 8 voxels or more, once per voxel of it; std of the
+        logarithm within paths of 20 or more, smoothed over 2 voxels; std of what the smoothing takes away, over the
+        median and without the background's noise. None without such a path.
+    """
+    levels, within, rough = [], [], []
+    for path in paths:
+        if len(path) < 8:
+            continue
+        at = tuple(path.T)
+        excess = _along(voxels, path) - local[at]
+        middle = np.median(excess)
+        if middle <= 0:
+            continue
+        levels.append(np.full(len(path), middle))
+        if len(path) >= 20:
+            even = ndimage.gaussian_filter1d(excess, 2.0)
+            within.append(np.log(np.maximum(even, 0.1 * middle) / middle))
+            rough.append((np.mean((excess - even) ** 2) - 0.5 * noise ** 2) / middle ** 2)
+    drift = float(np.concatenate(within).std()) if within else None
+    grain = float(np.sqrt(max(np.median(rough), 0.0))) if rough else None
+    return np.concatenate(levels) if levels else np.zeros(0), drift, grain
+
+
+def _along(voxels, path):
+    """Grey levels along a path without its staircase, which runs up to a voxel beside the neurite; float32 [L]."""
+    low = np.maximum(path.min(0) - 2, 0)
+    box = voxels[tuple(slice(a, b + 3) for a, b in zip(low, path.max(0)))]
+    if box.size > 1 << 22:                               # a path across the stack: its box would be most of it
+        half = len(path) // 2
+        return np.concatenate([_along(voxels, path[:half]), _along(voxels, path[half:])])
+    points = skeletons.smooth(path, (1, 1, 1)) - low
+    return ndimage.map_coordinates(box.astype(np.float32), points.T, order=1, mode='nearest')
+
+
+def _ends(paths, tips, shape, border=3):
+    """Number of free ends of paths that are no spurs, away from the stack's border."""
+    tips = {tuple(t) for t in tips[((tips >= border) & (tips < np.asarray(shape) - border)).all(1)]}
+    return sum((tuple(p[0]) in tips) + (tuple(p[-1]) in tips) for p in paths if len(p) >= skeletons.SPUR)
+
+
+def _debris(voxels, local, specks, spacing, most=20000):
+    """Bright objects too small for neurites: how many per isotropic voxel, their radii and levels (None without)."""
+    objects, count = ndimage.label(specks, np.ones((3, 3, 3), bool))
+    volume = np.bincount(objects.ravel(), minlength=count + 1)[1:] * np.prod(spacing)
+    if count == 0:
+        return {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
+    which = np.arange(1, count + 1)[:: 1 + count // most]
+    at = objects > 0
+    excess = voxels[at].astype(np.float32) - local[at]
+    level = ndimage.mean(excess, objects[at], which)
+    radius = (3 * volume / (4 * np.pi)) ** (1 / 3)
+    big = radius >= 1                                    # less is noise
+    if not big.any():
+        return {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
+    return {'density': float(big.sum() / specks.size / np.prod(spacing)), 'radius_quantiles': _quantiles(radius[big]),
+            'level_quantiles': _quantiles(np.maximum(level[big[which - 1]], 0)) or _quantiles(np.maximum(level, 0))}
+
+
+# --- several stacks ---
+
 def pool(measured):
     """Join the measurements of several stacks: the mean of each, weighted by centreline voxels.
 
@@ -78,70 +317,153 @@ def pool(measured):
         measured: dict from stack name to the result of measure().
 
     Returns:
-        dict for priors.json: `stacks` as given and `foreground`, `background`, `radius_quantiles` pooled.
+        dict for priors.json: `stacks` as given, and the same entries pooled. A stack that lacks one does not count.
     """
-    weights = np.array([m['centreline_voxels'] for m in measured.values()], float)
-    weights /= weights.sum()
+    weights = [m['centreline_voxels'] for m in measured.values()]
+    return dict(_mean(list(measured.values()), weights), stacks=measured)
 
-    def average(*keys):
-        values = []
-        for m in measured.values():
-            for key in keys:
-                m = m[key]
-            values.append(m)
-        return np.tensordot(weights, np.array(values, float), 1).tolist()
 
-    first = next(iter(measured.values()))
-    return {
-        'stacks': measured,
-        'foreground': {key: average('foreground', key) for key in first['foreground']},
-        'background': {key: average('background', key) for key in first['background']},
-        'foreground_fraction': average('foreground_fraction'),
-        'radius_quantiles': average('radius_quantiles'),
-    }
+def _mean(values, weights):
+    """Weighted mean of like trees of dicts, lists and numbers; None where no tree has the entry."""
+    known = [(v, w) for v, w in zip(values, weights) if v is not None]
+    if not known:
+        return None
+    values, weights = zip(*known)
+    if isinstance(values[0], dict):
+        return {key: _mean([v.get(key) for v in values], weights) for key in values[0] if key != 'centreline_voxels'}
+    if isinstance(values[0], (list, tuple)):
+        return [_mean(list(v), weights) for v in zip(*values)]
+    return float(np.average(values, weights=weights))
+
+
+# --- from measurements to what is drawn ---
+
+def fit_texture(background, correlations):
+    """Make a background that has measured grey levels and a measured correlation.
+
+    The correlation is a sum of smooth fields (non-negative least squares over SCALES and STRETCH) and of noise
+    between neighbouring voxels, which gets what is left.
+
+    Args:
+        background: quantiles at BACKGROUND, grey levels; correlations: three lists at LAGS.
+
+    Returns:
+        imaging.Texture.
+    """
+    measured = np.array([[np.nan if v is None else v for v in row] for row in correlations], float)
+    candidates, columns = [], []
+    rng = np.random.default_rng(0)
+    for scale in SCALES:
+        for stretch in STRETCH:
+            sigma = (scale * stretch, scale, scale)
+            candidates.append(sigma)
+            columns.append([_spline_correlation(s, rng) for s in sigma])
+    matrix = np.array(columns).reshape(len(candidates), -1).T                    # [3 lags, candidates]
+    far = np.tile(np.array(LAGS) >= 2, 3) & np.isfinite(measured.ravel())
+    shares = optimize.nnls(matrix[far], np.clip(measured.ravel()[far], 0, 1))[0]
+    shares *= min(1, 0.95 / max(shares.sum(), 1e-9))
+    rest = 1 - shares.sum()
+    fine = []
+    for axis in range(3):
+        near = measured[axis, 0] - (matrix.reshape(3, len(LAGS), -1)[axis, 0] @ shares)
+        rho = 0.0 if np.isnan(near) else float(np.clip(near / rest, 0, 0.66))
+        # neighbours weighted w have a correlation of 2 w / (1 + 2 w w)
+        fine.append((1 - np.sqrt(1 - 2 * rho * rho)) / (2 * rho) if rho > 0.02 else 0.0)
+    components = [(sigma, float(share)) for sigma, share in zip(candidates, shares) if share > 0.005]
+    return imaging.Texture(components, tuple(fine), imaging.grey_table(BACKGROUND, background))
+
+
+def _spline_correlation(sigma, rng, n=128):
+    """Correlation at LAGS of imaging.smooth_field along an axis."""
+    basis = imaging.spline_basis(n, max(sigma, 0.6), rng).astype(float)
+    gram = basis @ basis.T
+    return [float(np.mean(np.diagonal(gram, lag))) for lag in LAGS]
+
+
+def read(path):
+    """Contents of priors.json.
+
+    Raises:
+        UserError: missing, or without the measurements that the simulator draws from.
+    """
+    if not os.path.exists(path):
+        raise config.UserError("no priors %s: run prepare_patches.py first, or take the paper's with PRIORS=None" % path)
+    measured = config.read_json(path)
+    try:
+        Priors(measured, 16)
+        measured['debris']['density'], measured['blur_sigma'][2]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise config.UserError('%s lacks measurements: make it anew with prepare_patches.py' % path)
+    return measured
 
 
 class Priors:
-    """Draws what one stack needs: foreground level, background mean and std, and radii."""
+    """Draws what one stack needs: foreground level, background, radii, debris."""
 
-    def __init__(self, path, bits, kind, keep=0.5, radius=(1.0, 3.0)):
+    def __init__(self, measured, bits, radius=None, kind='axon'):
         """Args:
-            path: priors.json, or None for the paper's constants.
-            bits: 8 or 16; kind: 'dendrite' or 'axon'.
-            keep: share of lit foreground voxels; a measured foreground level is divided by it, since
-                the measured one is a mean over lit and unlit.
-            radius: (low, high) of the paper, voxels.
-
-        Raises:
-            UserError: if the file lacks the measurements.
+            measured: contents of priors.json, or None for the paper's constants.
+            bits: 8 or 16; kind: 'dendrite' or 'axon', whose grey levels differ in 8 bit.
+            radius: (low, high) voxels to draw from instead of measured radii, or None.
         """
-        if path is not None and not os.path.exists(path):
-            raise config.UserError("no priors %s: run prepare_patches.py first, or take the paper's with PRIORS=None" % path)
-        self.measured = None if path is None else config.read_json(path)
-        self.paper, self.keep, self.radius = PAPER[bits, kind], keep, radius
-        if self.measured is not None:
-            try:
-                self.foreground, self.background = self.measured['foreground'], self.measured['background']
-                self.quantiles = np.array(self.measured['radius_quantiles'], float)
-                self.background['robust_std'], self.foreground['median'], self.foreground['p95']
-            except (KeyError, TypeError):
-                raise config.UserError('%s lacks measurements: make it with prepare_patches.py' % path)
+        self.measured, self.bits, self.kind = measured, bits, kind
+        self.radius, self.fixed = radius or (1.0, 3.0), measured is None or radius is not None
+        if measured is not None:
+            self.radii = np.array(measured['drawn']['radius_quantiles'], float)
+            self.levels = np.array(measured['drawn']['level_quantiles'], float)
+            self.texture = fit_texture(measured['background']['quantiles'], measured['correlation'])
+
+    def of(self, kind):
+        """The same for another kind of neuron."""
+        if kind == self.kind:
+            return self
+        other = copy.copy(self)
+        other.kind = kind
+        return other
 
     def grey_levels(self, rng):
-        """(foreground level above the background, background mean, background std) of one stack."""
+        """The paper's (foreground level above the background, background mean, background std) of one stack."""
+        (f0, f1), (m0, m1), (s0, s1) = PAPER[self.bits, self.kind]
+        return int(rng.integers(f0, f1)), int(rng.integers(m0, m1)), rng.uniform(s0, s1)
+
+    def white(self, mean, std):
+        """(mean, std) of a background without texture: the given ones of the paper, or the measured ones."""
         if self.measured is None:
-            (f0, f1), (m0, m1), (s0, s1) = self.paper
-            return int(rng.integers(f0, f1)), int(rng.integers(m0, m1)), rng.uniform(s0, s1)
-        middle = self.background['median']
-        low, high = (max(self.foreground[key] - middle, 1.0) / self.keep for key in ('median', 'p95'))
-        return rng.uniform(low, high), middle * rng.uniform(0.97, 1.03), self.background['robust_std']
+            return mean, std
+        return self.measured['background']['median'], self.measured['background']['robust_std']
+
+    def draw_level(self, rng):
+        """Measured grey level of one neurite's centreline above the background, as it looks after blur and staining."""
+        return float(np.interp(rng.uniform(*TAILS), QUANTILES, self.levels))
+
+    def median_level(self):
+        """The median of the same."""
+        return float(np.interp(0.5, QUANTILES, self.levels))
 
     def draw_radius(self, rng, depth):
-        """Radius in voxels of a node at a depth of the tree.
+        """Radius in voxels of a node at a depth of the tree: the paper's shrinks with depth, a measured one does not."""
+        if self.fixed:
+            return rng.uniform(*self.radius) * SHRINK ** depth
+        return float(np.interp(rng.uniform(*TAILS), QUANTILES, self.radii))
 
-        The paper's shrinks with depth. A measured one comes from the whole centreline, whatever the depth; the
-        widest tenth is left out, since there OTSU has mostly merged neighbouring neurites.
+    def radii_along(self, normal):
+        """Measured radii for standard normal values; float, as many."""
+        return np.interp(np.clip(special.ndtr(normal), *TAILS), QUANTILES, self.radii)
+
+    def draw_debris(self, count, level, blur, rng):
+        """Radii in isotropic voxels and grey levels of bright balls.
+
+        Measured ones are what blurred balls look like: a ball as much smaller as the blur is wide, of the same light,
+        stands for each.
+
+        Args:
+            level: the paper's foreground grey level; blur: isotropic voxels, sigma.
         """
-        if self.measured is None:
-            return rng.uniform(*self.radius) * growth.SHRINK ** depth
-        return max(float(np.interp(rng.uniform(0, 0.9), QUANTILES, self.quantiles)), 0.8)
+        debris = self.measured and self.measured['debris']
+        if not debris or not debris['radius_quantiles']:
+            return (rng.choice(imaging.DEBRIS_RADIUS[0], count, p=imaging.DEBRIS_RADIUS[1]).astype(float),
+                    (self.median_level() if self.measured else level) * rng.uniform(*imaging.DEBRIS_LEVEL, size=count))
+        seen = np.interp(rng.uniform(size=count), QUANTILES, debris['radius_quantiles'])
+        shine = np.interp(rng.uniform(size=count), QUANTILES, debris['level_quantiles'])
+        radius = np.sqrt(np.maximum(seen ** 2 - blur ** 2, 0.8 ** 2))
+        return radius, shine * np.minimum((seen / radius) ** 3, 8)

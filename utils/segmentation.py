@@ -1,9 +1,14 @@
 """OTSU segmentation of real stacks, to find where their neurites run (METHOD, step 0)."""
+from collections import namedtuple
+
 import numpy as np
 from scipy import ndimage
 from skimage import filters, morphology
 
 from utils.config import UserError
+
+# mask: bool [Z, Y, X], neurites; specks: bool, objects too small for neurites; threshold: grey levels above the background
+Segmentation = namedtuple('Segmentation', 'mask specks threshold')
 
 
 def background(voxels, block):
@@ -51,7 +56,7 @@ def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, name
         name: for error messages.
 
     Returns:
-        (mask, threshold): bool [Z, Y, X] and OTSU's threshold in grey levels above the background.
+        Segmentation.
 
     Raises:
         UserError: constant or two-valued image, or nothing left.
@@ -77,10 +82,11 @@ def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, name
     keep = sizes >= min_object
     keep[0] = False
     mask = keep[objects]
+    specks = (objects > 0) & ~mask
     if not mask.any():
         raise UserError('%s has no foreground: nothing of %d voxels or more is above OTSU: lower MIN_OBJECT or leave it out'
                         % (name, min_object))
-    return mask, threshold
+    return Segmentation(mask, specks, threshold)
 
 
 def centreline(mask):

@@ -13,8 +13,8 @@ EXTENSIONS = ('.tif', '.tiff')
 Stack = namedtuple('Stack', 'voxels voxel_size path')    # uint8 or uint16 [Z, Y, X]; um (z, y, x) or None
 
 
-def find(pattern):
-    """List the stacks that a folder, a file or a glob pattern names, sorted.
+def find(pattern, extensions=EXTENSIONS):
+    """List the stacks (or files of other extensions) that a folder, a file or a glob pattern names, sorted.
 
     Raises:
         UserError: if there is none.
@@ -23,9 +23,10 @@ def find(pattern):
         paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
     else:
         paths = [pattern] if os.path.isfile(pattern) else glob.glob(pattern)
-    paths = sorted(p for p in paths if p.lower().endswith(EXTENSIONS) and '.partial' not in p)
+    paths = sorted(p for p in paths if p.lower().endswith(extensions) and '.partial' not in p)
     if not paths:
-        raise UserError('no TIFF stack matches %s: put stacks there or name others (folder, file or pattern)' % pattern)
+        raise UserError('no file %s matches %s: put some there or name others (folder, file or pattern)'
+                        % (' or '.join('*' + e for e in extensions), pattern))
     names = [name_of(path) for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

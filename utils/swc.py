@@ -27,9 +27,9 @@ def check(tree, name='tree', one_root=True):
         raise UserError('%s has a child before its parent' % name)
 
 
-def write(path, tree, comment=''):
-    """Write a checked tree as SWC; ids count from 1, coordinates are voxels of the stack it goes with."""
-    check(tree, path)
+def write(path, tree, comment='', one_root=True):
+    """Write a checked tree (a forest with one_root off) as SWC; ids count from 1, coordinates are voxels of its stack."""
+    check(tree, path, one_root)
     with whole_file(path) as partial:
         with open(partial, 'w') as file:
             for line in comment.splitlines():

@@ -1,0 +1,62 @@
+"""How far drafts are from TRAILMAP's stack, with measured priors and with the paper's constants.
+
+Everything goes through the same segmentation, patches and measurements. Beside it stands the distance of the real
+stack's own halves (mean over the three ways to halve it), below which no simulator can be asked to go.
+Needs ../shared/data; without it, prints so and ends.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+
+import numpy as np                                              # noqa: E402
+
+from utils import config, realism, stacks                       # noqa: E402
+
+STACK = os.path.join(ROOT, '..', 'shared', 'data', 'trailmap', 'axons_303x303x303.tif')
+N_STACKS = 4
+
+
+def run(*arguments):
+    subprocess.run([sys.executable] + list(arguments), check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def main():
+    if not os.path.exists(STACK):
+        print('no %s: nothing to compare with' % os.path.relpath(STACK, ROOT))
+        print('result: skipped=1')
+        return
+    names = 'FLATTEN_BLOCK SMOOTH_SIGMA CLIP_QUANTILE MIN_OBJECT MAX_OVERLAP MIN_FOREGROUND PATCH_SHAPE'.split()
+    constants = config.read_constants(config.rooted('configs/prepare_patches.py'))
+    *settings, window = [constants[name] for name in names]
+    with tempfile.TemporaryDirectory() as folder:
+        made = os.path.join(folder, 'patches')
+        run('prepare_patches.py', 'STACKS=' + STACK, 'OUTPUT=' + made)
+        drafts = {}
+        for name, prior, size in (('measured priors', os.path.join(made, 'priors.json'), '256,256,256'),
+                                  ("the paper's constants", 'None', '256,512,256')):
+            output = os.path.join(folder, name.split()[0])
+            run('1_simulator.py', 'PRIORS=' + prior, 'OUTPUT=' + output, 'N_STACKS=%d' % N_STACKS, 'AXON_SHARE=1',
+                'VOLUME_SHAPE=' + size)
+            drafts[name] = realism.sample([stacks.read(p).voxels for p in stacks.find(os.path.join(output, 'images'))],
+                                          settings, window)
+    real = stacks.read(STACK).voxels
+    whole = realism.sample([real], settings, window)
+    floor = [realism.distances(*[realism.sample([half], settings, window) for half in pair])
+             for pair in realism.halves(real)]
+    rows = {'real against real': {m: np.mean([f[m] for f in floor]) for m in realism.MEASURES}}
+    rows.update({name: realism.distances(sample, whole) for name, sample in drafts.items()})
+    print('| | %s |' % ' | '.join('%s (%s)' % (m, realism.UNITS[m]) for m in realism.MEASURES))
+    print('| --- |' + ' --- |' * len(realism.MEASURES))
+    for name, row in rows.items():
+        print('| %s | %s |' % (name, ' | '.join('%.3g' % row[m] for m in realism.MEASURES)))
+    floor, measured, paper = rows.values()
+    print('result: ' + ' '.join('%s_over_real=%.3f %s_over_paper=%.3f' % (m, measured[m] / floor[m], m,
+                                                                       measured[m] / paper[m]) for m in realism.MEASURES))
+
+
+if __name__ == '__main__':
+    main()
