@@ -2,7 +2,9 @@
 
 Reads   what the numbered scripts left in data/ and runs/
 Writes  imgs/patches.png     the four steps of prepare_patches.py
+        imgs/priors.png      what prepare_patches.py measured, and the same on a calibration draft
         imgs/simulator.png   drafts, their labels from two sides and in depth
+        imgs/drafts.png      real patches beside drafts at one grey scale
         imgs/panel.png       draft | refined | real domain, and the labels over them
         imgs/stack.png       a whole draft stack, its label and its refined stack
         imgs/curves.png      losses, the discriminator's accuracy and the learning rate
@@ -51,8 +53,24 @@ def draw_simulator(cfg, target):
     picked = [dendrites.index(kind) for kind in (True, False) if kind in dendrites]
     picked = picked if len(picked) > 1 else list(range(min(2, len(pairs))))
     rows = [('%s %s' % ('dendrite' if dendrites[i] else 'axon', stacks.name_of(pairs[i][0])),
-             stacks.read(pairs[i][0]).voxels, stacks.read(pairs[i][1]).voxels, cfg.Z_STEP) for i in picked]
+             stacks.read(pairs[i][0]), stacks.read(pairs[i][1]).voxels) for i in picked]
     figures.simulator_page(target, rows)
+
+
+def draw_priors(cfg, target):
+    """The distributions that prepare_patches.py measured."""
+    with config.whole_file(target) as partial:
+        shutil.copyfile(need(os.path.join(cfg.PATCHES, 'priors.png'), 'prepare_patches.py'), partial)
+
+
+def draw_drafts(cfg, target):
+    """Real patches beside drafts, all at one grey scale, and the drafts' labels."""
+    real = patches.PatchFile(os.path.join(cfg.PATCHES, 'real.h5'))
+    drafts = patches.PatchFile(os.path.join(cfg.DRAFTS, 'patches.h5'), with_labels=True)
+    pick, pick_real = [np.linspace(0, len(file) - 1, 26).astype(int)[1:-1:2] for file in (drafts, real)]
+    figures.beside(target, [('real', np.stack([real.image[i] for i in pick_real])),
+                            ('drafts', np.stack([drafts.image[i] for i in pick])),
+                            ('labels of the drafts', np.stack([drafts.label[i] for i in pick]))])
 
 
 def three(cfg):
@@ -135,7 +153,7 @@ def otsu_dice(cfg):
     return float(np.mean(scores))
 
 
-DRAW = {'patches': draw_patches, 'simulator': draw_simulator, 'panel': draw_panel, 'stack': draw_stack,
+DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts, 'panel': draw_panel, 'stack': draw_stack,
         'curves': draw_curves, 'levels': draw_levels}
 
 

@@ -9,9 +9,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 
-def run_script(name, *arguments, cwd):
-    """Run a numbered script in a folder; returns (exit status, standard output, standard error)."""
-    done = subprocess.run([sys.executable, os.path.join(ROOT, name)] + list(arguments), cwd=str(cwd),
+def run_script(name, *arguments, cwd, **environment):
+    """Run a numbered script in a folder, with these environment variables; (exit status, standard output and error)."""
+    done = subprocess.run([sys.executable, os.path.join(ROOT, name)] + list(arguments), cwd=str(cwd), env=dict(os.environ, **environment),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600)
     return done.returncode, done.stdout, done.stderr
 

@@ -139,23 +139,27 @@ def test_every_node_lies_in_its_label():
 
 
 def test_stain_keeps_half_the_voxels_and_their_mean():
-    mask = np.zeros((40, 40, 40), bool)
-    mask[10:30] = True
-    image = imaging.stain(mask, 300, 0.5, np.random.default_rng(0))
-    assert (image[~mask] == 0).all()
-    assert abs((image[mask] > 0).mean() - 0.5) < 0.01 and abs(image[mask].mean() - 150) < 3
-    assert abs(image[image > 0].std() - np.sqrt(300)) < 1                  # Poisson
+    light = imaging.stain(np.full(40000, 300.0), 0.5, np.random.default_rng(0))
+    assert abs((light > 0).mean() - 0.5) < 0.01 and abs(light.mean() - 150) < 3
+    assert abs(light[light > 0].std() - np.sqrt(300)) < 1                  # Poisson
 
 
-def test_debris_spares_the_neuron_and_background_has_its_moments():
+def test_debris_spares_the_neuron_and_keeps_its_number():
     mask = np.zeros((30, 60, 60), bool)
     mask[10:20] = True
-    image = np.zeros(mask.shape, np.float32)
-    imaging.add_debris(image, mask, 100, 200, (2, 1, 1), np.random.default_rng(0))
-    assert (image[mask] == 0).all() and image.max() <= 150 and image[image > 0].min() >= 50
-    image[:] = 0
-    imaging.add_background(image, 120, 7, np.random.default_rng(0))
-    assert abs(image.mean() - 120) < 0.2 and abs(image.std() - 7) < 0.1
+    radii, levels = np.full(50, 2.0), np.arange(1.0, 51.0)
+    balls = imaging.debris(mask.shape, mask, radii, levels, (2, 1, 1), np.random.default_rng(0))
+    assert not any(mask.ravel()[index].any() for index, _ in balls)
+    assert sorted(level for _, level in balls) == levels.tolist()          # every ball found a place
+    whole = [index for index, _ in balls if len(index) > 20]
+    z, y, x = np.unravel_index(whole[0], mask.shape)
+    assert np.ptp(z) <= 2 and np.ptp(y) <= 4 and np.ptp(x) <= 4
+
+
+def test_the_papers_background_has_its_moments():
+    image = np.concatenate([slab for _, slab in imaging.white((30, 60, 60), 120, 7, np.random.default_rng(0))])
+    assert image.shape == (30, 60, 60) and abs(image.mean() - 120) < 0.2 and abs(image.std() - 7) < 0.1
+    assert abs(np.corrcoef(image[:, :, 1:].ravel(), image[:, :, :-1].ravel())[0, 1]) < 0.01
 
 
 @pytest.mark.parametrize('dtype, high', [(np.uint8, 255), (np.uint16, 65535)])
@@ -169,7 +173,7 @@ def test_skeleton_radii_of_a_tube_and_the_papers_priors():
     skeleton = np.array([[10, 10, x] for x in range(0, 300, 7)])
     assert np.allclose(priors.skeleton_radii(tube, skeleton, block=64), priors.skeleton_radii(tube, skeleton, block=512))
     assert np.abs(priors.skeleton_radii(tube, skeleton) - 4).max() < 0.6
-    paper = priors.Priors(None, 16, 'axon')
+    paper = priors.Priors(None, 16)
     draws = np.array([paper.grey_levels(np.random.default_rng(i)) for i in range(300)])
     assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000 and draws[:, 1].min() >= 1 and draws[:, 1].max() < 200
     assert draws[:, 2].max() < 20

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from utils import config, history, metrics, patches, raster, segmentation, stacks, tiling
+from utils import config, history, metrics, patches, raster, segmentation, skeletons, stacks, tiling
 
 
 def helix(shape=(48, 96, 96)):
@@ -57,7 +57,7 @@ def test_windows_are_centred_inside_and_overlap_little(max_overlap):
 def test_along_branches_follows_the_line():
     line = np.array([[0, 0, x] for x in range(20)])
     shuffled = line[np.random.default_rng(0).permutation(20)]
-    ordered = shuffled[patches.along_branches(shuffled)]
+    ordered = shuffled[skeletons.along_branches(shuffled)]
     assert np.abs(np.diff(ordered[:, 2])).tolist() == [1] * 19
 
 

@@ -13,8 +13,8 @@ from conftest import ROOT, run_script
 
 from utils import patches, raster, stacks, swc
 
-PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50']
-SIMULATE = ['PRIORS=None', 'N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=20', 'PATCH_EVERY=4',
+PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=1']
+SIMULATE = ['PRIORS=None', 'N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=2000', 'PATCH_EVERY=4',
             'PATCH_SHAPE=16,24,24']
 TRAIN = ['REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'BATCH_SIZE=2',
          'CROP_SHAPE=8,16,16', 'HISTORY_BATCHES=3', 'LOG_EVERY=1', 'PREVIEW_EVERY=4', 'SAVE_EVERY=2', 'THREADS=1',
@@ -39,8 +39,8 @@ def contents(folder, *patterns):
             for path in sorted(found) if os.path.isfile(path)}
 
 
-def good(name, *arguments, cwd):
-    status, out, err = run_script(name, *arguments, cwd=cwd)
+def good(name, *arguments, cwd, **environment):
+    status, out, err = run_script(name, *arguments, cwd=cwd, **environment)
     assert status == 0, out + err
     return out
 
@@ -178,15 +178,36 @@ def test_one_bad_stack_does_not_stop_the_batch(tmp_path):
     assert set(patches.PatchFile(str(tmp_path / 'data/patches/real.h5')).source) == {'good'}
 
 
+def test_the_shares_of_a_job_array_make_the_whole(pipeline, tmp_path):
+    stacks_at = 'STACKS=%s' % (pipeline / 'data/real')
+    for task in (1, 2):                                  # SLURM may count from 1
+        share = dict(SLURM_ARRAY_TASK_ID=str(task), SLURM_ARRAY_TASK_COUNT='2')
+        said = good('1_simulator.py', *(SIMULATE + ['OUTPUT=s']), cwd=tmp_path, **share)
+        assert ('not' in said) == (task == 1) and (tmp_path / 's/patches.h5').exists() == (task == 2)
+        said = good('prepare_patches.py', *(PREPARE + [stacks_at, 'OUTPUT=p']), cwd=tmp_path, **share)
+        assert (tmp_path / 'p/real.h5').exists() == (task == 2), said
+    for made, whole, patterns in (('s', 'data/simulated', ('images/*', 'labels/*', 'swc/*', 'parts/*', 'patches.h5')),
+                                  ('p', 'data/patches', ('real.h5', 'priors.json', 'parts/*'))):
+        assert contents(tmp_path / made, *patterns) == contents(pipeline / whole, *patterns)
+    status, _, err = run_script('1_simulator.py', *SIMULATE, cwd=tmp_path, SLURM_ARRAY_TASK_ID='x', SLURM_ARRAY_TASK_COUNT='2')
+    assert status == 1 and 'SLURM_ARRAY_TASK_ID=x' in err and 'Traceback' not in err
+
+
 def test_bad_input_is_one_clear_line(tmp_path, pipeline):
-    bad('prepare_patches.py', cwd=tmp_path, words=['data/real', 'put stacks there'])
+    bad('prepare_patches.py', cwd=tmp_path, words=['data/real', 'put some there'])
     bad('2_mpgan.py', cwd=tmp_path, words=['data/patches/real.h5', 'prepare_patches.py'])
     bad('2_mpgan.py', 'STAGE=refine', cwd=tmp_path, words=['no checkpoint', 'STAGE=train'])
     bad('2_mpgan.py', 'STAGE=tran', cwd=tmp_path, words=['STAGE=tran'])
     bad('2_mpgan.py', 'MAX_STEP=1', cwd=tmp_path, words=['MAX_STEPS'])
     bad('1_simulator.py', cwd=tmp_path, words=['data/patches/priors.json', 'PRIORS=None'])
-    bad('1_simulator.py', 'VOLUME_SHAPE=32,32,32', cwd=tmp_path, words=['PATCH_SHAPE'])
+    bad('1_simulator.py', 'PRIORS=None', 'VOLUME_SHAPE=32,32,32', cwd=tmp_path, words=['PATCH_SHAPE'])
     bad('1_simulator.py', 'PRIORS=gone.json', cwd=tmp_path, words=['gone.json'])
+    bad('1_simulator.py', 'PRIORS=None', 'TORTUOSITY=straight', cwd=tmp_path, words=['TORTUOSITY=straight', 'auto'])
+    bad('1_simulator.py', 'PRIORS=None', 'LEVEL=5,1', cwd=tmp_path, words=['LEVEL=(5, 1)', 'smaller first'])
+    bad('1_simulator.py', 'PRIORS=None', 'SWC_DIR=nowhere', cwd=tmp_path, words=['*.swc', 'nowhere'])
+    bad('1_simulator.py', 'PRIORS=None', 'PSF_FILE=nowhere.tif', cwd=tmp_path, words=['nowhere.tif'])
+    (tmp_path / 'old.json').write_text('{"foreground": {}}')
+    bad('1_simulator.py', 'PRIORS=old.json', cwd=tmp_path, words=['old.json', 'prepare_patches.py'])
     real_stack(tmp_path / 'eight.tif', dtype=np.uint8)
     good('prepare_patches.py', *(PREPARE + ['STACKS=eight.tif', 'OUTPUT=eight']), cwd=tmp_path)
     bad('2_mpgan.py', *(TRAIN + ['REAL_PATCHES=eight/real.h5', 'DRAFTS=%s' % (pipeline / 'data/simulated')]), cwd=tmp_path,

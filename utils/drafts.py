@@ -265,7 +265,7 @@ def light_of(shape, label, index, row, t, shine, parent, thin):
     """
     base = np.where(parent >= 0, parent, np.arange(len(parent)))
     value = shine[base[row]] + t * (shine[row] - shine[base[row]])
-    inside = np.flatnonzero(label)
+    inside = np.flatnonzero(label.view(bool))
     canvas = np.zeros(shape, np.float32).ravel()
     canvas[thin] = np.median(shine)
     canvas[index] = value
@@ -302,10 +302,9 @@ def expose(shape, spacing, label, inside, lit, levels, cfg, prior, rng, psf):
     if psf is not None:
         for index, shine in balls:
             light.ravel()[index] = shine
-        light = imaging.convolve(light, psf)
+        boxes = [((0, 0, 0), imaging.convolve(light, psf))]
     else:
-        imaging.blur(light, inside, sigma)
-        imaging.add_blurred(light, balls, sigma)
+        boxes = sorted(imaging.blur(light, inside, sigma) + imaging.blur_balls(shape, balls, sigma), key=lambda b: b[0])
 
     if cfg.TEXTURE == 'auto':
         behind = imaging.textured(shape, prior.texture, rng)
@@ -322,7 +321,7 @@ def expose(shape, spacing, label, inside, lit, levels, cfg, prior, rng, psf):
                                       [cfg.ILLUMINATION_SIGMA / v for v in cfg.VOXEL_SIZE], rng)
     image = np.empty(shape, dtype)
     for rows, slab in behind:
-        slab += light[rows]
+        boxes = imaging.add_light(slab, rows, boxes)
         if uneven is not None:
             slab *= next(uneven)[1]
         if cfg.ATTENUATION:

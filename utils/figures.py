@@ -3,6 +3,7 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt      # noqa: E402  (after the backend is chosen)
 import numpy as np                   # noqa: E402
+from scipy import ndimage            # noqa: E402
 
 from utils.config import whole_file  # noqa: E402
 
@@ -88,18 +89,36 @@ def draft_refined_real(path, drafts, refined, real, labels, title=''):
 
 
 def simulator_page(path, stacks):
-    """Drafts and their labels from three sides, one row each.
+    """Drafts and their labels from two sides, and in depth, one row each.
 
     Args:
-        stacks: list of (name, image [Z, Y, X], label [Z, Y, X], z_step): slices are z_step pixels apart.
+        stacks: list of (name, image as stacks.Stack, label [Z, Y, X]).
     """
     figure, axes = plt.subplots(len(stacks), 4, figsize=(13, 3.3 * len(stacks)), squeeze=False,
                                 gridspec_kw={'width_ratios': [1, 1, 1, 1]})
-    for row, (name, image, label, z_step) in enumerate(stacks):
-        _show(axes[row, 0], project(image), '%s: image, along z' % name)
+    for row, (name, image, label) in enumerate(stacks):
+        z, _, x = image.voxel_size or (1, 1, 1)
+        side = ndimage.zoom(project(label, 2), (z / x, 1), order=0)
+        _show(axes[row, 0], project(image.voxels), '%s: image, along z' % name)
         _show(axes[row, 1], project(label), 'label, along z', (0, 1))
-        _show(axes[row, 2], np.repeat(project(label, 2), z_step, 0).T, 'label, along x', (0, 1))
+        _show(axes[row, 2], side.T, 'label, along x', (0, 1))
         _show(axes[row, 3], depth_colours(label), 'label, depth as colour', (0, 1))
+    save(figure, path)
+
+
+def beside(path, named, columns=4):
+    """Blocks of patches side by side, projected along z; grey levels at the first block's scale, labels as masks.
+
+    Args:
+        named: list of (title, [N, Z, Y, X]), N the same in all.
+    """
+    figure, axes = plt.subplots(1, len(named), figsize=(4.6 * len(named), 4.6 * len(named[0][1]) / columns ** 2 + 0.4))
+    scale = limits(*[project(image) for image in named[0][1]])
+    for panel, (title, images) in zip(axes, named):
+        views = [np.pad(project(image), 1, 'constant', constant_values=0) for image in images]
+        rows = [np.concatenate(views[i:i + columns], 1) for i in range(0, len(views) - columns + 1, columns)]
+        _show(panel, np.concatenate(rows), title, (0, 1) if images.max() <= 1 else scale)
+    figure.tight_layout()
     save(figure, path)
 
 

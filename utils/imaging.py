@@ -42,25 +42,26 @@ def stain(level, keep, rng):
 
 
 def blur(light, at, sigma):
-    """Gaussian point-spread function, in place, only in blocks that hold light.
+    """Gaussian point-spread function, only in blocks that hold light; uses up `light`.
 
     Args:
         light: float32 [Z, Y, X], zero but for the voxels `at` (int [M], into the flattened stack).
         sigma: (z, y, x) in voxels of the stack.
+
+    Returns:
+        list of (corner (z, y, x), float32 box): the blurred light is their sum, and nothing elsewhere.
     """
     halo = [int(TRUNCATE * s + 0.5) for s in sigma]
     blocks = _blocks_near(light.shape, at, halo)
     if len(blocks) * np.prod([b + 2 * h for b, h in zip(BLOCK, halo)]) > 1.2 * light.size:
         ndimage.gaussian_filter(light, sigma, output=light, mode='constant', truncate=TRUNCATE)
-        return
-    done = []
+        return [((0, 0, 0), light)]
+    boxes = []
     for low in blocks:
         box = [slice(max(a - h, 0), min(a + b + h, n)) for a, b, h, n in zip(low, BLOCK, halo, light.shape)]
         part = ndimage.gaussian_filter(light[tuple(box)], sigma, mode='constant', truncate=TRUNCATE)
-        core = tuple(slice(a - s.start, a + b - s.start) for a, b, s in zip(low, BLOCK, box))
-        done.append(part[core])
-    for low, part in zip(blocks, done):                  # only now: neighbours wanted the light as it was
-        light[tuple(slice(a, a + n) for a, n in zip(low, part.shape))] = part
+        boxes.append((tuple(low), part[tuple(slice(a - s.start, a + b - s.start) for a, b, s in zip(low, BLOCK, box))]))
+    return boxes
 
 
 def _blocks_near(shape, at, halo):
@@ -113,28 +114,53 @@ def debris(shape, mask, radii, levels, spacing, rng):
     return found
 
 
-def add_blurred(light, balls, sigma):
-    """Add debris to the light, each ball blurred on its own, in place.
+def blur_balls(shape, balls, sigma):
+    """Blur debris, each ball on its own.
 
     Args:
         balls: of debris(); sigma: (z, y, x) voxels.
+
+    Returns:
+        list of (corner (z, y, x), float32 box), all inside the stack, as of blur().
     """
     halo = np.array([int(TRUNCATE * s + 0.5) for s in sigma])
-    shape = np.array(light.shape)
-    alike = {}
+    alike, boxes = {}, []
     for index, level in balls:
-        place = np.stack(np.unravel_index(index, light.shape), 1)
+        place = np.stack(np.unravel_index(index, shape), 1)
         low = place.min(0)
         size = tuple(place.max(0) - low + 1 + 2 * halo)
         alike.setdefault(size, []).append((place, low - halo, level))
     for size, group in sorted(alike.items()):
-        boxes = np.zeros((len(group),) + size, np.float32)
-        for box, (place, low, level) in zip(boxes, group):
+        light = np.zeros((len(group),) + size, np.float32)
+        for box, (place, low, level) in zip(light, group):
             box[tuple((place - low).T)] = level
-        boxes = ndimage.gaussian_filter(boxes, (0,) + tuple(sigma), mode='constant', truncate=TRUNCATE)
-        for box, (_, low, _) in zip(boxes, group):
+        light = ndimage.gaussian_filter(light, (0,) + tuple(sigma), mode='constant', truncate=TRUNCATE)
+        for box, (_, low, _) in zip(light, group):
             a, b = np.maximum(low, 0), np.minimum(low + size, shape)
-            light[tuple(map(slice, a, b))] += box[tuple(map(slice, a - low, b - low))]
+            boxes.append((tuple(a), box[tuple(map(slice, a - low, b - low))]))
+    return boxes
+
+
+def add_light(slab, rows, boxes):
+    """Add to some slices the light of the boxes that reach into them, in place.
+
+    Args:
+        slab: float32 [z, Y, X], the slices `rows`; boxes: list of (corner, box) in order of their corners' z.
+
+    Returns:
+        the boxes that end further below, for the next slab.
+    """
+    rest = []
+    for k, (low, box) in enumerate(boxes):
+        if low[0] >= rows.stop:
+            return rest + boxes[k:]
+        first, last = max(low[0], rows.start), min(low[0] + box.shape[0], rows.stop)
+        if last > first:
+            slab[first - rows.start:last - rows.start, low[1]:low[1] + box.shape[1],
+                 low[2]:low[2] + box.shape[2]] += box[first - low[0]:last - low[0]]
+        if low[0] + box.shape[0] > rows.stop:
+            rest.append((low, box))
+    return rest
 
 
 # --- background ---

@@ -11,7 +11,9 @@ from utils.growth import SHRINK
 # of radii, levels, lengths and angles, kept in priors.json
 QUANTILES = np.array([0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75,
                       0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1])
-TAILS = 0.02, 0.95                                       # drawn between these: the extremes are merged neurites and noise
+TAILS = 0.02, 0.9                                        # radii are drawn between these: wider ones are mostly neurites
+                                                         # that touch, and those the drafts get by themselves
+LEVELS = 0.02, 0.98                                      # the same for levels: the extremes are noise and spots
 # of the background's grey levels; above the last one lies what is no background
 BACKGROUND = np.array([0.0002, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98,
                        0.99, 0.995, 0.999])
@@ -434,7 +436,7 @@ class Priors:
 
     def draw_level(self, rng):
         """Measured grey level of one neurite's centreline above the background, as it looks after blur and staining."""
-        return float(np.interp(rng.uniform(*TAILS), QUANTILES, self.levels))
+        return float(np.interp(rng.uniform(*LEVELS), QUANTILES, self.levels))
 
     def median_level(self):
         """The median of the same."""

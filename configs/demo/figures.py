@@ -4,5 +4,4 @@ DRAFTS = 'data/demo/simulated'
 REFINED = 'data/demo/refined'
 RUN_DIR = 'runs/demo'
 OUTPUT = 'results/demo'
-Z_STEP = 1
 TRUTH = 'data/demo/phantom/truth/labels'
