@@ -47,11 +47,9 @@ def simulate(job):
         stacks.write(where('instances', '.tif'), draft.instance, values.VOXEL_SIZE, compress=True)
     swc.write(where('swc', '.swc'), draft.tree, '%s, voxels of %s.tif; radius in x voxels; voxel size %s um (z, y, x)'
               % (draft.kind, name, ' '.join('%g' % v for v in values.VOXEL_SIZE)), one_root=False)
-    corner = drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, rng)
-    images, labels = (np.stack([patches.cut(a, c, cfg.PATCH_SHAPE) for c in corner]) if len(corner)
-                      else np.zeros((0,) + tuple(cfg.PATCH_SHAPE), a.dtype) for a in (draft.image, draft.label))
-    patches.write(part_path(cfg, index), images, corner, [name] * len(corner), labels, made_from=origin,
-                  voxel_size=values.VOXEL_SIZE)
+    corner = drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, cfg.MAX_PATCHES, rng)
+    patches.write_cut(part_path(cfg, index), draft.image, corner, cfg.PATCH_SHAPE, name, draft.label, made_from=origin,
+                      voxel_size=values.VOXEL_SIZE)
     return name, draft.kind, int((draft.tree.parent < 0).sum()), len(corner)
 
 
@@ -91,7 +89,7 @@ def remove_stale(cfg, origin):
 
 def check(cfg, measured):
     """Raise UserError for constants that cannot work."""
-    config.require(cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), SEED=(0, None), AXON_SHARE=(0, 1),
+    config.require(cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), MAX_PATCHES=(1, None), SEED=(0, None), AXON_SHARE=(0, 1),
                    TAPER=(0, 0.99), BOUTON_SPACING=(0, None), DRIFT_LENGTH=(0.1, None), ILLUMINATION=(0, 3),
                    ILLUMINATION_SIGMA=(0.1, None), ATTENUATION=(0, None), TEXTURE_SIGMA=(0, None), GAIN=(0, None),
                    OFFSET=(0, None), READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None),

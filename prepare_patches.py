@@ -36,15 +36,14 @@ def prepare(path, cfg, part_path, figure_path):
     if len(corners) == 0:
         raise config.UserError('%s: no patch has %.2f %% foreground: lower MIN_FOREGROUND or leave the stack out'
                                % (path, 100 * cfg.MIN_FOREGROUND))
-    images = np.empty((len(corners),) + tuple(cfg.PATCH_SHAPE), stack.voxels.dtype)
-    for i, corner in enumerate(corners):
-        images[i] = patches.cut(stack.voxels, corner, cfg.PATCH_SHAPE)
     if figure_path:
-        figures.four_steps(figure_path, stack.voxels, found.mask, skeleton, corners, cfg.PATCH_SHAPE, images)
+        shown = [patches.cut(stack.voxels, c, cfg.PATCH_SHAPE)
+                 for c in corners[np.linspace(0, len(corners) - 1, figures.SHOWN).astype(int)]]
+        figures.four_steps(figure_path, stack.voxels, found.mask, skeleton, corners, cfg.PATCH_SHAPE, shown)
     measured = priors.measure(stack.voxels, found, skeleton, stack.voxel_size, cfg.FLATTEN_BLOCK)
-    patches.write(part_path, images, corners, [stacks.name_of(path)] * len(corners), voxel_size=stack.voxel_size,
-                  measured=config.to_json(measured), made_from=made_from(path, cfg))
-    return len(images)
+    patches.write_cut(part_path, stack.voxels, corners, cfg.PATCH_SHAPE, stacks.name_of(path), voxel_size=stack.voxel_size,
+                      measured=config.to_json(measured), made_from=made_from(path, cfg))
+    return len(corners)
 
 
 def made_from(path, cfg):

@@ -67,3 +67,4 @@ SATURATION = 0.0                 # highest grey level; 0: that of BITS
 # --- training patches ---
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels
 PATCH_EVERY = 20                 # about one centreline voxel in so many becomes the centre of a patch
+MAX_PATCHES = 200                # of a stack; crowded ones would give thousands that overlap

@@ -149,11 +149,12 @@ def test_debris_spares_the_neuron_and_keeps_its_number():
     mask[10:20] = True
     radii, levels = np.full(50, 2.0), np.arange(1.0, 51.0)
     balls = imaging.debris(mask.shape, mask, radii, levels, (2, 1, 1), np.random.default_rng(0))
-    assert not any(mask.ravel()[index].any() for index, _ in balls)
-    assert sorted(level for _, level in balls) == levels.tolist()          # every ball found a place
-    whole = [index for index, _ in balls if len(index) > 20]
-    z, y, x = np.unravel_index(whole[0], mask.shape)
-    assert np.ptp(z) <= 2 and np.ptp(y) <= 4 and np.ptp(x) <= 4
+    index, ball, level = balls
+    assert not mask.ravel()[index].any() and (np.diff(ball) >= 0).all() and np.array_equal(level, levels[ball])
+    assert sorted(set(ball)) == list(range(50))                            # every ball found a place
+    whole = np.bincount(ball).argmax()
+    z, y, x = np.unravel_index(index[ball == whole], mask.shape)
+    assert np.ptp(z) <= 2 and np.ptp(y) <= 4 and np.ptp(x) <= 4 and len(z) > 10
 
 
 def test_the_papers_background_has_its_moments():

@@ -115,14 +115,13 @@ def test_sparse_blur_equals_the_dense_one_and_slabs_add_up():
     at = rng.integers(0, light.size, 4)
     light.ravel()[at] = rng.uniform(1, 100, 4)
     dense = ndimage.gaussian_filter(light, sigma, mode='constant')
-    balls = [(np.array([5, 6, 7]), 30.0), (np.array([light.size - 1]), 10.0)]
-    for index, level in balls:
-        spot = np.zeros(shape, np.float32)
-        spot.ravel()[index] = level
-        dense += ndimage.gaussian_filter(spot, sigma, mode='constant')
+    index, ball, level = np.array([5, 6, 7, light.size - 1]), np.array([0, 0, 0, 2]), np.array([30.0, 30, 30, 10])
+    spot = np.zeros(shape, np.float32)
+    spot.ravel()[index] = level
+    dense += ndimage.gaussian_filter(spot, sigma, mode='constant')
     boxes = imaging.blur(light.copy(), at, sigma)
     assert len(boxes) > 1                                            # the sparse way was taken
-    boxes = sorted(boxes + imaging.blur_balls(shape, balls, sigma), key=lambda b: b[0])
+    boxes = sorted(boxes + imaging.blur_balls(shape, index, ball, level, sigma), key=lambda b: b[0])
     found = np.zeros(shape, np.float32)
     for z in range(0, 50, 8):
         rows = slice(z, min(z + 8, 50))

@@ -108,11 +108,13 @@ def read_psf(path):
     return kernel / kernel.sum()
 
 
-def patch_corners(draft, window, every, rng):
-    """Corners of training patches: about one centreline voxel in `every`, if the patch lies wholly inside; int [N, 3]."""
+def patch_corners(draft, window, every, most, rng):
+    """Corners of training patches: about one centreline voxel in `every`, if the patch lies wholly inside, and no more
+    than `most`; int [N, 3]."""
     chosen = draft.line[rng.random(len(draft.line)) < 1.0 / every]
     corner = chosen - np.array(window) // 2
-    return corner[((corner >= 0) & (corner + window <= draft.image.shape)).all(1)]
+    corner = corner[((corner >= 0) & (corner + window <= draft.image.shape)).all(1)]
+    return corner if len(corner) <= most else corner[np.sort(rng.permutation(len(corner))[:most])]
 
 
 # --- neurites ---
@@ -226,8 +228,9 @@ def draw(cfg, prior, rng, psf=None):
     instance = None
     if cfg.INSTANCES:
         instance = instances(shape, tree, number, index, row, spacing, thin)
-    inside, lit = light_of(shape, label, index, row, t, shine, tree.parent, thin)
-    image = expose(shape, spacing, label, inside, lit, (level, mean, std), cfg, prior, rng, psf)
+    light = light_of(shape, index, row, t, shine, tree.parent, thin)
+    del index, row, t
+    image = expose(light, spacing, label, (level, mean, std), cfg, prior, rng, psf)
     return Draft(image, label, instance, tree, line, kind)
 
 
@@ -257,19 +260,21 @@ def left_by_blur(radius, sigma):
     return np.clip(1 - np.exp(-np.maximum(radius, 0.56) ** 2 / (2 * max(sigma, 0.1) ** 2)), 0.1, 1)
 
 
-def light_of(shape, label, index, row, t, shine, parent, thin):
-    """Grey level of each labelled voxel: along an edge it changes linearly; where neurites overlap one of them shows.
+def light_of(shape, index, row, t, shine, parent, thin):
+    """Grey levels of the labelled voxels: along an edge they change linearly; where neurites overlap one of them shows.
+
+    Args:
+        index, row, t: of raster.voxels; shine: float [N], grey level of each node; parent: int [N]; thin: int [M], voxels of
+        the label that are in no ball and no cone.
 
     Returns:
-        (int [M], voxels of the label in order; float32 [M], grey levels).
+        float32 [Z, Y, X].
     """
+    light = np.zeros(shape, np.float32)
     base = np.where(parent >= 0, parent, np.arange(len(parent)))
-    value = shine[base[row]] + t * (shine[row] - shine[base[row]])
-    inside = np.flatnonzero(label.view(bool))
-    canvas = np.zeros(shape, np.float32).ravel()
-    canvas[thin] = np.median(shine)
-    canvas[index] = value
-    return inside, canvas[inside]
+    light.ravel()[thin] = np.median(shine)
+    light.ravel()[index] = shine[base[row]] + t * (shine[row] - shine[base[row]])
+    return light
 
 
 def instances(shape, tree, number, index, row, spacing, thin):
@@ -285,26 +290,26 @@ def instances(shape, tree, number, index, row, spacing, thin):
     return found
 
 
-def expose(shape, spacing, label, inside, lit, levels, cfg, prior, rng, psf):
-    """From the light of the labelled voxels to the camera's grey levels; uint8 or uint16 [Z, Y, X]."""
+def expose(light, spacing, label, levels, cfg, prior, rng, psf):
+    """From the light of the labelled voxels to the camera's grey levels; uses up `light`; uint8 or uint16 [Z, Y, X]."""
     level, mean, std = levels
+    shape = light.shape
     dtype = np.uint8 if cfg.BITS == 8 else np.uint16
-    light = np.zeros(shape, np.float32)
+    inside = np.flatnonzero(label.view(bool))
     if not cfg.EXTERNAL_PRIORS:
         light.ravel()[inside] = level
         light += 1
         return imaging.to_dtype(light, dtype)
-    light.ravel()[inside] = imaging.stain(lit, cfg.KEEP, rng)
+    light.ravel()[inside] = imaging.stain(light.ravel()[inside], cfg.KEEP, rng)
     sigma = [s / v for s, v in zip(cfg.PSF_SIGMA, cfg.VOXEL_SIZE)]
     count = int(round(cfg.DEBRIS * np.prod(np.asarray(cfg.VOLUME_SHAPE, float)) / PAPER_VOLUME))
     blur = float(np.mean([s * n for s, n in zip(sigma, spacing)]))
     balls = imaging.debris(shape, label.view(bool), *prior.draw_debris(count, level, blur, rng), spacing=spacing, rng=rng)
     if psf is not None:
-        for index, shine in balls:
-            light.ravel()[index] = shine
+        light.ravel()[balls[0]] = balls[2]
         boxes = [((0, 0, 0), imaging.convolve(light, psf))]
     else:
-        boxes = sorted(imaging.blur(light, inside, sigma) + imaging.blur_balls(shape, balls, sigma), key=lambda b: b[0])
+        boxes = sorted(imaging.blur(light, inside, sigma) + imaging.blur_balls(shape, *balls, sigma=sigma), key=lambda b: b[0])
 
     if cfg.TEXTURE == 'auto':
         behind = imaging.textured(shape, prior.texture, rng)

@@ -7,6 +7,7 @@ from scipy import ndimage            # noqa: E402
 
 from utils.config import whole_file  # noqa: E402
 
+SHOWN = 16                           # patches in the figure of the four steps
 GREY = dict(cmap='gray', interpolation='nearest')
 
 
@@ -43,7 +44,7 @@ def four_steps(path, voxels, mask, skeleton, corners, window, patches):
 
     Args:
         voxels: [Z, Y, X]; mask: bool; skeleton: int [M, 3]; corners: int [N, 3]; window: (z, y, x);
-        patches: [N, z, y, x].
+        patches: list of SHOWN [z, y, x].
     """
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.9))
     image = project(voxels)
@@ -55,13 +56,12 @@ def four_steps(path, voxels, mask, skeleton, corners, window, patches):
     axes[2].set_ylim(image.shape[0] - 0.5, -0.5)
     for corner in corners[:: max(1, len(corners) // 60)]:
         axes[2].add_patch(plt.Rectangle(corner[[2, 1]], window[2], window[1], fill=False, ec='#30c0ff', lw=0.6))
-    n = 4
-    picked = np.linspace(0, len(patches) - 1, n * n).astype(int)
+    n = int(np.sqrt(SHOWN))
     tile = np.zeros((n * (window[1] + 2), n * (window[2] + 2)), voxels.dtype)
-    for k, i in enumerate(picked):
+    for k, patch in enumerate(patches):
         y, x = divmod(k, n)
-        tile[y * (window[1] + 2):, x * (window[2] + 2):][:window[1], :window[2]] = project(patches[i])
-    _show(axes[3], tile, '%d of %d patches' % (min(n * n, len(patches)), len(patches)), limits(image))
+        tile[y * (window[1] + 2):, x * (window[2] + 2):][:window[1], :window[2]] = project(patch)
+    _show(axes[3], tile, '%d of %d patches' % (min(SHOWN, len(corners)), len(corners)), limits(image))
     save(figure, path)
 
 

@@ -68,6 +68,23 @@ def write(path, images, origins, sources, labels=None, **attributes):
     _write(path, images.dtype, images.shape[1:], labels is not None, [(images, labels, origins, sources)], attributes)
 
 
+def write_cut(path, voxels, corners, window, name, label=None, **attributes):
+    """Cut patches out of one stack and write them as a patch file, a few in memory at a time.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; corners: int [N, 3], N may be 0; window: (z, y, x); name: of the stack.
+        label: uint8 {0, 1} [Z, Y, X] or None; attributes: as for write.
+    """
+    def parts(step=32):
+        for i in range(0, max(len(corners), 1), step):
+            some = corners[i:i + step]
+            images, labels = [None if a is None else np.array([cut(a, c, window) for c in some], a.dtype).reshape(
+                (-1,) + tuple(window)) for a in (voxels, label)]
+            yield images, labels, some, [name] * len(some)
+
+    _write(path, voxels.dtype, tuple(window), label is not None, parts(), attributes)
+
+
 def _write(path, dtype, shape, labelled, parts, attributes):
     """Write a patch file from parts (images, labels, origins, sources), one part in memory at a time."""
     digest, n = hashlib.sha1(), 0

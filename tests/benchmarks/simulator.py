@@ -38,7 +38,7 @@ def one_stack(cfg, seed, folder):
     rng = np.random.default_rng(seed)
     values = drafts.resolve(cfg, None)
     draft = drafts.draw(values, priors.Priors(None, cfg.BITS), rng)
-    write(folder, draft.image, draft.label, draft.tree, drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, rng),
+    write(folder, draft.image, draft.label, draft.tree, drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, cfg.MAX_PATCHES, rng),
           cfg.PATCH_SHAPE, values.VOXEL_SIZE)
     return time.perf_counter() - begun, draft
 
@@ -47,9 +47,7 @@ def write(folder, image, label, tree, corners, window, voxel_size):
     stacks.write(os.path.join(folder, 'image.tif'), image, voxel_size)
     stacks.write(os.path.join(folder, 'label.tif'), label, voxel_size, compress=True)
     swc.write(os.path.join(folder, 'tree.swc'), tree, one_root=False)
-    cut = [np.stack([patches.cut(a, c, window) for c in corners]) if len(corners) else
-           np.zeros((0,) + tuple(window), a.dtype) for a in (image, label)]
-    patches.write(os.path.join(folder, 'patches.h5'), cut[0], corners, ['0001'] * len(corners), cut[1])
+    patches.write_cut(os.path.join(folder, 'patches.h5'), image, corners, window, '0001', label)
 
 
 def floor(cfg, draft, folder):
