@@ -76,7 +76,7 @@ def test_truncated_files_are_named(tmp_path, share, imagej):
 
 
 def test_missing_files_and_twin_names(tmp_path):
-    with pytest.raises(config.UserError, match='no TIFF'):
+    with pytest.raises(config.UserError, match='no file'):
         stacks.find(str(tmp_path / '*.tif'))
     with pytest.raises(config.UserError, match='cannot be opened'):
         stacks.read(str(tmp_path / 'gone.tif'))
