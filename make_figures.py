@@ -148,7 +148,8 @@ def otsu_dice(cfg):
     scores = []
     for image, truth in stacks.pair_by_name(settings['STACKS'], cfg.TRUTH):
         found = segmentation.segment(stacks.read(image).voxels, settings['FLATTEN_BLOCK'], settings['SMOOTH_SIGMA'],
-                                     settings['CLIP_QUANTILE'], settings['MIN_OBJECT'], image)
+                                     settings['CLIP_QUANTILE'], settings['MIN_OBJECT'], settings['NOISE_FLOOR'],
+                                     image)
         scores.append(metrics.dice(found.mask, stacks.read(truth).voxels))
     return float(np.mean(scores))
 

@@ -22,7 +22,8 @@ FREE = ('STACKS', 'OUTPUT', 'OVERWRITE', 'TIFF_FOLDER', 'MAX_STACK_FIGURES')   #
 
 def segment(voxels, cfg, name='stack'):
     """OTSU mask and centreline of a stack, by the constants; (segmentation.Segmentation, int [M, 3])."""
-    found = segmentation.segment(voxels, cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA, cfg.CLIP_QUANTILE, cfg.MIN_OBJECT, name)
+    found = segmentation.segment(voxels, cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA, cfg.CLIP_QUANTILE, cfg.MIN_OBJECT,
+                                 cfg.NOISE_FLOOR, name)
     return found, segmentation.centreline(found.mask)
 
 
@@ -80,7 +81,7 @@ def join(parts, cfg):
 def main():
     cfg = config.load('configs/prepare_patches.py', sys.argv[1:], __doc__)
     config.require(cfg, MAX_OVERLAP=(0, 0.99), CLIP_QUANTILE=(0.5, 1), MIN_FOREGROUND=(0, 1), MIN_OBJECT=(1, None),
-                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), PATCH_SHAPE=(2, None), CALIBRATION_ROUNDS=(0, 20))
+                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), NOISE_FLOOR=(0, None), PATCH_SHAPE=(2, None), CALIBRATION_ROUNDS=(0, 20))
     found = stacks.find(cfg.STACKS)
     done = os.path.exists(os.path.join(cfg.OUTPUT, 'real.h5'))
     config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE or not done)

@@ -33,7 +33,7 @@ def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
     (np.random.default_rng(0).integers(0, 99, (16, 16, 16)).astype(np.uint16), 'no foreground')])
 def test_segmentation_refuses_what_holds_no_neurite(voxels, words):
     with pytest.raises(config.UserError, match=words):
-        segmentation.segment(voxels, 8, 0, 1.0, 5000, 'some.tif')
+        segmentation.segment(voxels, 8, 0, 1.0, 5000, name='some.tif')
 
 
 @pytest.mark.parametrize('max_overlap', [0.2, 0.5])
@@ -140,3 +140,15 @@ def test_measures_known_by_hand():
     assert metrics.best_dice([5, 5, 5, 5], [0, 0, 0, 1])[0] == pytest.approx(0.4)     # equal levels cannot be split
     assert metrics.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and metrics.auc([1, 1], [0, 1]) == 0.5
     assert metrics.grey_distance([0, 0], [3, 5]) == 4.0
+
+
+def test_noise_floor_saves_otsu_where_little_is_foreground():
+    rng = np.random.default_rng(0)
+    image = rng.normal(1000, 30, (40, 80, 80))
+    image[19:22, 39:42, 10:60] += 400                                # 450 voxels of 256,000
+    image = image.astype(np.uint16)
+    truth = np.zeros(image.shape, bool)
+    truth[19:22, 39:42, 10:60] = True
+    alone = segmentation.segment(image, 0, 1.0, 0.995, 30).mask
+    helped = segmentation.segment(image, 0, 1.0, 0.995, 30, 4.0).mask
+    assert metrics.dice(alone, truth) < 0.1 and metrics.dice(helped, truth) > 0.4

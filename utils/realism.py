@@ -18,7 +18,7 @@ def sample(stacks, settings, window, most=400, seed=0):
 
     Args:
         stacks: list of uint8 or uint16 [Z, Y, X], real or drafts.
-        settings: (flatten_block, smooth_sigma, clip_quantile, min_object, max_overlap, min_foreground) of
+        settings: (flatten_block, smooth_sigma, clip_quantile, min_object, noise_floor, max_overlap, min_foreground) of
             configs/prepare_patches.py.
         window: (z, y, x) of a patch; most: patches kept, at random.
 

@@ -45,7 +45,7 @@ def _linear(edges):
     return matrix
 
 
-def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, name='stack'):
+def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, noise_floor=0.0, name='stack'):
     """Flatten, smooth, threshold by OTSU, drop small objects.
 
     Args:
@@ -53,6 +53,8 @@ def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, name
         flatten_block: see background; 0 skips it. smooth_sigma: voxels; 0 skips it.
         clip_quantile: grey levels above it count as it in OTSU; 1 skips it.
         min_object: voxels of the smallest object kept.
+        noise_floor: standard deviations of the smoothed background that the threshold is above its median at least:
+            where little is foreground, OTSU parts the noise in two halves.
         name: for error messages.
 
     Returns:
@@ -75,6 +77,9 @@ def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, name
         ndimage.gaussian_filter(image, smooth_sigma, output=image)
     sample = image[:: 1 + image.shape[0] // 256, :: 1 + image.shape[1] // 256, :: 1 + image.shape[2] // 256]
     threshold = float(filters.threshold_otsu(np.minimum(sample, np.quantile(sample, clip_quantile))))
+    if noise_floor:
+        middle = np.median(sample)
+        threshold = max(threshold, float(middle + noise_floor * 1.4826 * np.median(np.abs(sample - middle))))
     mask = image > threshold
     del image
     objects, count = ndimage.label(mask, np.ones((3, 3, 3), bool))

@@ -29,7 +29,7 @@ def main():
         print('no %s: nothing to compare with' % os.path.relpath(STACK, ROOT))
         print('result: skipped=1')
         return
-    names = 'FLATTEN_BLOCK SMOOTH_SIGMA CLIP_QUANTILE MIN_OBJECT MAX_OVERLAP MIN_FOREGROUND PATCH_SHAPE'.split()
+    names = 'FLATTEN_BLOCK SMOOTH_SIGMA CLIP_QUANTILE MIN_OBJECT NOISE_FLOOR MAX_OVERLAP MIN_FOREGROUND PATCH_SHAPE'.split()
     constants = config.read_constants(config.rooted('configs/prepare_patches.py'))
     *settings, window = [constants[name] for name in names]
     with tempfile.TemporaryDirectory() as folder:
