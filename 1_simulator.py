@@ -32,6 +32,8 @@ def simulate(job):
     name = '%04d' % (index + 1)
     if os.path.exists(part_path(cfg, index)):            # it vouches for files that are about to be replaced
         os.remove(part_path(cfg, index))
+    if not cfg.INSTANCES:
+        config.remove(os.path.join(cfg.OUTPUT, 'instances', name + '.tif'))       # of other settings
     rng = np.random.default_rng(seed)
     values = drafts.resolve(cfg, measured)
     radius = None if values.RADIUS == 'auto' else values.RADIUS
@@ -50,7 +52,7 @@ def simulate(job):
     corner = drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, cfg.MAX_PATCHES, rng)
     patches.write_cut(part_path(cfg, index), draft.image, corner, cfg.PATCH_SHAPE, name, draft.label, made_from=origin,
                       voxel_size=values.VOXEL_SIZE)
-    return name, draft.kind, int((draft.tree.parent < 0).sum()), len(corner)
+    return name, draft.kind, draft.neurites, len(corner)
 
 
 def settings(cfg):
@@ -82,6 +84,8 @@ def remove_stale(cfg, origin):
     """With OVERWRITE, remove stacks beyond N_STACKS that other settings made, so that the folder holds one kind."""
     for folder in ('images', 'labels', 'swc', 'instances', 'parts') if cfg.OVERWRITE else ():     # the part last: it tells
         for path in glob.glob(os.path.join(cfg.OUTPUT, folder, '[0-9][0-9][0-9][0-9].*')):
+            if '.partial' in path:                       # of a killed run, or another share is writing it now
+                continue
             index = int(stacks.name_of(path)) - 1
             if index >= cfg.N_STACKS and not patches.made_from(part_path(cfg, index)) == origin:
                 config.remove(path)
@@ -92,8 +96,10 @@ def check(cfg, measured):
     config.require(cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), MAX_PATCHES=(1, None), SEED=(0, None), AXON_SHARE=(0, 1),
                    TAPER=(0, 0.99), BOUTON_SPACING=(0, None), DRIFT_LENGTH=(0.1, None), ILLUMINATION=(0, 3),
                    ILLUMINATION_SIGMA=(0.1, None), ATTENUATION=(0, None), TEXTURE_SIGMA=(0, None), GAIN=(0, None),
-                   OFFSET=(0, None), READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None),
-                   VOLUME_SHAPE=(4, None))
+                   OFFSET=(-65535, 65535), READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None),
+                   VOLUME_SHAPE=(4, None), PATCH_SHAPE=(2, None))
+    if 0 < cfg.GAIN < 1e-3:
+        raise config.UserError('GAIN=%g: want 0, or at least 0.001 grey levels a photon' % cfg.GAIN)
     for name in ('BRANCH_LENGTH', 'SOMA_RADIUS'):
         low, high = getattr(cfg, name)
         if not 0 < low <= high:
@@ -103,6 +109,10 @@ def check(cfg, measured):
     if any(p > n for p, n in zip(cfg.PATCH_SHAPE, shape)):
         raise config.UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger VOLUME_SHAPE'
                                % (cfg.PATCH_SHAPE, shape))
+    size = measured and measured.get('voxel_size')
+    if size and cfg.VOXEL_SIZE != 'auto' and not np.allclose(cfg.VOXEL_SIZE, size, rtol=0.01):
+        raise config.UserError("VOXEL_SIZE=%s: %s was measured on voxels of %s um: leave it 'auto'"
+                               % (cfg.VOXEL_SIZE, cfg.PRIORS, tuple(size)))
     if cfg.BITS not in (8, 16):
         raise config.UserError('BITS=%d: want 8 or 16' % cfg.BITS)
     if cfg.AXON_SHARE < 1 and not cfg.SWC_DIR and min(cfg.VOLUME_SHAPE) < 2 * cfg.SOMA_RADIUS[1] + 1:

@@ -8,6 +8,7 @@ Writes  data/patches/real.h5                   patches, their corners and stacks
         data/patches/parts/                    finished stacks; a rerun does only what is missing
 Run     python prepare_patches.py STACKS=folder_or_pattern         a SLURM job array shares the work
 """
+import hashlib
 import os
 import sys
 
@@ -63,19 +64,40 @@ def join(parts, cfg):
     for part in parts:
         with h5py.File(part, 'r') as file:
             measured[stacks.name_of(part)] = config.from_json(file.attrs['measured'])
-    pooled = dict(priors.pool(measured), dtype_max=int(np.iinfo(joined.dtype).max))
+    one_voxel_size(measured)
+    path, origin = os.path.join(cfg.OUTPUT, 'priors.json'), [joined.digest, config.to_json(measured), cfg.CALIBRATION_ROUNDS]
+    origin = hashlib.sha1(config.to_json(origin).encode()).hexdigest()
+    known = config.read_json(path) if os.path.exists(path) else {}
+    pooled = dict(priors.pool(measured), dtype_max=int(np.iinfo(joined.dtype).max), made_from=origin)
 
     def look(voxels):
         return priors.measure(voxels, *segment(voxels, cfg), pooled['voxel_size'], cfg.FLATTEN_BLOCK)
 
-    pooled['drawn'] = calibration.calibrate(pooled, look, cfg.CALIBRATION_ROUNDS)
-    config.write_json(os.path.join(cfg.OUTPUT, 'priors.json'), pooled)
-    figures.priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled, priors.QUANTILES, priors.BACKGROUND, priors.LAGS)
+    if known.get('made_from') == origin:
+        pooled = known                                   # nothing has changed since
+    else:
+        pooled['drawn'] = calibration.calibrate(pooled, look, cfg.CALIBRATION_ROUNDS)
+        config.write_json(path, pooled)
+        figures.priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled, priors.QUANTILES, priors.BACKGROUND,
+                            priors.LAGS)
+    if pooled['foreground_fraction'] > 0.3:
+        print('warning: %.0f %% of the voxels count as neurites: look at real_NAME.png; if they are background, raise '
+              'NOISE_FLOOR or MIN_OBJECT' % (100 * pooled['foreground_fraction']), file=sys.stderr)
     if cfg.TIFF_FOLDER:
         for i in range(count):
             stacks.write(os.path.join(cfg.TIFF_FOLDER, '%s_%05d.tif' % (joined.source[i], i)), joined.image[i],
                          joined.voxel_size)
     return count, pooled
+
+
+def one_voxel_size(measured):
+    """Raise UserError if stacks have different voxel sizes: lengths in voxels could not be pooled."""
+    names = sorted(measured)
+    for name in names[1:]:
+        a, b = [measured[n]['voxel_size'] for n in (names[0], name)]
+        if (a is None) != (b is None) or (a and not np.allclose(a, b, rtol=0.01)):
+            raise config.UserError('%s has voxels of %s um, %s of %s: prepare each kind apart, with its own OUTPUT'
+                                   % (names[0], a or 'unknown size', name, b or 'unknown size'))
 
 
 def main():

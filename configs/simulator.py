@@ -34,7 +34,7 @@ SWC_DIR = None                   # folder of reconstructions (*.swc) to draw ins
 SWC_SCALE = (1.0, 1.0, 1.0)      # (z, y, x) voxels per unit of the SWC files
 
 # --- morphology: beyond the paper ---
-TORTUOSITY = 'auto'              # mean arc over chord of 40 voxels of a branch; 1 (paper): straight
+TORTUOSITY = 'auto'              # about the mean arc over chord of 40 voxels of a branch, to 1.3; 1 (paper): straight
 DENSITY = 'auto'                 # centreline length per volume, voxels / voxel^3; passing fibres are added up to it;
                                  # 0 (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
 TAPER = 0.0                      # share of its radius that a branch loses towards the farthest tip, [0, 1)
@@ -56,8 +56,8 @@ ILLUMINATION_SIGMA = 60.0        # um over which it changes
 ATTENUATION = 0.0                # um of depth over which light falls to 1/e; 0: none
 
 # --- background and camera ---
-TEXTURE = 'auto'                 # autofluorescence, std over the mean; 0: white noise (paper); auto: as measured, with
-                                 # its correlation and its grey levels, so illumination and noise are in it already
+TEXTURE = 'auto'                 # autofluorescence, std over the mean, with white noise; 0: white noise alone (paper);
+                                 # auto: as measured, grey levels and correlation, illumination and noise included
 TEXTURE_SIGMA = (2.0, 2.0, 2.0)  # um (z, y, x), grain of a TEXTURE given as a number
 GAIN = 0.0                       # grey levels per photon: Poisson noise of all light; 0: the paper's noise alone
 OFFSET = 0.0                     # grey levels of a dark camera, added

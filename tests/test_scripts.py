@@ -178,6 +178,22 @@ def test_one_bad_stack_does_not_stop_the_batch(tmp_path):
     assert set(patches.PatchFile(str(tmp_path / 'data/patches/real.h5')).source) == {'good'}
 
 
+def test_overwriting_leaves_nothing_of_other_settings(tmp_path):
+    good('1_simulator.py', *(SIMULATE + ['INSTANCES=True', 'OUTPUT=s']), cwd=tmp_path)
+    (tmp_path / 's/images/0001.node.123.partial.tif').write_text('of a killed run')
+    good('1_simulator.py', *(SIMULATE + ['SEED=2', 'OVERWRITE=True', 'OUTPUT=s', 'N_STACKS=2']), cwd=tmp_path)
+    assert sorted(p.name for p in (tmp_path / 's/images').glob('000?.tif')) == ['0001.tif', '0002.tif']
+    assert not list((tmp_path / 's/instances').glob('*.tif'))
+
+
+def test_stacks_of_unlike_voxel_size_are_not_pooled(tmp_path):
+    real_stack(tmp_path / 'data/real/a.tif')
+    real_stack(tmp_path / 'data/real/b.tif', 1)
+    b = stacks.read(str(tmp_path / 'data/real/b.tif'))
+    stacks.write(b.path, b.voxels, (2.0, 1.0, 1.0))
+    bad('prepare_patches.py', *PREPARE, cwd=tmp_path, words=['a has voxels', 'b of', 'OUTPUT'])
+
+
 def test_the_shares_of_a_job_array_make_the_whole(pipeline, tmp_path):
     stacks_at = 'STACKS=%s' % (pipeline / 'data/real')
     for task in (1, 2):                                  # SLURM may count from 1
@@ -206,6 +222,10 @@ def test_bad_input_is_one_clear_line(tmp_path, pipeline):
     bad('1_simulator.py', 'PRIORS=None', 'LEVEL=5,1', cwd=tmp_path, words=['LEVEL=(5, 1)', 'smaller first'])
     bad('1_simulator.py', 'PRIORS=None', 'SWC_DIR=nowhere', cwd=tmp_path, words=['*.swc', 'nowhere'])
     bad('1_simulator.py', 'PRIORS=None', 'PSF_FILE=nowhere.tif', cwd=tmp_path, words=['nowhere.tif'])
+    bad('1_simulator.py', 'PRIORS=None', 'PATCH_SHAPE=0,8,8', cwd=tmp_path, words=['PATCH_SHAPE'])
+    bad('1_simulator.py', 'PRIORS=None', 'AXON_SHARE=1', 'RADIUS=400,600', cwd=tmp_path, words=['radius', 'fit'])
+    bad('1_simulator.py', 'PRIORS=%s' % (pipeline / 'data/patches/priors.json'), 'VOXEL_SIZE=2,1,1', cwd=tmp_path,
+        words=['VOXEL_SIZE', 'auto'])
     (tmp_path / 'old.json').write_text('{"foreground": {}}')
     bad('1_simulator.py', 'PRIORS=old.json', cwd=tmp_path, words=['old.json', 'prepare_patches.py'])
     real_stack(tmp_path / 'eight.tif', dtype=np.uint8)

@@ -106,6 +106,21 @@ def test_pose_keeps_lengths_and_fills_the_volume():
     assert len(growth.pose(tree, (40, 40, 40), (1, 1, 1), rng).parent) < len(placed.parent)
 
 
+@pytest.mark.parametrize('seed', range(40))
+def test_fibres_that_leave_at_once_are_no_trouble(seed):
+    growth.fibres((24, 40, 40), np.random.default_rng(seed), 300, 80.0, 40.0, 40.0)
+
+
+def test_brightness_drifts_over_its_length_on_straight_neurites_too():
+    levels = []
+    for seed in range(6):
+        cfg = settings(AXON_SHARE=1.0, LEVEL_DRIFT=0.5, VOLUME_SHAPE=(256, 256, 256))
+        _, trees = drafts.grow(cfg, priors.Priors(None, 16), np.random.default_rng(seed))
+        levels.append(np.log(drafts.brightness(trees[0], 100.0, cfg, priors.Priors(None, 16), np.random.default_rng(seed))))
+    near, far = [np.mean([np.corrcoef(v[k:], v[:-k])[0, 1] for v in levels]) for k in (1, 20)]
+    assert near > 0.75 and far < 0.4                                 # 2 and 40 voxels apart, 20 voxels of drift
+
+
 # --- light ---
 
 def test_sparse_blur_equals_the_dense_one_and_slabs_add_up():
@@ -138,6 +153,20 @@ def test_measured_point_spread_function_is_used_as_it_is():
     light[4, 10, 10] = 8
     found = imaging.convolve(light, kernel)
     assert abs(found[4, 10, 10] - 6) < 1e-4 and abs(found[4, 10, 12] - 2) < 1e-4 and abs(found.sum() - 8) < 1e-3
+
+
+def test_point_spread_function_files_are_centred_or_refused(tmp_path):
+    from utils import stacks
+    spot = np.full((11, 20, 21), 10, np.uint16)
+    spot[3, 8, 12] = 500
+    stacks.write(str(tmp_path / 'psf.tif'), spot)
+    kernel = drafts.read_psf(str(tmp_path / 'psf.tif'))
+    assert all(n % 2 for n in kernel.shape) and np.isclose(kernel.sum(), 1)
+    assert np.unravel_index(kernel.argmax(), kernel.shape) == tuple(n // 2 for n in kernel.shape)
+    stacks.write(str(tmp_path / 'psf.tif'), np.full((80, 80, 80), 7, np.uint16))
+    with pytest.raises(config.UserError, match='point-spread'):
+        drafts.read_psf(str(tmp_path / 'psf.tif'))
+    assert draw(1, PSF_SIGMA=(0.0, 0.0, 0.0)).image.max() > 0
 
 
 # --- background ---
@@ -228,6 +257,15 @@ def test_given_reconstructions_are_drawn(tmp_path):
     assert draft.kind == 'swc' and (draft.tree.radius >= 1).all() and draft.label.sum() > 300   # radius 0 filled
     (tmp_path / 'a.swc').write_text('1 2 0 0 0 1 -1\n2 2 3 0 0 1 1\n')                      # three voxels long
     with pytest.raises(config.UserError, match='SWC_SCALE'):
+        draw(1, SWC_DIR=str(tmp_path))
+
+
+@pytest.mark.parametrize('text, words', [
+    (b'# Ren\xe9\n1 2 0 0 0 1 -1\n1 2 3 0 0 1 -1\n', 'one id to two'), (b'1 2 nan 0 0 1 -1\n', 'not finite'),
+    (b'\x00\xff\xfe', 'seven numbers'), (b'1 2 0 0 0 1 -1\n2 2 1e9 0 0 1 1\n', 'SWC_SCALE')])
+def test_odd_reconstructions_are_refused_in_one_line(tmp_path, text, words):
+    (tmp_path / 'a.swc').write_bytes(text)
+    with pytest.raises(config.UserError, match=words):
         draw(1, SWC_DIR=str(tmp_path))
 
 

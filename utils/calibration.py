@@ -1,7 +1,8 @@
 """From what neurites look like to what must be drawn, so that drafts look the same to the same measurements.
 
-Widths are those of blurred neurites, grey levels those of blurred and stained ones, and OTSU misses the dim ones. So a small draft is drawn, measured just as the real stacks were, and the radii, levels and density to draw are
-scaled by what differs; a few rounds suffice.
+Widths are those of blurred neurites, grey levels those of blurred and stained ones, and OTSU misses the dim ones. So
+a small draft is drawn and measured just as the real stacks were, and the radii, levels, density, blur and staining to
+draw are corrected by what differs; a few rounds suffice.
 """
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ def first_guess(measured):
         radii = np.array(measured['radius_quantiles'])
     return {'radius_quantiles': np.maximum(radii, THINNEST).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(priors.QUANTILES),
-            'density': 1.5 * measured['density'], 'blur_sigma': measured['blur_sigma'], 'keep': 0.8}
+            'density': min(1.5 * measured['density'], DENSEST), 'blur_sigma': measured['blur_sigma'], 'keep': 0.8}
 
 
 def thickness(widths, blur):
@@ -68,7 +69,7 @@ def calibrate(measured, look, rounds=6, seed=0):
         except config.UserError:                         # nothing was found: the draft is too dim
             drawn = dict(drawn, level_quantiles=[2 * v for v in drawn['level_quantiles']])
             continue
-        if seen['threshold'] < 0.5 * measured['threshold']:      # too little shines: OTSU fell into the noise
+        if seen['threshold'] < 0.5 * max(measured['threshold'], 0):      # too little shines: OTSU fell into the noise
             drawn = dict(drawn, density=min(1.5 * drawn['density'], DENSEST))
             continue
         tried.append((mismatch(measured, seen), drawn, seen))
@@ -102,7 +103,9 @@ def corrected(drawn, measured, seen, damping):
 def mismatch(measured, seen):
     """How far a draft's measurements are from the real ones: mean absolute logarithm of the ratios of density,
     threshold, grain, and the quartiles of levels and widths."""
-    pairs = [(measured['density'], seen['density']), (measured['threshold'], seen['threshold'])]
+    pairs = [(measured['density'], seen['density'])]
+    if measured['threshold'] > 0 and seen['threshold'] > 0:
+        pairs.append((measured['threshold'], seen['threshold']))
     if measured['grain'] and seen['grain']:
         pairs.append((measured['grain'] + 0.05, seen['grain'] + 0.05))
     for key in ('level_quantiles', 'width_quantiles'):

@@ -2,21 +2,22 @@
 from collections import namedtuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy import ndimage
 
 from utils import growth, imaging, raster, stacks, swc
 from utils.config import UserError
 
 # image: uint8 or uint16 [Z, Y, X]; label: uint8 {0, 1}; instance: uint16, 0 and one number per neurite, or None;
-# tree: swc.Tree (a forest), voxels of the stack; line: int [M, 3], its centreline; kind: 'axon', 'dendrite', 'swc'
-Draft = namedtuple('Draft', 'image label instance tree line kind')
+# tree: swc.Tree (a forest), voxels of the stack; line: int [M, 3], its centreline; kind: 'axon', 'dendrite', 'swc';
+# neurites: how many
+Draft = namedtuple('Draft', 'image label instance tree line kind neurites')
 
 # constants that may be 'auto': name -> (numbers wanted, the paper's value, lowest, highest)
 AUTO = {
     'VOXEL_SIZE': (3, (1.0, 0.5, 0.5), 1e-6, None),
     'SOMA_SHAPE': (0, 'ball', None, None),
     'RADIUS': (2, (1.0, 3.0), 0.1, None),
-    'TORTUOSITY': (1, 1.0, 1.0, 3.0),
+    'TORTUOSITY': (1, 1.0, 1.0, 1.3),
     'DENSITY': (1, 0.0, 0.0, 0.02),
     'KEEP': (1, 0.5, 0.01, 1.0),
     'LEVEL': (2, None, 0.0, 65535.0),                    # paper: priors.PAPER, by bits and kind
@@ -72,7 +73,7 @@ def resolve(cfg, measured):
         put('VOXEL_SIZE', tuple(size) if size else (1.0, 1.0, 1.0))
         put('SOMA_SHAPE', 'pyramid')
         persistence = m.get('persistence')
-        put('TORTUOSITY', 1 + growth.BRANCH / (6 * persistence) if persistence else 1.0)
+        put('TORTUOSITY', min(1 + growth.BRANCH / (6 * persistence), 1.3) if persistence else 1.0)
         put('DENSITY', m['drawn']['density'])
         put('KEEP', m['drawn']['keep'])
         put('LEVEL_DRIFT', m.get('level_drift') or 0.0)
@@ -101,7 +102,11 @@ def read_psf(path):
         return None
     kernel = stacks.read(path).voxels.astype(float)
     kernel -= min(kernel.min(), np.median(kernel))
-    kernel = np.maximum(kernel, 0)[tuple(slice(0, n - 1 + n % 2) for n in kernel.shape)]
+    kernel = np.maximum(kernel, 0)
+    if kernel.sum() > 0:                                 # its light's middle becomes the kernel's
+        middle = [int(round(c)) for c in ndimage.center_of_mass(kernel)]
+        half = [min(c, n - 1 - c) for c, n in zip(middle, kernel.shape)]
+        kernel = kernel[tuple(slice(c - h, c + h + 1) for c, h in zip(middle, half))]
     if max(kernel.shape) > 65 or kernel.sum() <= 0:
         raise UserError('%s is no point-spread function (%s voxels): crop it to at most 65 voxels a side, the spot in '
                         'the middle' % (path, ' x '.join(map(str, kernel.shape))))
@@ -163,6 +168,8 @@ def grow(cfg, prior, rng):
             first = growth.pyramid(first, rng)
         if np.isfinite(persistence):
             first = growth.wind(first, persistence, rng)
+        elif cfg.LEVEL_DRIFT:                            # drifts from node to node
+            first = growth.subdivide(first)
     trees = [first]
     volume = np.prod(np.asarray(cfg.VOLUME_SHAPE, float))
     if cfg.DENSITY:
@@ -218,20 +225,19 @@ def draw(cfg, prior, rng, psf=None):
     number = np.repeat(np.arange(1, len(kept) + 1), [len(t.parent) for t in kept])
 
     index, row, t = raster.voxels(shape, tree.position, tree.radius, tree.parent, spacing)
-    line = raster.centreline(shape, tree.position, tree.parent)
+    line, line_row = raster.centreline_rows(shape, tree.position, tree.parent)
     label = np.zeros(shape, np.uint8)
     label.ravel()[index] = 1
     thin = np.ravel_multi_index(line.T, shape)
-    thin = thin[label.ravel()[thin] == 0]                # a twig thinner than a voxel falls between voxel centres
-    if len(thin):
-        label.ravel()[thin] = 1
-    instance = None
-    if cfg.INSTANCES:
-        instance = instances(shape, tree, number, index, row, spacing, thin)
-    light = light_of(shape, index, row, t, shine, tree.parent, thin)
+    thinnest = label.ravel()[thin] == 0                  # a twig thinner than a voxel falls between voxel centres
+    label.ravel()[thin] = 1
+    index, row = np.r_[index, thin[thinnest]], np.r_[row, line_row[thinnest]]
+    t = np.r_[t, np.ones(thinnest.sum(), t.dtype)]
+    instance = instances(shape, number, index, row) if cfg.INSTANCES else None
+    light = light_of(shape, index, row, t, shine, tree.parent)
     del index, row, t
     image = expose(light, spacing, label, (level, mean, std), cfg, prior, rng, psf)
-    return Draft(image, label, instance, tree, line, kind)
+    return Draft(image, label, instance, tree, line, kind, len(kept))
 
 
 def brightness(tree, level, cfg, prior, rng):
@@ -260,33 +266,28 @@ def left_by_blur(radius, sigma):
     return np.clip(1 - np.exp(-np.maximum(radius, 0.56) ** 2 / (2 * max(sigma, 0.1) ** 2)), 0.1, 1)
 
 
-def light_of(shape, index, row, t, shine, parent, thin):
+def light_of(shape, index, row, t, shine, parent):
     """Grey levels of the labelled voxels: along an edge they change linearly; where neurites overlap one of them shows.
 
     Args:
-        index, row, t: of raster.voxels; shine: float [N], grey level of each node; parent: int [N]; thin: int [M], voxels of
-        the label that are in no ball and no cone.
+        index, row, t: of raster.voxels; shine: float [N], grey level of each node; parent: int [N].
 
     Returns:
         float32 [Z, Y, X].
     """
     light = np.zeros(shape, np.float32)
     base = np.where(parent >= 0, parent, np.arange(len(parent)))
-    light.ravel()[thin] = np.median(shine)
     light.ravel()[index] = shine[base[row]] + t * (shine[row] - shine[base[row]])
     return light
 
 
-def instances(shape, tree, number, index, row, spacing, thin):
+def instances(shape, number, index, row):
     """Number of the neurite that each labelled voxel belongs to; where two overlap, the later one's; uint16."""
     if number[-1] > 65535:
         raise UserError('%d neurites are more than an instance label counts: lower DENSITY' % number[-1])
     found = np.zeros(shape, np.uint16)
     order = np.argsort(number[row], kind='stable')
     found.ravel()[index[order]] = number[row][order]
-    if len(thin):
-        place = np.stack(np.unravel_index(thin, shape), 1) * spacing
-        found.ravel()[thin] = number[cKDTree(tree.position * spacing).query(place)[1]]
     return found
 
 
@@ -315,9 +316,10 @@ def expose(light, spacing, label, levels, cfg, prior, rng, psf):
         behind = imaging.textured(shape, prior.texture, rng)
     elif cfg.TEXTURE:
         grain = [(tuple(s / v for s, v in zip(cfg.TEXTURE_SIGMA, cfg.VOXEL_SIZE)), 1.0)]
-        middle = np.float32(prior.white(mean, std)[0])
-        behind = ((rows, middle * (1 + np.float32(cfg.TEXTURE) * field))
-                  for rows, field in imaging.smooth_field(shape, grain, rng))
+        strength = np.float32(cfg.TEXTURE * prior.white(mean, std)[0])
+        field_rng = np.random.default_rng(rng.integers(2 ** 63))
+        behind = ((rows, noise + strength * field) for (rows, noise), (_, field) in
+                  zip(imaging.white(shape, *prior.white(mean, std), rng=rng), imaging.smooth_field(shape, grain, field_rng)))
     else:
         behind = imaging.white(shape, *prior.white(mean, std), rng=rng)
     uneven = None

@@ -8,6 +8,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from utils import swc
+from utils.config import UserError
 
 FIRST_BASAL = (2, 3, 4), (0.35, 0.5, 0.15)               # number of children of the basal stem's end, probabilities
 ELSEWHERE = (1, 2, 3, 4), (0.35, 0.5, 0.1, 0.05)
@@ -85,7 +86,7 @@ def dendrite(shape, rng, draw_radius, depth, base_length, soma_radius=(6.0, 10.0
     centre = (np.asarray(shape, float) - 1) / 2
     root = tree.add(swc.SOMA, centre, soma, -1)
     if root is None:
-        raise ValueError('a soma of radius %.1f does not fit into a volume of %s' % (soma, tuple(shape)))
+        raise UserError('a soma of radius %.1f does not fit into a volume of %s: take a larger one' % (soma, tuple(shape)))
     long_axis = np.array([0.0, 1.0, 0.0]) * rng.choice([-1, 1])
 
     def grow(parent, direction, level, kind, numbers):
@@ -115,7 +116,10 @@ def axon(shape, rng, draw_radius, depth, base_length):
     """
     tree = _Tree(shape)
     centre = (np.asarray(shape, float) - 1) / 2
-    root = tree.add(swc.AXON, centre, draw_radius(rng, 0), -1)
+    radius = draw_radius(rng, 0)
+    root = tree.add(swc.AXON, centre, radius, -1)
+    if root is None:
+        raise UserError('an axon of radius %.1f does not fit into a volume of %s: take a larger one' % (radius, tuple(shape)))
     first = tilt(np.array([0.0, 1.0, 0.0]), np.degrees(np.arccos(rng.uniform(-1, 1))), rng.uniform(0, 360))
     for direction in (first, -first):
         node = root
@@ -135,6 +139,7 @@ def axon(shape, rng, draw_radius, depth, base_length):
 STEP = 2.0                                               # isotropic voxels between the nodes of a winding branch
 BEND = 6.0                                               # isotropic voxels over which a bend keeps its direction
 SIDE = 35.0, 85.0                                        # degrees at which a fibre's branches leave
+LONGEST = 1e4                                            # voxels, edge of a given reconstruction that is no mistake
 BRANCH = 40.0                                            # isotropic voxels; the branch that TORTUOSITY is stated for
 
 
@@ -367,7 +372,7 @@ def walk(start, towards, length, persistence, limits, rng):
             break
         track.append(place)
         reached[going] = i + 1
-    track = np.array(track)
+    track = np.array(track).reshape(-1, n, 3)
     return [track[:m, i] for i, m in enumerate(reached)]
 
 
@@ -382,6 +387,10 @@ def pose(tree, shape, scale, rng):
         swc.Tree, finely divided, cropped to the volume (see crop).
     """
     position = tree.position * np.asarray(scale, float)
+    base = np.where(tree.parent >= 0, tree.parent, np.arange(len(tree.parent)))
+    longest = np.abs(position - position[base]).max()
+    if longest > LONGEST:
+        raise UserError('a reconstruction has an edge of %.3g voxels: check its coordinates and SWC_SCALE' % longest)
     axes = Rotation.from_quat(normal_quaternion(rng)).as_matrix()
     axes[:, 0] *= rng.choice([-1, 1])
     position = (position - position[rng.integers(len(position))]) @ axes.T + (np.asarray(shape, float) - 1) / 2
@@ -395,12 +404,12 @@ def normal_quaternion(rng):
 
 
 def crop(tree, shape):
-    """Drop nodes outside a volume; a node whose parent is dropped becomes a root. Coordinates in voxels of `shape`.
+    """Drop nodes in no voxel of a volume; a node whose parent is dropped becomes a root. Coordinates in its voxels.
 
     Returns:
-        swc.Tree, parents first, roots that keep no child left out; it may have no node at all.
+        swc.Tree, parents first; a node that loses both its parent and its children is dropped, too. It may be empty.
     """
-    inside = ((tree.position >= 0) & (tree.position <= np.asarray(shape) - 1)).all(1)
+    inside = ((tree.position > -0.5) & (tree.position < np.asarray(shape) - 0.5)).all(1)
     parent = np.where((tree.parent >= 0) & inside[tree.parent], tree.parent, -1)
     used = np.zeros(len(parent), bool)
     used[parent[inside & (parent >= 0)]] = True

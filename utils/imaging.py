@@ -62,7 +62,7 @@ def blur(light, at, sigma):
     for window, low, a, b in zip(windows, blocks - halo, first, last):
         window[tuple(map(slice, a - low, b - low))] = light[tuple(map(slice, a, b))]
     # the filter as a matrix, one for each axis: many small boxes at once go faster through a product
-    z, y, x = [ndimage.gaussian_filter1d(np.eye(b + 2 * h, dtype=np.float32), s, 0, mode='constant', truncate=TRUNCATE)
+    z, y, x = [ndimage.gaussian_filter1d(np.eye(b + 2 * h, dtype=np.float32), max(s, 1e-3), 0, mode='constant', truncate=TRUNCATE)
                [:, h:h + b] for b, h, s in zip(block, halo, sigma)]
     boxes = np.matmul(y.T, np.matmul(windows, x))
     boxes = np.matmul(z.T, boxes.reshape(len(blocks), len(z), -1)).reshape((-1,) + BLOCK)

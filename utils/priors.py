@@ -60,6 +60,8 @@ def measure(voxels, found, skeleton, voxel_size=None, flatten_block=32, block=12
     middle = float(np.median(behind))
     spread = float(1.4826 * np.median(np.abs(behind - np.float32(middle))))
     radii = skeleton_radii(found.mask, skeleton, block, margin, spacing)
+    # where neurites fill most of a block its median is theirs, not the background's
+    np.minimum(local, int(np.clip(middle + 4 * spread, 0, 65535)), out=local)
     paths, junctions, tips = skeletons.branches(skeleton)
     lengths, tortuosities, persistence = skeletons.shape_of(paths, spacing)
     angles = skeletons.fork_angles(paths, junctions, spacing)
@@ -393,7 +395,8 @@ def read(path):
     measured = config.read_json(path)
     try:
         Priors(measured, 16)
-        measured['debris']['density'], measured['blur_sigma'][2]
+        measured['drawn']['density'] + measured['drawn']['keep'] + measured['debris']['density']
+        measured['drawn']['blur_sigma'][2], measured['background']['median'] + measured['background']['robust_std']
     except (KeyError, TypeError, ValueError, IndexError):
         raise config.UserError('%s lacks measurements: make it anew with prepare_patches.py' % path)
     return measured

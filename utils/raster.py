@@ -125,6 +125,11 @@ def centreline(shape, position, parent):
     Returns:
         int [M, 3], all inside the grid.
     """
+    return centreline_rows(shape, position, parent)[0]
+
+
+def centreline_rows(shape, position, parent):
+    """centreline(), and int [M], the node whose edge to its parent each voxel was first met on."""
     position, parent = np.asarray(position, float), np.asarray(parent)
     base = np.where(parent >= 0, parent, np.arange(len(parent)))       # a root: from itself to itself
     steps = np.where(parent >= 0, np.ceil(np.abs(position - position[base]).max(1)).astype(int) + 1, 0)
@@ -132,6 +137,7 @@ def centreline(shape, position, parent):
     number = np.arange(len(which)) - np.repeat(np.cumsum(steps + 1) - steps - 1, steps + 1)
     share = number / np.maximum(steps[which], 1)
     points = np.round(position[base][which] + share[:, None] * (position - position[base])[which]).astype(int)
-    points = points[((points >= 0) & (points < shape)).all(1)]
-    _, once = np.unique(np.ravel_multi_index(points.T, shape), return_index=True)
-    return points[np.sort(once)]
+    inside = ((points >= 0) & (points < shape)).all(1)
+    points, which = points[inside], which[inside]
+    once = np.sort(np.unique(np.ravel_multi_index(points.T, shape), return_index=True)[1])
+    return points[once], which[once]

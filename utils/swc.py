@@ -48,7 +48,7 @@ def read(path):
         UserError: missing file, wrong columns, unknown parent, or an invalid tree (see check).
     """
     try:
-        with open(path) as file:
+        with open(path, encoding='utf-8-sig', errors='replace') as file:
             rows = [line.split() for line in file if line.strip() and not line.lstrip().startswith('#')]
     except OSError as error:
         raise UserError('%s cannot be read: %s' % (path, error.strerror))
@@ -56,7 +56,11 @@ def read(path):
         table = np.array([[float(v) for v in row[:7]] for row in rows]).reshape(-1, 7)
     except ValueError:
         raise UserError('%s: every line wants seven numbers: id type x y z radius parent' % path)
+    if not np.isfinite(table).all():
+        raise UserError('%s has a number that is not finite' % path)
     row_of = {int(i): row for row, i in enumerate(table[:, 0])}
+    if len(row_of) < len(table):
+        raise UserError('%s gives one id to two nodes: number them anew' % path)
     row_of[-1] = -1
     missing = [int(p) for p in table[:, 6] if int(p) not in row_of]
     if missing:
