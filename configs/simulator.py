@@ -50,6 +50,8 @@ DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; pape
 
 # --- optics ---
 PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one isotropic voxel each
+HALO = 'auto'                    # share of the light that is spread HALO_WIDTH times as wide, [0, 0.6]; paper: 0
+HALO_WIDTH = 2.5                 # wings of a real point-spread function, in PSF_SIGMA
 PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead of the Gaussian
 ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even
 ILLUMINATION_SIGMA = 60.0        # um over which it changes

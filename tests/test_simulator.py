@@ -215,6 +215,8 @@ def test_texture_without_correlation_is_white():
     (dict(LEVEL=(5000.0, 6000.0)), lambda a, b: b.image[b.label == 1].mean() > 1000),
     (dict(LEVEL_DRIFT=2.0), lambda a, b: b.image[b.label == 1].std() > a.image[a.label == 1].std()),
     (dict(PSF_SIGMA=(3.0, 2.0, 2.0)), lambda a, b: b.image.max() < 0.5 * a.image.max()),
+    (dict(HALO=0.5), lambda a, b: b.image[a.label == 1].mean() < 0.8 * a.image[a.label == 1].mean()
+     and abs(b.image.mean() / a.image.mean() - 1) < 0.05),
     (dict(TEXTURE=0.2), lambda a, b: b.image[b.label == 0].std() > 1),
     (dict(BITS=8), lambda a, b: b.image.dtype == np.uint8),
     (dict(EXTERNAL_PRIORS=False), lambda a, b: len(np.unique(b.image)) == 2),
@@ -322,7 +324,7 @@ def test_measurements_stand_hard_stacks_and_can_be_drawn_from(change):
     assert all(seen[key] is not None for key in ('radius_quantiles', 'level_quantiles', 'width_quantiles', 'background'))
     known = priors.pool({'a': seen})
     known['drawn'] = {'radius_quantiles': seen['radius_quantiles'], 'level_quantiles': seen['level_quantiles'],
-                      'density': seen['density'], 'keep': 0.8, 'blur_sigma': seen['blur_sigma']}
+                      'density': seen['density'], 'keep': 0.8, 'halo': 0.1, 'blur_sigma': seen['blur_sigma']}
     cfg = settings()
     raw = config.read_constants(config.rooted('configs/simulator.py'))
     cfg = drafts.resolve(SimpleNamespace(**dict(raw, VOLUME_SHAPE=(64, 96, 80), AXON_SHARE=1.0, PATCH_SHAPE=(16, 24, 24),

@@ -1,8 +1,8 @@
 """From what neurites look like to what must be drawn, so that drafts look the same to the same measurements.
 
 Widths are those of blurred neurites, grey levels those of blurred and stained ones, and OTSU misses the dim ones. So
-a small draft is drawn and measured just as the real stacks were, and the radii, levels, density, blur and staining to
-draw are corrected by what differs; a few rounds suffice.
+a small draft is drawn and measured just as the real stacks were, and the radii, levels, density, blur, its wings and
+staining to draw are corrected by what differs; a few rounds suffice.
 """
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ def first_guess(measured):
         radii = np.array(measured['radius_quantiles'])
     return {'radius_quantiles': np.maximum(radii, THINNEST).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(priors.QUANTILES),
-            'density': min(1.5 * measured['density'], DENSEST), 'blur_sigma': measured['blur_sigma'], 'keep': 0.8}
+            'density': min(1.5 * measured['density'], DENSEST), 'blur_sigma': measured['blur_sigma'], 'keep': 0.8, 'halo': 0.1}
 
 
 def thickness(widths, blur):
@@ -50,7 +50,7 @@ def calibrate(measured, look, rounds=6, seed=0):
         seed: of the drafts.
 
     Returns:
-        dict: radius_quantiles, level_quantiles, density, blur_sigma, keep, of the round whose draft came nearest;
+        dict: radius_quantiles, level_quantiles, density, blur_sigma, keep, halo, of the round whose draft came nearest;
         its number `best`, and `rounds`, what each round's draft measured.
     """
     drawn = first_guess(measured)
@@ -97,21 +97,29 @@ def corrected(drawn, measured, seen, damping):
         'blur_sigma': [_wider(*sigma, damping=damping) for sigma in zip(drawn['blur_sigma'], measured['blur_sigma'],
                                                                         seen['blur_sigma'])],
         'keep': _kept(drawn['keep'], measured['grain'], seen['grain'], damping),
+        # wings make OTSU's masks wider, but hardly the widths at half maximum
+        'halo': float(np.clip(drawn['halo'] + damping * 0.5 * (1 - _middle_radius(seen) / _middle_radius(measured)), 0, 0.6)),
     }
 
 
 def mismatch(measured, seen):
     """How far a draft's measurements are from the real ones: mean absolute logarithm of the ratios of density,
-    threshold, grain, and the quartiles of levels and widths."""
+    threshold, OTSU's radius, grain, and the quartiles of levels and widths."""
     pairs = [(measured['density'], seen['density'])]
     if measured['threshold'] > 0 and seen['threshold'] > 0:
         pairs.append((measured['threshold'], seen['threshold']))
+    pairs.append((_middle_radius(measured), _middle_radius(seen)))
     if measured['grain'] and seen['grain']:
         pairs.append((measured['grain'] + 0.05, seen['grain'] + 0.05))
     for key in ('level_quantiles', 'width_quantiles'):
         if measured[key] and seen[key]:
             pairs += zip(*[np.interp((0.25, 0.5, 0.75), priors.QUANTILES, m[key]) for m in (measured, seen)])
     return float(np.mean([abs(np.log(max(a, 1e-9) / max(b, 1e-9))) for a, b in pairs]))
+
+
+def _middle_radius(measured):
+    """Mean of OTSU's radii between their 10 and 90 % quantiles, voxels."""
+    return float(np.interp(np.linspace(0.1, 0.9, 17), priors.QUANTILES, measured['radius_quantiles']).mean())
 
 
 def _thicker(drawn, wanted, seen, damping):

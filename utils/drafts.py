@@ -25,6 +25,7 @@ AUTO = {
     'LEVEL_DRIFT': (1, 0.0, 0.0, 3.0),
     'DEBRIS': (1, 1024, 0.0, None),
     'PSF_SIGMA': (3, None, 0.0, None),                   # paper: one isotropic voxel
+    'HALO': (1, 0.0, 0.0, 0.6),
     'TEXTURE': (1, 0.0, 0.0, 3.0),
 }
 PAPER_VOLUME = 256 * 512 * 256                           # voxels that DEBRIS is stated for
@@ -76,6 +77,7 @@ def resolve(cfg, measured):
         put('TORTUOSITY', min(1 + growth.BRANCH / (6 * persistence), 1.3) if persistence else 1.0)
         put('DENSITY', m['drawn']['density'])
         put('KEEP', m['drawn']['keep'])
+        put('HALO', m['drawn']['halo'])
         put('LEVEL_DRIFT', m.get('level_drift') or 0.0)
         put('DEBRIS', m['debris']['density'] * PAPER_VOLUME)
         blur = m['drawn']['blur_sigma']
@@ -310,7 +312,11 @@ def expose(light, spacing, label, levels, cfg, prior, rng, psf):
         light.ravel()[balls[0]] = balls[2]
         boxes = [((0, 0, 0), imaging.convolve(light, psf))]
     else:
-        boxes = sorted(imaging.blur(light, inside, sigma) + imaging.blur_balls(shape, *balls, sigma=sigma), key=lambda b: b[0])
+        wings = []
+        if cfg.HALO:
+            wings = imaging.blur(np.float32(cfg.HALO) * light, inside, [cfg.HALO_WIDTH * s for s in sigma])
+            light *= np.float32(1 - cfg.HALO)
+        boxes = sorted(wings + imaging.blur(light, inside, sigma) + imaging.blur_balls(shape, *balls, sigma=sigma), key=lambda b: b[0])
 
     if cfg.TEXTURE == 'auto':
         behind = imaging.textured(shape, prior.texture, rng)

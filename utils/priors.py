@@ -395,7 +395,7 @@ def read(path):
     measured = config.read_json(path)
     try:
         Priors(measured, 16)
-        measured['drawn']['density'] + measured['drawn']['keep'] + measured['debris']['density']
+        measured['drawn']['density'] + measured['drawn']['keep'] + measured['drawn']['halo'] + measured['debris']['density']
         measured['drawn']['blur_sigma'][2], measured['background']['median'] + measured['background']['robust_std']
     except (KeyError, TypeError, ValueError, IndexError):
         raise config.UserError('%s lacks measurements: make it anew with prepare_patches.py' % path)
