@@ -6,6 +6,7 @@ Writes  runs/mpgan/  checkpoints/, events/ (TensorBoard), log.csv, preview_NNNNN
         data/refined/  images/0001.tif ...      refined stacks; their labels are the drafts'
         data/refined/patches.h5                 refined training patches: image, label
 Run     python 2_mpgan.py                       resumes from the last checkpoint, refines what is missing
+        python 2_mpgan.py STAGE=refine INPUT=folder OUTPUT=folder      refines any stacks
         python 2_mpgan.py --config configs/demo/mpgan.py STAGE=train MAX_STEPS=500
 """
 import hashlib
@@ -18,11 +19,11 @@ from tqdm import tqdm
 
 from models import gan, tf
 from models.refiner import RADIUS
-from utils import config, figures, history, metrics, patches, runs, stacks, tiling
+from utils import config, evaluation, figures, history, patches, runs, stacks, tiling
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
-FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
-        'THREADS', 'TILE_SHAPE')
+FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
+        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'CHECKPOINT')
 PREVIEWS = 4                                             # patches in a preview picture
 
 
@@ -45,11 +46,26 @@ def open_patches(cfg):
     return real, drafts
 
 
-def intensities(drafts, bits):
-    """Median and standard deviation of the drafts' intensities in [-1, 1]."""
-    grey = drafts.image[:: 1 + len(drafts) // 50].astype(np.float32)
+def intensities(file, bits):
+    """Median and standard deviation of a patch file's intensities in [-1, 1]."""
+    grey = file.image[:: 1 + len(file) // 50].astype(np.float32)
     x = (np.sqrt(grey) if bits == 16 else grey) * 2 / 255 - 1
-    return float(np.clip(np.median(x), -0.99, 0.99)), float(x.std())
+    return float(np.clip(np.median(x), -0.99, 0.99)), float(max(x.std(), 1e-3))
+
+
+def steepness(cfg, drafts):
+    """K of the label loss, per grey level; 'auto': 4 over the drafts' contrast, foreground minus background."""
+    if cfg.LABEL_STEEPNESS != 'auto':
+        return float(cfg.LABEL_STEEPNESS)
+    some = slice(None, None, 1 + len(drafts) // 50)
+    grey, label = drafts.image[some].astype(np.float32), drafts.label[some] > 0
+    return float(4 / max(grey[label].mean() - grey[~label].mean(), 1.0))
+
+
+def calibration(cfg, batches):
+    """Draft crops of about a million voxels, to measure the refiner's moments on."""
+    count = max(1, 2 ** 20 // int(np.prod(cfg.CROP_SHAPE)) // cfg.BATCH_SIZE)
+    return np.concatenate([batches.batch(i)[0] for i in range(count)])
 
 
 def train(cfg):
@@ -63,18 +79,27 @@ def train(cfg):
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     graph = gan.build(cfg.CROP_SHAPE, bits, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS,
-                      cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, cfg.LABEL_STEEPNESS, cfg.BACKGROUND_QUANTILE,
+                      cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, steepness(cfg, drafts), cfg.BACKGROUND_QUANTILE,
                       cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1,
-                      intensities(drafts, bits) if cfg.IDENTITY_START else None)
+                      intensities(drafts, bits) if cfg.IDENTITY_START else None, cfg.FROZEN_MOMENTS,
+                      intensities(drafts, bits) if cfg.STANDARDISE else None,
+                      intensities(real, bits) if cfg.STANDARDISE else None, cfg.DISCRIMINATOR_SEES_LEVEL, cfg.AVERAGE_DECAY,
+                      cfg.DISCRIMINATOR_RATE or None)
     inference = gan.build_inference(bits, cfg.REFINER_CHANNELS)
     buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']
+    columns += evaluation.COLUMNS
+    judge = open_judge(cfg, drafts, real)
 
     with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS) as run:
         if run.step:
             buffer.restore(run.history, run.extra)
             print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
-        elif not os.path.exists(preview_path(cfg, 0)):
+        else:
+            if cfg.FROZEN_MOMENTS:
+                run.session.run(graph.calibrate, {graph.draft: calibration(cfg, draft_batches)})
+            run.session.run(graph.start_average)
+        if not run.step and not os.path.exists(preview_path(cfg, 0)):
             preview(cfg, run, inference, drafts, real)
         first, started, said = run.step, time.time(), time.time()
         for step in tqdm(range(first, cfg.MAX_STEPS), 'training', disable=not sys.stderr.isatty()):
@@ -88,8 +113,16 @@ def train(cfg):
                 [graph.learning_rate, graph.discriminator_losses, graph.discriminator_update],
                 {graph.real: real_batches.batch(step)[0], graph.history: buffer.mix(refined)})
             run.step = step + 1
-            if run.step % cfg.LOG_EVERY == 0 or run.step == cfg.MAX_STEPS:
-                values = dict(refiner_losses, **discriminator_losses)
+            last = run.step == cfg.MAX_STEPS
+            values = dict(refiner_losses, **discriminator_losses)
+            if run.step % cfg.EVALUATE_EVERY == 0 or last:
+                run.check(values)
+                scores = evaluate(run, inference, judge)
+                if judge.keeps_labels(scores) and scores['gap'] < (run.best_score() or np.inf):
+                    run.save(*buffer.state())
+                    run.mark_best(scores['gap'])
+                values.update(scores)
+            if run.step % cfg.LOG_EVERY == 0 or 'gap' in values or last:
                 run.log(dict(values, learning_rate=rate, label_weight=weight))
                 if time.time() - said > 20 and not sys.stderr.isatty():
                     said = time.time()
@@ -108,12 +141,39 @@ def train(cfg):
             print('%s: has its %d steps already' % (cfg.RUN_DIR, run.step))
 
 
+def open_judge(cfg, drafts, real):
+    """The evaluation set, the same in every run: drafts, and two disjoint sets of real patches; saved as figures need it."""
+    rng = np.random.default_rng(0)
+    some, others = rng.permutation(len(real))[:2 * cfg.EVALUATION_PATCHES], rng.permutation(len(drafts))
+    if len(some) < 2:
+        raise config.UserError('%s has one patch only: evaluation needs two or more' % real.path)
+    others = others[:cfg.EVALUATION_PATCHES]
+    target = np.stack([real.image[i] for i in some])
+    judge = evaluation.Judge(np.stack([drafts.image[i] for i in others]), np.stack([drafts.label[i] for i in others]),
+                             target[:len(some) // 2], target[len(some) // 2:])
+    config.write_json(os.path.join(cfg.RUN_DIR, 'evaluation.json'), {'draft': judge.draft, 'floor': judge.floor})
+    return judge
+
+
+def evaluate(run, inference, judge):
+    """Refine the evaluation set, score it, and say how it is; returns the scores."""
+    scores = judge.score(np.stack([refine_tile(run.session, inference, image) for image in judge.drafts]))
+    tqdm.write('step %d: gap to real patches %.2f (drafts %.2f), Dice %.3f (%.3f), clDice %.3f (%.3f), moved %.3g grey levels'
+               % (run.step, scores['gap'], judge.draft['gap'], scores['dice'], judge.draft['dice'], scores['cldice'],
+                  judge.draft['cldice'], scores['moved']))
+    wrong = evaluation.verdict(scores, judge.draft, judge.spread)
+    if wrong:
+        tqdm.write('step %d: warning: %s; %s' % (run.step, wrong, 'the best checkpoint is kept' if run.best_score() is not None
+                                                 else 'no checkpoint has kept the labels yet'))
+    return scores
+
+
 def preview_path(cfg, step):
     return os.path.join(cfg.RUN_DIR, 'preview_%06d.png' % step)
 
 
 def preview(cfg, run, inference, drafts, real):
-    """Draw draft | refined | real for a few fixed patches and say how far the refiner has come."""
+    """Draw draft | refined | real for a few fixed patches."""
     def spread(file):
         return [int(i) for i in np.linspace(0, len(file) - 1, PREVIEWS + 2)[1:-1]]
 
@@ -122,10 +182,6 @@ def preview(cfg, run, inference, drafts, real):
     target = np.stack([real.image[i] for i in spread(real)])
     refined = np.stack([refine_tile(run.session, inference, image) for image in draft])
     figures.draft_refined_real(preview_path(cfg, run.step), draft, refined, target, label, 'step %d' % run.step)
-    tqdm.write('step %d: grey-level distance to the real patches: draft %.0f, refined %.0f; '
-               'Dice with the label at the best threshold: draft %.2f, refined %.2f'
-               % (run.step, metrics.grey_distance(draft, target), metrics.grey_distance(refined, target),
-                  metrics.best_dice(draft, label)[0], metrics.best_dice(refined, label)[0]))
 
 
 def refine_tile(session, inference, voxels):
@@ -135,16 +191,25 @@ def refine_tile(session, inference, voxels):
 
 
 def refine(cfg):
-    """Refine every draft stack with the newest checkpoint, then cut the refined training patches."""
+    """Refine every draft stack with the best checkpoint, then cut the refined training patches."""
     checkpoint = runs.newest_checkpoint(cfg.RUN_DIR)
     if checkpoint is None:
         raise config.UserError('%s has no checkpoint: train first (STAGE=train)' % cfg.RUN_DIR)
-    pairs = stacks.pair_by_name(os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))
+    if cfg.CHECKPOINT == 'best':
+        best = runs.best_checkpoint(cfg.RUN_DIR)
+        if best is None:
+            print('%s: no evaluation has kept the labels: the newest checkpoint refines' % cfg.RUN_DIR)
+        checkpoint = best or checkpoint
+    if cfg.INPUT:
+        paths = stacks.find(cfg.INPUT)
+    else:
+        paths = [image for image, _ in stacks.pair_by_name(os.path.join(cfg.DRAFTS, 'images'),
+                                                           os.path.join(cfg.DRAFTS, 'labels'))]
     trained = config.read_json(os.path.join(cfg.RUN_DIR, 'config.json'))
     if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS:
         raise config.UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
                                % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
-    first = stacks.read(pairs[0][0])
+    first = stacks.read(paths[0])
     bits = bits_of(first.voxels.dtype)
     if trained['BITS'] != bits:
         raise config.UserError('%s was trained on %d-bit stacks, %s is %d bit: refine stacks of its kind'
@@ -161,7 +226,7 @@ def refine(cfg):
         weights = hashlib.sha1()
         for values in session.run(gan.inference_variables()):
             weights.update(values.tobytes())
-        for image_path, _ in tqdm(pairs, 'stacks', disable=not sys.stderr.isatty()):
+        for image_path in paths:
             name = stacks.name_of(image_path)
             status = os.stat(image_path)
             key = '%s %d %d' % (weights.hexdigest(), status.st_size, status.st_mtime_ns)
@@ -173,16 +238,17 @@ def refine(cfg):
                 raise config.UserError('%s is %s and %s %s: refine each kind apart'
                                        % (image_path, stack.voxels.dtype, first.path, first.voxels.dtype))
             started = time.time()
-            refined = tiling.apply(lambda tile: refine_tile(session, inference, tile), stack.voxels, cfg.TILE_SHAPE,
-                                   RADIUS)
-            stacks.write(target, refined, stack.voxel_size)
+            refined = tiling.apply(lambda tile: refine_tile(session, inference, tile), stack.voxels, cfg.TILE_SHAPE, RADIUS,
+                                   lambda tiles: tqdm(tiles, name, leave=False, disable=not sys.stderr.isatty()))
+            stacks.write(target, refined, stack.voxel_size, notes=stack.notes)
             record[name] = key
             config.write_json(record_path, record)
             tqdm.write('%s: refined in %.1f s' % (target, time.time() - started))
             done += 1
-    count = cut_refined(cfg, images_dir, {stacks.name_of(image) for image, _ in pairs})
-    print('%s: %d stacks (%d new) by step %d, %d patches'
-          % (cfg.OUTPUT, len(pairs), done, runs.step_of(checkpoint), count))
+    said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), done, runs.step_of(checkpoint))
+    if not cfg.INPUT:
+        said += ', %d patches' % cut_refined(cfg, images_dir, {stacks.name_of(path) for path in paths})
+    print(said)
 
 
 def cut_refined(cfg, images_dir, names):
@@ -211,9 +277,17 @@ def main():
     cfg = config.load('configs/mpgan.py', sys.argv[1:], __doc__)
     if cfg.STAGE not in ('train', 'refine', 'train+refine'):
         raise config.UserError('STAGE=%s: want train, refine or train+refine' % cfg.STAGE)
+    if cfg.INPUT and os.path.abspath(cfg.INPUT) == os.path.abspath(os.path.join(cfg.OUTPUT, 'images')):
+        raise config.UserError('INPUT and OUTPUT/images are one folder, %s: give another OUTPUT' % cfg.INPUT)
+    if cfg.INPUT and cfg.STAGE != 'refine':
+        raise config.UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
+    if cfg.CHECKPOINT not in ('best', 'newest'):
+        raise config.UserError('CHECKPOINT=%s: want best or newest' % cfg.CHECKPOINT)
+    if cfg.LABEL_STEEPNESS != 'auto' and not isinstance(cfg.LABEL_STEEPNESS, (int, float)):
+        raise config.UserError("LABEL_STEEPNESS=%s: want a number, or 'auto'" % cfg.LABEL_STEEPNESS)
     config.require(cfg, BACKGROUND_QUANTILE=(0.5, 0.9999), TILE_SHAPE=(2, None), SEED=(0, None), **{
         name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
-                                     'HISTORY_BATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
+                                     'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'HISTORY_BATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
     if 'train' in cfg.STAGE:
         train(cfg)
     if 'refine' in cfg.STAGE:

@@ -107,7 +107,9 @@ def draw_curves(cfg, target):
         rows = list(csv.DictReader(file))
     if not rows:
         raise config.UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps' % cfg.RUN_DIR)
-    figures.curves(target, {name: np.array([float(row[name]) for row in rows]) for name in rows[0]})
+    scale = os.path.join(cfg.RUN_DIR, 'evaluation.json')
+    figures.curves(target, {name: np.array([float(row[name] or 'nan') for row in rows]) for name in rows[0]},
+                   config.read_json(scale) if os.path.exists(scale) else None)
 
 
 def draw_levels(cfg, target):

@@ -8,12 +8,15 @@ from models.refiner import refiner
 # Feeds: draft, real float32 [B, Z, Y, X, 1] grey levels; label float32 {0, 1}; history float32 in [-1, 1];
 # label_weight float32 scalar. The rest is fetched; see build().
 Graph = namedtuple('Graph', 'draft label real history label_weight refined refined_grey step learning_rate '
-                            'refiner_update discriminator_update refiner_losses discriminator_losses')
+                            'refiner_update discriminator_update refiner_losses discriminator_losses '
+                            'calibrate start_average')
+AVERAGE = 'refiner_average'             # scope of what the inference graph uses
 Inference = namedtuple('Inference', 'draft refined_grey')
 
 
 def build(crop, bits, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
-          background_quantile, learning_rate, decay_rate, decay_steps, beta1, start=None):
+          background_quantile, learning_rate, decay_rate, decay_steps, beta1, start=None, frozen=False,
+          domain=None, target=None, sees_level=True, average_decay=0.0, discriminator_rate=None):
     """Build the training graph.
 
     Args:
@@ -22,6 +25,15 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
         steepness: K of the label loss, per grey level; background_quantile: its cut, in (0.5, 1).
         learning_rate, decay_rate, decay_steps, beta1: of both Adams; the rate falls in steps.
         start: initial weights, see refiner.
+        frozen: train with the moments that the refiner is used with; run `calibrate` once before the first step, on
+            many crops. False: with each batch's own.
+        domain, target: None or (level, spread) of the drafts' intensities, see refiner, and of the real ones: the
+            discriminator sees (x - level) / spread.
+        sees_level: False: each patch loses its mean before the discriminator sees it, so that brightness is left to
+            the identity loss.
+        average_decay: of the refiner's weights; their running average is what the inference graph uses. Run
+            `start_average` once before the first step. 0: the newest weights.
+        discriminator_rate: its learning rate; None: the refiner's.
 
     Returns:
         Graph. `refined` is [-1, 1], `refined_grey` grey levels, both of the update's own forward pass.
@@ -37,12 +49,22 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(), trainable=False)
     rate = tf.train.exponential_decay(learning_rate, step, decay_steps, decay_rate, staircase=True)
 
+    level, spread = (0.0, 1.0) if target is None else target
+
+    def score(x):
+        x = (x - level) / spread
+        if not sees_level:
+            x -= tf.reduce_mean(x, [1, 2, 3, 4], keepdims=True)
+        return discriminator(x, discriminator_channels, activation)
+
     # --- refiner ---
     updates = []
     draft_x = losses.to_network(draft, bits)
-    refined = refiner(draft_x, refiner_channels, True, updates, start)              # [B, Z, Y, X, 1]
+    refined = refiner(draft_x, refiner_channels, not frozen, updates, start, domain)  # [B, Z, Y, X, 1]
+    calibration = []
+    refiner(draft_x, refiner_channels, True, calibration, domain=domain, bn_decay=0.0)
     refined_grey = losses.to_grey(refined, bits)
-    adversarial = losses.refiner_adversarial_loss(discriminator(refined, discriminator_channels, activation))
+    adversarial = losses.refiner_adversarial_loss(score(refined))
     identity = losses.identity_loss(draft_x, refined)
     kept = losses.label_loss(draft, refined_grey,
                              losses.background_quantile(draft, label, background_quantile),
@@ -51,33 +73,44 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         refiner_update = tf.train.AdamOptimizer(rate, beta1).minimize(
             total, var_list=tf.trainable_variables('refiner/'))
+    start_average, average = [], []
+    decay = tf.minimum(average_decay, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
+    for variable in tf.global_variables('refiner/'):
+        mean = tf.get_variable(variable.op.name.replace('refiner', AVERAGE, 1), variable.shape, trainable=False,
+                               initializer=tf.zeros_initializer())
+        start_average.append(tf.assign(mean, variable))
+        with tf.control_dependencies([refiner_update]):
+            average.append(tf.assign(mean, decay * mean + (1 - decay) * variable.read_value()))
+    refiner_update = tf.group(*average)
 
     # --- discriminator ---
-    score_real = discriminator(losses.to_network(real, bits), discriminator_channels, activation)
-    score_refined = discriminator(history, discriminator_channels, activation)
+    score_real = score(losses.to_network(real, bits))
+    score_refined = score(history)
     d_total = losses.discriminator_loss(score_real, score_refined)
     with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
-        discriminator_update = tf.train.AdamOptimizer(rate, beta1).minimize(
+        factor = 1.0 if discriminator_rate is None else discriminator_rate / learning_rate
+        discriminator_update = tf.train.AdamOptimizer(rate * factor, beta1).minimize(
             d_total, global_step=step, var_list=tf.trainable_variables('discriminator/'))
     accuracy = 0.5 * (tf.reduce_mean(tf.cast(score_real > 0.5, tf.float32))
                       + tf.reduce_mean(tf.cast(score_refined <= 0.5, tf.float32)))
     return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
                  refiner_update, discriminator_update,
                  {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept},
-                 {'discriminator': d_total, 'accuracy': accuracy})
+                 {'discriminator': d_total, 'accuracy': accuracy},
+                 tf.group(*calibration), tf.group(*start_average))
 
 
 def build_inference(bits, refiner_channels):
-    """The refiner alone, on its moving averages, for images of any size.
+    """The refiner alone, on its weights' running averages and fixed moments, for images of any size.
 
     Returns:
         Inference: draft float32 [B, Z, Y, X, 1] and refined_grey, both grey levels.
     """
     draft = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_draft')
-    refined = refiner(losses.to_network(draft, bits), refiner_channels, False)
+    refined = refiner(losses.to_network(draft, bits), refiner_channels, False, scope=AVERAGE)
     return Inference(draft, losses.to_grey(refined, bits))
 
 
 def inference_variables():
     """Variables that the inference graph needs: the refiner's weights and moving averages."""
-    return tf.global_variables('refiner/')
+    return tf.global_variables(AVERAGE + '/')

@@ -103,7 +103,7 @@ def conv3d(x, filters, size, name, stride=1, kernel_initializer=None, initial_bi
         return tf.nn.bias_add(y, bias)
 
 
-def batch_norm(x, name, training, updates, initial_scale=1.0):
+def batch_norm(x, name, training, updates, initial_scale=1.0, decay=BN_DECAY):
     """Batch normalisation over B, Z, Y, X, through the fused 2-D kernel (TF 1.15 has no 3-D one).
 
     Args:
@@ -112,6 +112,7 @@ def batch_norm(x, name, training, updates, initial_scale=1.0):
             voxel's result depends on no other image of the batch.
         updates: list that takes the two update ops of the moving averages when training.
         initial_scale: what gamma starts at.
+        decay: of the moving averages; 0 sets them to the batch's own moments.
     """
     channels = int(x.shape[-1])
     with tf.variable_scope(name):
@@ -125,8 +126,8 @@ def batch_norm(x, name, training, updates, initial_scale=1.0):
         shape = tf.shape(x)
         flat = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3], channels])        # [B, Z * Y, X, C]
         y, batch_mean, batch_variance = tf.nn.fused_batch_norm(flat, scale, offset, epsilon=BN_EPSILON)
-        updates.append(tf.assign_sub(mean, (1 - BN_DECAY) * (mean - batch_mean)))
-        updates.append(tf.assign_sub(variance, (1 - BN_DECAY) * (variance - batch_variance)))
+        updates.append(tf.assign_sub(mean, (1 - decay) * (mean - batch_mean)))
+        updates.append(tf.assign_sub(variance, (1 - decay) * (variance - batch_variance)))
         return tf.reshape(y, shape)
 
 

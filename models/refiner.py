@@ -2,12 +2,12 @@
 import numpy as np
 
 from models import tf
-from models.layers import batch_norm, centre_tap, conv3d, lrelu
+from models.layers import BN_DECAY, batch_norm, centre_tap, conv3d, lrelu
 
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 
 
-def refiner(x, channels, training, updates=None, start=None):
+def refiner(x, channels, training, updates=None, start=None, domain=None, scope='refiner', bn_decay=BN_DECAY):
     """Refine draft intensities.
 
     Args:
@@ -21,6 +21,11 @@ def refiner(x, channels, training, updates=None, start=None):
             values differ, not the network: centre taps carry x and -x (a pair of leaky ReLUs is linear), the
             residual branches start at zero (Goyal et al. 2017), and the last layer at the images' own level.
 
+        domain: None or (level, spread) of the drafts' intensities: the first layer sees (x - level) / spread and the
+            last one counts in spreads from the level, so that one step of Adam moves the image by little of its own
+            contrast. Kept as a variable that is not trained, so that a checkpoint brings it along.
+        scope: of the variables; bn_decay: see layers.batch_norm.
+
     Returns:
         float32 [B, Z, Y, X, 1] in (-1, 1).
     """
@@ -28,17 +33,20 @@ def refiner(x, channels, training, updates=None, start=None):
     sign = np.where(np.arange(channels) % 2 == 0, 1.0, -1.0)[None]           # [1, channels]
     first = last = onwards = None
     residual_scale, bias = 1.0, 0.0
+    level0, spread0 = (0.0, 1.0) if domain is None else domain
     if start is not None:
         level, spread = start
-        slope = 1 - level ** 2                                               # of tanh at that level
+        slope = (1 - level ** 2) * spread0 / (1 - level0 ** 2)               # of the output by the last layer
         first, onwards = centre_tap(sign), centre_tap(np.eye(channels))
         last = centre_tap(sign.T * spread / slope / (0.6 * channels), 0.0)   # lrelu(h) - lrelu(-h) = 1.2 h
-        residual_scale, bias = 0.0, float(np.arctanh(level))
+        residual_scale, bias = 0.0, float((np.arctanh(level) - np.arctanh(level0)) * (1 - level0 ** 2) / spread0)
 
     def norm(y, name, scale=1.0):
-        return batch_norm(y, name, training, updates, scale)
+        return batch_norm(y, name, training, updates, scale, bn_decay)
 
-    with tf.variable_scope('refiner', reuse=tf.AUTO_REUSE):
+    with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
+        at = tf.get_variable('domain', [2], initializer=tf.constant_initializer([level0, spread0]), trainable=False)
+        x = (x - at[0]) / at[1]
         # Zero is a bright grey level here (16,256 of 16 bit): beyond the border the first layer sees the image mirrored
         x = tf.pad(x, [[0, 0], [2, 2], [2, 2], [2, 2], [0, 0]], 'SYMMETRIC')
         y = conv3d(x, channels, 5, 'conv1', kernel_initializer=first)[:, 2:-2, 2:-2, 2:-2]
@@ -51,4 +59,5 @@ def refiner(x, channels, training, updates=None, start=None):
                 inner = norm(conv3d(inner, channels, 3, 'conv2'), 'bn2', residual_scale)
                 y = lrelu(y + inner)
         y = lrelu(conv3d(y, channels, 3, 'conv4', kernel_initializer=onwards))
-        return tf.tanh(conv3d(y, 1, 1, 'out', kernel_initializer=last, initial_bias=bias))  # [B, Z, Y, X, 1]
+        y = conv3d(y, 1, 1, 'out', kernel_initializer=last, initial_bias=bias)              # [B, Z, Y, X, 1]
+        return tf.tanh(tf.atanh(at[0]) + y * at[1] / (1 - tf.square(at[0])))

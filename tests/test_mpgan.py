@@ -191,3 +191,64 @@ def test_one_full_size_training_step():
         more, _ = session.run([graph.discriminator_losses, graph.discriminator_update],
                               {graph.real: feed[graph.draft], graph.history: refined})
     assert refined.shape == (1, 32, 64, 64, 1) and np.isfinite(list(values.values()) + list(more.values())).all()
+
+
+def test_frozen_moments_make_training_and_refining_the_same_network():
+    graph = build(frozen=True, domain=(-0.5, 0.1), target=(-0.4, 0.1), average_decay=0.0)
+    inference = gan.build_inference(16, 4)
+    values = feeds(graph)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(graph.calibrate, values)
+        session.run(graph.start_average)
+        moments = [v for v in tf.global_variables('refiner/') if 'moving' in v.op.name]
+        before = session.run(moments)
+        assert any(np.abs(m).max() > 0.01 for m, v in zip(before, moments) if 'mean' in v.op.name)     # they were measured
+        for _ in range(3):
+            session.run(graph.refiner_update, values)
+        np.testing.assert_array_equal(np.concatenate([m.ravel() for m in session.run(moments)]),
+                                      np.concatenate([m.ravel() for m in before]))                     # and stay
+        trained = session.run(graph.refined_grey, values)
+        used = session.run(inference.refined_grey, {inference.draft: values[graph.draft]})
+        np.testing.assert_allclose(trained, used, atol=0.05)
+        assert np.abs(used - values[graph.draft]).max() > 1
+
+
+def test_average_weights_follow_the_trained_ones_slowly():
+    graph = build(frozen=True, average_decay=0.9)
+    one = [v for v in tf.trainable_variables('refiner/') if v.op.name == 'refiner/conv2/kernel'][0]
+    mean = [v for v in tf.global_variables(gan.AVERAGE + '/') if v.op.name.endswith('conv2/kernel')][0]
+    values = feeds(graph)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(graph.start_average)
+        expected = session.run(one)
+        np.testing.assert_array_equal(session.run(mean), expected)
+        for _ in range(3):
+            session.run(graph.refiner_update, values)
+            decay = min(0.9, 1 / 10)                     # the first steps of the discriminator count for little
+            expected = decay * expected + (1 - decay) * session.run(one)
+            np.testing.assert_allclose(session.run(mean), expected, atol=1e-6)
+
+
+def test_discriminator_that_does_not_see_levels_scores_brighter_patches_alike():
+    for sees, same in ((False, True), (True, False)):
+        tf.reset_default_graph()
+        graph = build(sees_level=sees, target=(-0.5, 0.05))
+        history = np.random.default_rng(0).uniform(-0.6, -0.4, (2, 8, 16, 16, 1)).astype(np.float32)
+        real = feeds(graph)[graph.draft]
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            a, b = [session.run(graph.discriminator_losses['discriminator'], {graph.real: real, graph.history: history + shift})
+                    for shift in (0, 0.1)]
+        assert (abs(a - b) < 1e-4) == same
+
+
+def test_domain_passes_the_draft_on_at_the_start():
+    level, spread = -0.7, 0.02                           # a bright background with little contrast, as TRAILMAP's
+    x = tf.constant(np.random.default_rng(0).normal(level, spread, (1, 16, 16, 16, 1)), tf.float32)
+    y = refiner(x, 8, True, start=(level, spread), domain=(level, spread))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        a, b = session.run([x, y])
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.6 and abs(a.mean() - b.mean()) < spread

@@ -1,4 +1,5 @@
 """The numbered scripts as a user runs them: in order, twice, after a kill, on bad input, on both TensorFlows."""
+import csv
 import glob
 import hashlib
 import os
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 from conftest import ROOT, run_script
 
-from utils import patches, raster, stacks, swc
+from utils import config, patches, raster, stacks, swc
 
 PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=1']
 SIMULATE = ['PRIORS=None', 'N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=2000', 'PATCH_EVERY=4',
             'PATCH_SHAPE=16,24,24']
 TRAIN = ['REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'BATCH_SIZE=2',
-         'CROP_SHAPE=8,16,16', 'HISTORY_BATCHES=3', 'LOG_EVERY=1', 'PREVIEW_EVERY=4', 'SAVE_EVERY=2', 'THREADS=1',
+         'CROP_SHAPE=8,16,16', 'HISTORY_BATCHES=3', 'LOG_EVERY=1', 'PREVIEW_EVERY=4', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
          'TILE_SHAPE=24,48,48', 'LEARNING_RATE=0.001']
 
 
@@ -105,6 +106,31 @@ def test_refined_stacks_have_no_untouched_rim_and_no_tiles(pipeline):
     assert (a[rim] != draft[rim]).mean() > 0.9 and (a[rim] != 0).mean() > 0.9
 
 
+def test_any_stack_can_be_refined(pipeline, tmp_path):
+    source = pipeline / 'data/real/s0.tif'
+    arguments = TRAIN + ['STAGE=refine', 'INPUT=%s' % source, 'RUN_DIR=%s' % (pipeline / 'runs/mpgan'), 'CHECKPOINT=newest']
+    good('2_mpgan.py', *(arguments + ['OUTPUT=whole']), cwd=tmp_path)
+    before, after = stacks.read(str(source)), stacks.read(str(tmp_path / 'whole/images/s0.tif'))
+    assert after.voxels.shape == before.voxels.shape and after.voxels.dtype == before.voxels.dtype
+    assert after.voxel_size == before.voxel_size and (after.voxels != before.voxels).any()
+    good('2_mpgan.py', *(arguments + ['OUTPUT=tiles', 'TILE_SHAPE=11,17,23']), cwd=tmp_path)
+    tiles = stacks.read(str(tmp_path / 'tiles/images/s0.tif')).voxels
+    assert np.abs(tiles.astype(int) - after.voxels).max() <= 1             # rounding of sums in another order
+    bad('2_mpgan.py', *(arguments[:-1] + ['STAGE=train+refine']), cwd=tmp_path, words=['STAGE=refine'])
+
+
+def test_evaluations_are_logged_and_the_best_checkpoint_is_kept(pipeline):
+    with open(str(pipeline / 'runs/mpgan/log.csv'), newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['gap'] != '' for row in rows] == [False, True, False, True]
+    assert all(0 <= float(row['dice']) <= 1 for row in rows if row['dice'])
+    scale = config.read_json(str(pipeline / 'runs/mpgan/evaluation.json'))
+    assert scale['draft']['outside'] > 0 and set(scale['floor']) < set(scale['draft'])
+    best = pipeline / 'runs/mpgan/best.json'
+    if best.exists():                                    # if any of the two has kept the labels
+        assert (pipeline / 'runs/mpgan/checkpoints' / ('step-%06d' % config.read_json(str(best))['step'])).is_dir()
+
+
 def test_second_run_finds_its_work_done(pipeline):
     kept = ('data/patches/**', 'data/simulated/**', 'data/refined/**', 'runs/mpgan/checkpoints/**', 'runs/mpgan/log.csv')
     before = contents(pipeline, *kept)
@@ -137,12 +163,13 @@ def test_training_resumed_equals_training_in_one_go(pipeline):
     resumed = [line.split(',') for line in (pipeline / 'runs/resumed/log.csv').read_text().splitlines()[1:]]
     assert [row[0] for row in resumed] == ['1', '2', '3', '4']
     for a, b in zip(alone, resumed):
-        np.testing.assert_allclose(np.array(a[2:], float), np.array(b[2:], float), rtol=1e-4, atol=1e-5)
+        a, b = [[float(v or 'nan') for v in row[2:]] for row in (a, b)]
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_killed_training_goes_on(pipeline):
     """kill -9 in mid-run leaves whole checkpoints; the same command goes on from the newest."""
-    arguments = TRAIN + ['STAGE=train', 'RUN_DIR=runs/killed', 'MAX_STEPS=100000', 'PREVIEW_EVERY=100000']
+    arguments = TRAIN + ['STAGE=train', 'RUN_DIR=runs/killed', 'MAX_STEPS=100000', 'PREVIEW_EVERY=100000', 'EVALUATE_EVERY=100000']
     process = subprocess.Popen([sys.executable, os.path.join(ROOT, '2_mpgan.py')] + arguments, cwd=str(pipeline),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoints = pipeline / 'runs/killed/checkpoints'

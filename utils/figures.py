@@ -173,21 +173,30 @@ def depth_colours(label):
     return plt.get_cmap('turbo')(depth)[..., :3] * label.any(0)[..., None]
 
 
-def curves(path, log):
-    """Training curves from log.csv: losses of both networks, accuracy of D, learning rate.
+def curves(path, log, judge=None):
+    """Training curves from log.csv: losses of both networks, accuracy of D, learning rate; and the evaluations.
 
     Args:
-        log: dict from column of log.csv to float array.
+        log: dict from column of log.csv to float array, NaN where a row has no value.
+        judge: None, or dict with `draft` and `floor`, dicts of the evaluation's measures, drawn as lines.
     """
     panels = [('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',), ('learning_rate',)]
-    figure, axes = plt.subplots(1, len(panels), figsize=(14, 3))
-    for panel, names in zip(axes, panels):
+    panels += [names for names in (('inside', 'outside'), ('spectrum_z', 'spectrum_y', 'spectrum_x'),
+                                   ('dice', 'cldice', 'auc'), ('gap',)) if names[0] in log]
+    figure, axes = plt.subplots(-(-len(panels) // 4), 4, figsize=(15, 3 * -(-len(panels) // 4)), squeeze=False)
+    for panel, names in zip(axes.flat, panels):
         for name in names:
-            panel.plot(log['step'], log[name], label=name, lw=1)
+            there = np.isfinite(log[name])
+            line, = panel.plot(log['step'][there], log[name][there], label=name, lw=1)
+            for level, style in (('draft', '--'), ('floor', ':')) if judge else ():
+                if name in judge[level]:
+                    panel.axhline(judge[level][name], color=line.get_color(), ls=style, lw=0.8,
+                                  label='%s of %s' % (name, 'the drafts' if level == 'draft' else 'real patches'))
         panel.set_xlabel('step')
-        panel.legend(fontsize=8)
+        panel.legend(fontsize=6)
         panel.grid(alpha=0.3)
-    axes[2].set_ylim(-0.05, 1.05)
+    axes[0, 2].set_ylim(-0.05, 1.05)
+    figure.tight_layout()
     save(figure, path)
 
 

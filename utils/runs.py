@@ -11,7 +11,7 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from utils.config import UserError
+from utils.config import UserError, read_json, write_json
 
 
 class Run:
@@ -71,13 +71,14 @@ class Run:
         os.replace(path + '.partial', path)
 
     def log(self, values):
-        """Append one row to log.csv and to the TensorBoard events.
+        """Append one row to log.csv, blank where a column has no value, and to the TensorBoard events.
 
         Raises:
             UserError: see check.
         """
         self.check(values)
-        row = [self.step, '%.1f' % (time.time() - self._start)] + ['%.6g' % values[c] for c in self.columns[2:]]
+        row = [self.step, '%.1f' % (time.time() - self._start)] + [
+            '%.6g' % values[c] if c in values else '' for c in self.columns[2:]]
         with open(os.path.join(self.folder, 'log.csv'), 'a', newline='') as file:
             csv.writer(file).writerow(row)
         self.events.add_summary(tf.Summary(value=[
@@ -112,8 +113,19 @@ class Run:
             shutil.rmtree(partial, ignore_errors=True)
             raise UserError('%s cannot be written (%s): free some space and run again; the checkpoint before it stays'
                             % (final, str(error).split('\n')[0][:120]))
+        best = best_checkpoint(self.folder)
         for old in checkpoints(self.folder)[:-self.keep]:
-            shutil.rmtree(old)
+            if old != best:
+                shutil.rmtree(old)
+
+    def best_score(self):
+        """Score of the best checkpoint so far, or None."""
+        path = os.path.join(self.folder, 'best.json')
+        return read_json(path)['score'] if best_checkpoint(self.folder) else None
+
+    def mark_best(self, score):
+        """Call the checkpoint of this step, which is saved, the best; it is kept until another one is."""
+        write_json(os.path.join(self.folder, 'best.json'), {'step': self.step, 'score': score})
 
 
 def open_session(threads=0):
@@ -135,6 +147,15 @@ def newest_checkpoint(folder):
     """Path of the newest whole checkpoint, or None."""
     found = checkpoints(folder)
     return found[-1] if found else None
+
+
+def best_checkpoint(folder):
+    """Path of the best checkpoint of the evaluations, or None."""
+    path = os.path.join(folder, 'best.json')
+    if not os.path.exists(path):
+        return None
+    found = os.path.join(folder, 'checkpoints', 'step-%06d' % read_json(path)['step'])
+    return found if os.path.isdir(found) else None
 
 
 def step_of(checkpoint):

@@ -10,7 +10,9 @@ import tifffile
 from utils.config import UserError, whole_file
 
 EXTENSIONS = ('.tif', '.tiff')
-Stack = namedtuple('Stack', 'voxels voxel_size path')    # uint8 or uint16 [Z, Y, X]; um (z, y, x) or None
+# voxels: uint8 or uint16 [Z, Y, X]; voxel_size: um (z, y, x) or None; notes: what ImageJ keeps besides (Info, ...)
+Stack = namedtuple('Stack', 'voxels voxel_size path notes')
+NOTES = 'Info', 'Labels', 'Ranges', 'min', 'max'
 
 
 def find(pattern, extensions=EXTENSIONS):
@@ -64,6 +66,7 @@ def read(path, smallest=(1, 1, 1)):
             end = max(offset + count for page in series.pages if page is not None
                       for offset, count in zip(page.dataoffsets, page.databytecounts))
             voxel_size = _voxel_size(tiff)
+            notes = {k: v for k, v in (tiff.imagej_metadata or {}).items() if k in NOTES} if tiff.is_imagej else {}
     except UserError:
         raise
     except (OSError, PermissionError) as error:
@@ -88,7 +91,7 @@ def read(path, smallest=(1, 1, 1)):
         raise UserError('%s is %s voxels (z, y, x), smaller than a patch of %s: leave it out or take smaller patches'
                         % (path, ' x '.join(map(str, voxels.shape)), ' x '.join(map(str, smallest))))
     native = voxels.dtype.newbyteorder('=')
-    return Stack(np.ascontiguousarray(voxels, dtype=native), voxel_size, path)
+    return Stack(np.ascontiguousarray(voxels, dtype=native), voxel_size, path, notes)
 
 
 def _voxel_size(tiff):
@@ -108,15 +111,16 @@ def _voxel_size(tiff):
     return None
 
 
-def write(path, voxels, voxel_size=None, compress=False):
+def write(path, voxels, voxel_size=None, compress=False, notes=None):
     """Write a stack as ImageJ TIFF, whole or not at all.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X].
         voxel_size: (z, y, x) in um, or None if unknown.
         compress: deflate it (labels shrink a hundredfold, noise hardly).
+        notes: of a Stack, to carry over.
     """
-    metadata, resolution = {'axes': 'ZYX'}, None
+    metadata, resolution = dict(notes or {}, axes='ZYX'), None
     if voxel_size is not None:
         metadata.update(spacing=voxel_size[0], unit='um')
         resolution = (1 / voxel_size[2], 1 / voxel_size[1])
