@@ -71,8 +71,8 @@ def calibration(cfg, batches):
 def train(cfg):
     """Train up to MAX_STEPS; goes on from the newest checkpoint."""
     real, drafts = open_patches(cfg)
-    real_batches = patches.Sampler(real, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 0])
-    draft_batches = patches.Sampler(drafts, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 1])
+    real_batches = patches.Sampler(real, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 0], cfg.AUGMENT)
+    draft_batches = patches.Sampler(drafts, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 1], cfg.AUGMENT)
     bits = bits_of(real.dtype)
     config.claim(cfg.RUN_DIR, dict(vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits), FREE,
                  overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')

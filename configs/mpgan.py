@@ -35,6 +35,7 @@ MAX_STEPS = 20000                # steps, each of so many refiner updates and on
 REFINER_UPDATES = 4              # per step
 PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; about 500 in the paper's option
 BATCH_SIZE = 10                  # patches
+AUGMENT = True                   # crops are mirrored and turned by 90 degrees in the image plane; not in the paper
 CROP_SHAPE = (32, 64, 64)        # (z, y, x) voxels cut at random out of each patch
 LEARNING_RATE = 1e-4             # of both Adams (of the refiner's, where DISCRIMINATOR_RATE is given)
 DISCRIMINATOR_RATE = 0.0         # the discriminator's; 0: the same

@@ -152,3 +152,19 @@ def test_noise_floor_saves_otsu_where_little_is_foreground():
     alone = segmentation.segment(image, 0, 1.0, 0.995, 30).mask
     helped = segmentation.segment(image, 0, 1.0, 0.995, 30, 4.0).mask
     assert metrics.dice(alone, truth) < 0.1 and metrics.dice(helped, truth) > 0.4
+
+
+def test_augmented_crops_are_mirrored_and_turned_with_their_labels(tmp_path):
+    voxels = np.arange(4 * 6 * 6, dtype=np.uint16).reshape(4, 6, 6)
+    patches.write(str(tmp_path / 'a.h5'), voxels[None], [[0, 0, 0]], ['a'], (voxels[None] % 2).astype(np.uint8))
+    file = patches.PatchFile(str(tmp_path / 'a.h5'), with_labels=True)
+    plain = patches.Sampler(file, 1, (4, 6, 6), [1])
+    augmented = patches.Sampler(file, 1, (4, 6, 6), [1], augment=True)
+    seen = set()
+    for i in range(200):
+        image, label = augmented.batch(i)
+        assert np.array_equal(image % 2, label) and sorted(image.ravel()) == sorted(voxels.ravel())
+        assert np.array_equal(augmented.batch(i)[0], image)          # by its number alone
+        seen.add(image.tobytes())
+        np.testing.assert_array_equal(plain.batch(i)[0][0, ..., 0], voxels)
+    assert len(seen) == 16                               # 2 mirrors of z, and the 8 of a square
