@@ -2,7 +2,7 @@
 
 Reads   data/patches/real.h5                    real patches (prepare_patches.py)
         data/simulated/                         drafts: patches.h5, images/ (1_simulator.py)
-Writes  runs/mpgan/  checkpoints/, events/ (TensorBoard), log.csv, preview_NNNNNN.png
+Writes  runs/mpgan/  checkpoints/, best.json, evaluation.json, events/ (TensorBoard), log.csv, preview_NNNNNN.png
         data/refined/  images/0001.tif ...      refined stacks; their labels are the drafts'
         data/refined/patches.h5                 refined training patches: image, label
 Run     python 2_mpgan.py                       resumes from the last checkpoint, refines what is missing
@@ -18,12 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from models import gan, tf
-from models.refiner import RADIUS
+from models.refiner import LIMIT, RADIUS
 from utils import config, evaluation, figures, history, patches, runs, stacks, tiling
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
 FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
-        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'CHECKPOINT')
+        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT')
 PREVIEWS = 4                                             # patches in a preview picture
 
 
@@ -46,11 +46,12 @@ def open_patches(cfg):
     return real, drafts
 
 
-def intensities(file, bits):
-    """Median and standard deviation of a patch file's intensities in [-1, 1]."""
+def intensities(file, bits, unbounded=False):
+    """Median and standard deviation of a patch file's intensities in [-1, 1], or of their atanh."""
     grey = file.image[:: 1 + len(file) // 50].astype(np.float32)
     x = (np.sqrt(grey) if bits == 16 else grey) * 2 / 255 - 1
-    return float(np.clip(np.median(x), -0.99, 0.99)), float(max(x.std(), 1e-3))
+    x = np.arctanh(np.clip(x, -LIMIT, LIMIT)) if unbounded else np.clip(x, -0.99, 0.99)
+    return float(np.median(x)), float(max(x.std(), 1e-3))
 
 
 def steepness(cfg, drafts):
@@ -58,6 +59,8 @@ def steepness(cfg, drafts):
     if cfg.LABEL_STEEPNESS != 'auto':
         return float(cfg.LABEL_STEEPNESS)
     some = slice(None, None, 1 + len(drafts) // 50)
+    if not drafts.label[some].any():
+        raise config.UserError('%s: no patch of a sample has a label voxel: make it anew' % drafts.path)
     grey, label = drafts.image[some].astype(np.float32), drafts.label[some] > 0
     return float(4 / max(grey[label].mean() - grey[~label].mean(), 1.0))
 
@@ -82,10 +85,10 @@ def train(cfg):
                       cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, steepness(cfg, drafts), cfg.BACKGROUND_QUANTILE,
                       cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1,
                       intensities(drafts, bits) if cfg.IDENTITY_START else None, cfg.FROZEN_MOMENTS,
-                      intensities(drafts, bits) if cfg.STANDARDISE else None,
+                      intensities(drafts, bits, True) if cfg.STANDARDISE else None,
                       intensities(real, bits) if cfg.STANDARDISE else None, cfg.DISCRIMINATOR_SEES_LEVEL, cfg.AVERAGE_DECAY,
                       cfg.DISCRIMINATOR_RATE or None)
-    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS)
+    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, cfg.STANDARDISE)
     buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']
     columns += evaluation.COLUMNS
@@ -96,8 +99,7 @@ def train(cfg):
             buffer.restore(run.history, run.extra)
             print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
         else:
-            if cfg.FROZEN_MOMENTS:
-                run.session.run(graph.calibrate, {graph.draft: calibration(cfg, draft_batches)})
+            run.session.run(graph.calibrate, {graph.draft: calibration(cfg, draft_batches)})
             run.session.run(graph.start_average)
         if not run.step and not os.path.exists(preview_path(cfg, 0)):
             preview(cfg, run, inference, drafts, real)
@@ -118,9 +120,6 @@ def train(cfg):
             if run.step % cfg.EVALUATE_EVERY == 0 or last:
                 run.check(values)
                 scores = evaluate(run, inference, judge)
-                if judge.keeps_labels(scores) and scores['gap'] < (run.best_score() or np.inf):
-                    run.save(*buffer.state())
-                    run.mark_best(scores['gap'])
                 values.update(scores)
             if run.step % cfg.LOG_EVERY == 0 or 'gap' in values or last:
                 run.log(dict(values, learning_rate=rate, label_weight=weight))
@@ -129,6 +128,8 @@ def train(cfg):
                     each = (said - started) / (run.step - first)
                     print('step %d of %d, %.2f s each, %.0f s left' % (run.step, cfg.MAX_STEPS, each,
                                                                      each * (cfg.MAX_STEPS - run.step)))
+            if 'gap' in values and judge.keeps_labels(values) and (run.best is None or values['gap'] < run.best['score']):
+                run.save_best(values['gap'], *buffer.state())
             if run.step % cfg.PREVIEW_EVERY == 0 or run.step == cfg.MAX_STEPS:
                 preview(cfg, run, inference, drafts, real)
             if run.step % cfg.SAVE_EVERY == 0 or run.step == cfg.MAX_STEPS:
@@ -148,10 +149,14 @@ def open_judge(cfg, drafts, real):
     if len(some) < 2:
         raise config.UserError('%s has one patch only: evaluation needs two or more' % real.path)
     others = others[:cfg.EVALUATION_PATCHES]
-    target = np.stack([real.image[i] for i in some])
-    judge = evaluation.Judge(np.stack([drafts.image[i] for i in others]), np.stack([drafts.label[i] for i in others]),
-                             target[:len(some) // 2], target[len(some) // 2:])
-    config.write_json(os.path.join(cfg.RUN_DIR, 'evaluation.json'), {'draft': judge.draft, 'floor': judge.floor})
+    box = tuple(slice(min(a, b)) for a, b in zip(real.shape, drafts.shape))         # spectra want one shape
+    target, image, label = [np.stack([file[i][box] for i in chosen]) for file, chosen in
+                            ((real.image, some), (drafts.image, others), (drafts.label, others))]
+    if not label.any():
+        raise config.UserError('%s: no patch of the evaluation set has a label voxel: make it anew' % drafts.path)
+    judge = evaluation.Judge(image, label, target[:len(some) // 2], target[len(some) // 2:])
+    config.write_json(os.path.join(cfg.RUN_DIR, 'evaluation.json'),
+                      {'draft': judge.draft, 'floor': judge.floor, 'label_steepness': steepness(cfg, drafts)})
     return judge
 
 
@@ -163,8 +168,8 @@ def evaluate(run, inference, judge):
                   judge.draft['cldice'], scores['moved']))
     wrong = evaluation.verdict(scores, judge.draft, judge.spread)
     if wrong:
-        tqdm.write('step %d: warning: %s; %s' % (run.step, wrong, 'the best checkpoint is kept' if run.best_score() is not None
-                                                 else 'no checkpoint has kept the labels yet'))
+        tqdm.write('step %d: warning: %s; %s' % (run.step, wrong, 'the best checkpoint, of step %d, is kept' % run.best['step']
+                                                 if run.best else 'there is no best checkpoint yet'))
     return scores
 
 
@@ -209,18 +214,17 @@ def refine(cfg):
     if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS:
         raise config.UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
                                % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
-    first = stacks.read(paths[0])
-    bits = bits_of(first.voxels.dtype)
-    if trained['BITS'] != bits:
-        raise config.UserError('%s was trained on %d-bit stacks, %s is %d bit: refine stacks of its kind'
-                               % (cfg.RUN_DIR, trained['BITS'], first.path, bits))
+    bits = trained['BITS']
     tf.reset_default_graph()
-    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS)
+    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, trained['STANDARDISE'])
     saver = tf.train.Saver(gan.inference_variables())
     record_path = os.path.join(cfg.OUTPUT, 'made_from.json')
     record = config.read_json(record_path) if os.path.exists(record_path) else {}
     images_dir = os.path.join(cfg.OUTPUT, 'images')
-    done = 0
+    done, bad = 0, []
+    for path in paths:
+        if os.path.realpath(path) == os.path.realpath(os.path.join(images_dir, stacks.name_of(path) + '.tif')):
+            raise config.UserError('%s would be overwritten: give another OUTPUT' % path)
     with runs.open_session(cfg.THREADS) as session:
         runs.restore(session, saver, checkpoint)
         weights = hashlib.sha1()
@@ -233,10 +237,17 @@ def refine(cfg):
             target = os.path.join(images_dir, name + '.tif')
             if record.get(name) == key and os.path.exists(target):
                 continue
-            stack = stacks.read(image_path)
-            if stack.voxels.dtype != first.voxels.dtype:
-                raise config.UserError('%s is %s and %s %s: refine each kind apart'
-                                       % (image_path, stack.voxels.dtype, first.path, first.voxels.dtype))
+            try:
+                stack = stacks.read(image_path, (2, 2, 2))
+                if bits_of(stack.voxels.dtype) != bits:
+                    raise config.UserError('%s is %d bit, %s was trained on %d: refine stacks of its kind'
+                                           % (image_path, bits_of(stack.voxels.dtype), cfg.RUN_DIR, bits))
+            except config.UserError as error:
+                if not cfg.INPUT:
+                    raise
+                print('error: %s' % error, file=sys.stderr)          # the other stacks are still worth doing
+                bad.append(image_path)
+                continue
             started = time.time()
             refined = tiling.apply(lambda tile: refine_tile(session, inference, tile), stack.voxels, cfg.TILE_SHAPE, RADIUS,
                                    lambda tiles: tqdm(tiles, name, leave=False, disable=not sys.stderr.isatty()))
@@ -249,6 +260,8 @@ def refine(cfg):
     if not cfg.INPUT:
         said += ', %d patches' % cut_refined(cfg, images_dir, {stacks.name_of(path) for path in paths})
     print(said)
+    if bad:
+        return 'error: %d of %d stacks were left out: %s' % (len(bad), len(paths), ', '.join(bad[:5]))
 
 
 def cut_refined(cfg, images_dir, names):
@@ -277,21 +290,23 @@ def main():
     cfg = config.load('configs/mpgan.py', sys.argv[1:], __doc__)
     if cfg.STAGE not in ('train', 'refine', 'train+refine'):
         raise config.UserError('STAGE=%s: want train, refine or train+refine' % cfg.STAGE)
-    if cfg.INPUT and os.path.abspath(cfg.INPUT) == os.path.abspath(os.path.join(cfg.OUTPUT, 'images')):
-        raise config.UserError('INPUT and OUTPUT/images are one folder, %s: give another OUTPUT' % cfg.INPUT)
+    if cfg.INPUT and cfg.OUTPUT == config.read_constants(config.rooted('configs/mpgan.py'))['OUTPUT']:
+        raise config.UserError('INPUT=%s: give an OUTPUT of its own with it; %s is for refined drafts' % (cfg.INPUT, cfg.OUTPUT))
     if cfg.INPUT and cfg.STAGE != 'refine':
         raise config.UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
     if cfg.CHECKPOINT not in ('best', 'newest'):
         raise config.UserError('CHECKPOINT=%s: want best or newest' % cfg.CHECKPOINT)
-    if cfg.LABEL_STEEPNESS != 'auto' and not isinstance(cfg.LABEL_STEEPNESS, (int, float)):
-        raise config.UserError("LABEL_STEEPNESS=%s: want a number, or 'auto'" % cfg.LABEL_STEEPNESS)
-    config.require(cfg, BACKGROUND_QUANTILE=(0.5, 0.9999), TILE_SHAPE=(2, None), SEED=(0, None), **{
+    if cfg.LABEL_STEEPNESS != 'auto' and not (
+            isinstance(cfg.LABEL_STEEPNESS, (int, float)) and cfg.LABEL_STEEPNESS > 0):
+        raise config.UserError("LABEL_STEEPNESS=%s: want a number above 0, or 'auto'" % (cfg.LABEL_STEEPNESS,))
+    config.require(cfg, LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999),
+                   BACKGROUND_QUANTILE=(0.5, 0.9999), TILE_SHAPE=(2, None), SEED=(0, None), **{
         name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
                                      'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'HISTORY_BATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
     if 'train' in cfg.STAGE:
         train(cfg)
     if 'refine' in cfg.STAGE:
-        refine(cfg)
+        return refine(cfg)
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
         start: initial weights, see refiner.
         frozen: train with the moments that the refiner is used with; run `calibrate` once before the first step, on
             many crops. False: with each batch's own.
-        domain, target: None or (level, spread) of the drafts' intensities, see refiner, and of the real ones: the
+        domain, target: None or (level, spread) of the drafts, see refiner, and of the real intensities: the
             discriminator sees (x - level) / spread.
         sees_level: False: each patch loses its mean before the discriminator sees it, so that brightness is left to
             the identity loss.
@@ -75,12 +75,13 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
             total, var_list=tf.trainable_variables('refiner/'))
     start_average, average = [], []
     decay = tf.minimum(average_decay, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
-    for variable in tf.global_variables('refiner/'):
+    for variable in tf.global_variables('refiner/'):         # moments are no weights: the average has the newest
         mean = tf.get_variable(variable.op.name.replace('refiner', AVERAGE, 1), variable.shape, trainable=False,
                                initializer=tf.zeros_initializer())
         start_average.append(tf.assign(mean, variable))
         with tf.control_dependencies([refiner_update]):
-            average.append(tf.assign(mean, decay * mean + (1 - decay) * variable.read_value()))
+            slow = 0.0 if '/moving_' in variable.op.name else decay
+            average.append(tf.assign(mean, slow * mean + (1 - slow) * variable.read_value()))
     refiner_update = tf.group(*average)
 
     # --- discriminator ---
@@ -88,8 +89,9 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     score_refined = score(history)
     d_total = losses.discriminator_loss(score_real, score_refined)
     with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
-        factor = 1.0 if discriminator_rate is None else discriminator_rate / learning_rate
-        discriminator_update = tf.train.AdamOptimizer(rate * factor, beta1).minimize(
+        own_rate = rate if discriminator_rate is None else tf.train.exponential_decay(
+            discriminator_rate, step, decay_steps, decay_rate, staircase=True)
+        discriminator_update = tf.train.AdamOptimizer(own_rate, beta1).minimize(
             d_total, global_step=step, var_list=tf.trainable_variables('discriminator/'))
     accuracy = 0.5 * (tf.reduce_mean(tf.cast(score_real > 0.5, tf.float32))
                       + tf.reduce_mean(tf.cast(score_refined <= 0.5, tf.float32)))
@@ -100,17 +102,20 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
                  tf.group(*calibration), tf.group(*start_average))
 
 
-def build_inference(bits, refiner_channels):
+def build_inference(bits, refiner_channels, standardised=False):
     """The refiner alone, on its weights' running averages and fixed moments, for images of any size.
+
+    Args:
+        standardised: the refiner was built with a `domain`; its values come with the checkpoint.
 
     Returns:
         Inference: draft float32 [B, Z, Y, X, 1] and refined_grey, both grey levels.
     """
     draft = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_draft')
-    refined = refiner(losses.to_network(draft, bits), refiner_channels, False, scope=AVERAGE)
+    refined = refiner(losses.to_network(draft, bits), refiner_channels, False, domain=(0.0, 1.0) if standardised else None, scope=AVERAGE)
     return Inference(draft, losses.to_grey(refined, bits))
 
 
 def inference_variables():
-    """Variables that the inference graph needs: the refiner's weights and moving averages."""
+    """Variables that the inference graph needs: the averages of the refiner's weights, and its moments."""
     return tf.global_variables(AVERAGE + '/')

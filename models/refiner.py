@@ -4,6 +4,7 @@ import numpy as np
 from models import tf
 from models.layers import BN_DECAY, batch_norm, centre_tap, conv3d, lrelu
 
+LIMIT = 0.999           # of intensities whose atanh is taken
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 
 
@@ -15,15 +16,16 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
         channels: width of every layer; 32 in the paper (309,249 trainable parameters).
         training: Python bool, see layers.batch_norm.
         updates: list that takes batch norm's update ops when training.
-        start: None: random weights. (level, spread), mean and standard deviation of the drafts' intensities:
-            weights that let an untrained refiner nearly pass its input on. Random ones blur it over the whole
+        start: None: random weights. (level, spread), median and standard deviation of the drafts' intensities (with
+            `domain`: that again): weights that let an untrained refiner nearly pass its input on. Random ones blur it over the whole
             receptive field, and hundreds of steps go by until the label's voxels show again. Only the initial
             values differ, not the network: centre taps carry x and -x (a pair of leaky ReLUs is linear), the
             residual branches start at zero (Goyal et al. 2017), and the last layer at the images' own level.
 
-        domain: None or (level, spread) of the drafts' intensities: the first layer sees (x - level) / spread and the
-            last one counts in spreads from the level, so that one step of Adam moves the image by little of its own
-            contrast. Kept as a variable that is not trained, so that a checkpoint brings it along.
+        domain: None: the layers see x and their output goes through tanh, as in the paper. (level, spread), median and
+            standard deviation of the drafts' atanh(x): the first layer sees (atanh(x) - level) / spread and the last one
+            counts in spreads from the level before tanh, so that a draft passed on comes out as it is, at any
+            brightness. Kept as a variable that is not trained: a checkpoint brings its values along.
         scope: of the variables; bn_decay: see layers.batch_norm.
 
     Returns:
@@ -33,20 +35,20 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
     sign = np.where(np.arange(channels) % 2 == 0, 1.0, -1.0)[None]           # [1, channels]
     first = last = onwards = None
     residual_scale, bias = 1.0, 0.0
-    level0, spread0 = (0.0, 1.0) if domain is None else domain
     if start is not None:
-        level, spread = start
-        slope = (1 - level ** 2) * spread0 / (1 - level0 ** 2)               # of the output by the last layer
+        level, spread = start if domain is None else (0.0, 1.0)
+        slope = 1.0 if domain is not None else 1 - level ** 2                # of the output by the last layer
         first, onwards = centre_tap(sign), centre_tap(np.eye(channels))
         last = centre_tap(sign.T * spread / slope / (0.6 * channels), 0.0)   # lrelu(h) - lrelu(-h) = 1.2 h
-        residual_scale, bias = 0.0, float((np.arctanh(level) - np.arctanh(level0)) * (1 - level0 ** 2) / spread0)
+        residual_scale, bias = 0.0, float(np.arctanh(level))
 
     def norm(y, name, scale=1.0):
         return batch_norm(y, name, training, updates, scale, bn_decay)
 
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
-        at = tf.get_variable('domain', [2], initializer=tf.constant_initializer([level0, spread0]), trainable=False)
-        x = (x - at[0]) / at[1]
+        if domain is not None:
+            at = tf.get_variable('domain', [2], initializer=tf.constant_initializer(list(domain)), trainable=False)
+            x = (tf.atanh(tf.clip_by_value(x, -LIMIT, LIMIT)) - at[0]) / at[1]
         # Zero is a bright grey level here (16,256 of 16 bit): beyond the border the first layer sees the image mirrored
         x = tf.pad(x, [[0, 0], [2, 2], [2, 2], [2, 2], [0, 0]], 'SYMMETRIC')
         y = conv3d(x, channels, 5, 'conv1', kernel_initializer=first)[:, 2:-2, 2:-2, 2:-2]
@@ -60,4 +62,4 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
                 y = lrelu(y + inner)
         y = lrelu(conv3d(y, channels, 3, 'conv4', kernel_initializer=onwards))
         y = conv3d(y, 1, 1, 'out', kernel_initializer=last, initial_bias=bias)              # [B, Z, Y, X, 1]
-        return tf.tanh(tf.atanh(at[0]) + y * at[1] / (1 - tf.square(at[0])))
+        return tf.tanh(y if domain is None else at[0] + y * at[1])

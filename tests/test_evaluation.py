@@ -65,3 +65,12 @@ def test_spectra_tell_the_axis_apart():
     changes = [np.abs(a - b)[-4:].mean() / 1 for a, b in zip(evaluation.axis_spectra(noise), evaluation.axis_spectra(smooth_z))]
     level = [(a - b)[-4:].mean() - (a - b)[:2].mean() for a, b in zip(evaluation.axis_spectra(noise), evaluation.axis_spectra(smooth_z))]
     assert level[0] > 2 and abs(level[1]) < 0.3 and abs(level[2]) < 0.3 and changes[0] > 2
+
+
+def test_black_borders_and_full_labels_are_no_trouble(judge):
+    real = patches(8, 1)[0]
+    real[:, :, :10] = 0                                  # 31 % of a patch: outside the tissue
+    drafts, labels = patches(8, 0, level=300.0)
+    labels[0] = 1
+    other = evaluation.Judge(drafts, labels, real, real)
+    assert other.cut > 20 and np.isfinite(list(other.draft.values())).all()

@@ -195,7 +195,7 @@ def test_one_full_size_training_step():
 
 def test_frozen_moments_make_training_and_refining_the_same_network():
     graph = build(frozen=True, domain=(-0.5, 0.1), target=(-0.4, 0.1), average_decay=0.0)
-    inference = gan.build_inference(16, 4)
+    inference = gan.build_inference(16, 4, True)
     values = feeds(graph)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -244,11 +244,19 @@ def test_discriminator_that_does_not_see_levels_scores_brighter_patches_alike():
         assert (abs(a - b) < 1e-4) == same
 
 
-def test_domain_passes_the_draft_on_at_the_start():
-    level, spread = -0.7, 0.02                           # a bright background with little contrast, as TRAILMAP's
-    x = tf.constant(np.random.default_rng(0).normal(level, spread, (1, 16, 16, 16, 1)), tf.float32)
-    y = refiner(x, 8, True, start=(level, spread), domain=(level, spread))
+@pytest.mark.parametrize('bits, background, level', [(16, 5, 800), (16, 100, 2000), (16, 1400, 1200), (8, 10, 150)])
+def test_domain_passes_drafts_of_any_brightness_on_at_the_start(bits, background, level):
+    rng = np.random.default_rng(0)
+    grey = rng.normal(background, 0.1 * background, (1, 16, 16, 16, 1)).clip(0)
+    grey[:, 6:9, :, 6:9] += level
+    x = losses.to_network(tf.constant(grey, tf.float32), bits)
     with tf.Session() as session:
+        u = np.arctanh(np.clip(session.run(x), -0.999, 0.999))
+        domain = float(np.median(u)), float(u.std())
+        y = losses.to_grey(refiner(x, 32, True, start=domain, domain=domain), bits)
         session.run(tf.global_variables_initializer())
-        a, b = session.run([x, y])
-    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.6 and abs(a.mean() - b.mean()) < spread
+        out = session.run(y)
+    bright = grey > background + level / 2
+    assert np.corrcoef(grey.ravel(), out.ravel())[0, 1] > 0.8
+    assert 0.3 < out[bright].mean() / grey[bright].mean() < 2        # neither lost nor saturated
+    assert abs(np.median(out) / background - 1) < 0.5

@@ -116,7 +116,9 @@ def test_any_stack_can_be_refined(pipeline, tmp_path):
     good('2_mpgan.py', *(arguments + ['OUTPUT=tiles', 'TILE_SHAPE=11,17,23']), cwd=tmp_path)
     tiles = stacks.read(str(tmp_path / 'tiles/images/s0.tif')).voxels
     assert np.abs(tiles.astype(int) - after.voxels).max() <= 1             # rounding of sums in another order
-    bad('2_mpgan.py', *(arguments[:-1] + ['STAGE=train+refine']), cwd=tmp_path, words=['STAGE=refine'])
+    bad('2_mpgan.py', *(arguments + ['STAGE=train+refine', 'OUTPUT=x']), cwd=tmp_path, words=['STAGE=refine'])
+    bad('2_mpgan.py', *arguments, cwd=tmp_path, words=['OUTPUT'])
+    bad('2_mpgan.py', *(arguments + ['INPUT=whole/images/s0.tif', 'OUTPUT=whole']), cwd=tmp_path, words=['overwritten'])
 
 
 def test_evaluations_are_logged_and_the_best_checkpoint_is_kept(pipeline):

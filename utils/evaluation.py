@@ -49,6 +49,8 @@ def verdict(values, draft, spread):
                                                                                               draft['contrast'])
     if values['dice'] < draft['dice'] - 0.1:
         return 'labels are being lost: Dice %.2f, %.2f in the drafts' % (values['dice'], draft['dice'])
+    if values['gap'] > draft['gap'] + 0.1:
+        return 'less like real patches than the drafts: gap %.2f, %.2f in the drafts' % (values['gap'], draft['gap'])
     if values['moved'] < 0.02 * spread:
         return 'the identity: the drafts are changed by %.2g grey levels only' % values['moved']
     return ''
@@ -63,7 +65,8 @@ class Judge:
             real, more_real: two disjoint sets of real patches; their distance is the floor of realism.
         """
         self.labels, self.drafts = labels.astype(bool), drafts
-        self.cut = float(filters.threshold_otsu(np.clip(flat(real), None, np.quantile(flat(real), 0.995))))
+        bright = np.clip(flat(real), 0, None)                # below its median nothing is foreground: black borders are not
+        self.cut = float(filters.threshold_otsu(np.minimum(bright, np.quantile(bright, 0.995))))
         self.real = self._describe(real)
         self.skeletons = [morphology.skeletonize(label) > 0 for label in self.labels]
         self.floor = self.distances(more_real)
@@ -73,8 +76,8 @@ class Judge:
 
     def _describe(self, images):
         mask = flat(images) > self.cut
-        inside = images[mask] if mask.any() else images[:, :1, :1, :1].ravel()
-        return inside, images[~mask][::7], axis_spectra(images)
+        inside, outside = [images[where] if where.any() else images[:, :1, :1, :1].ravel() for where in (mask, ~mask)]
+        return inside, outside[::7], axis_spectra(images)
 
     def distances(self, images):
         """Realism: Wasserstein-1 distance of grey levels inside and outside the foreground; mean difference of the
@@ -95,7 +98,7 @@ class Judge:
             own = morphology.skeletonize(mask) > 0
             if own.any():
                 precision.append(label[own].mean())
-            if skeleton.any():
+            if skeleton.any() and not label.all():
                 recall.append(mask[skeleton].mean())
                 behind = image[~label]
                 contrast.append((image[skeleton].mean() - behind.mean()) / max(behind.std(), 1e-6))

@@ -104,7 +104,7 @@ def _write(path, dtype, shape, labelled, parts, attributes):
                     label.resize(n + len(images), 0)
                     if len(images):
                         label[n:] = labels
-                for patch in images:
+                for patch in images if labels is None else [p for pair in zip(images, labels) for p in pair]:
                     digest.update(np.ascontiguousarray(patch))
                 n += len(images)
                 all_origins.append(np.asarray(origins, np.int32).reshape(-1, 3))

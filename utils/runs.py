@@ -11,7 +11,7 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from utils.config import UserError, read_json, write_json
+from utils.config import UserError, read_json, remove, write_json
 
 
 class Run:
@@ -34,7 +34,7 @@ class Run:
         self.session = open_session(threads)
         self.saver = tf.train.Saver(max_to_keep=None)
         self.session.run(tf.global_variables_initializer())
-        self.step, self.history, self.extra, self.seconds = 0, None, None, 0.0
+        self.step, self.history, self.extra, self.seconds, self.best = 0, None, None, 0.0, None
         newest = newest_checkpoint(folder)
         if newest:
             restore(self.session, self.saver, newest)
@@ -42,9 +42,10 @@ class Run:
                 with open(os.path.join(newest, 'state.pickle'), 'rb') as file:
                     state = pickle.load(file)
                 self.history = np.load(os.path.join(newest, 'history.npy'))
-            except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            except (OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
                 raise UserError('%s is damaged: remove it to go on from the checkpoint before it' % newest)
-            self.step, self.extra, self.seconds = state['step'], state['extra'], state['seconds']
+            self.step, self.extra, self.seconds, self.best = [state[n] for n in ('step', 'extra', 'seconds', 'best')]
+        self._write_best()                               # a kill may have come between the checkpoint and its mark
         self._start = time.time() - self.seconds
         self._trim_log()
         self.events = tf.summary.FileWriter(os.path.join(folder, 'events'), self.session.graph)
@@ -107,25 +108,30 @@ class Run:
             self.saver.save(self.session, os.path.join(partial, 'model'), write_meta_graph=False)
             np.save(os.path.join(partial, 'history.npy'), history)
             with open(os.path.join(partial, 'state.pickle'), 'wb') as file:
-                pickle.dump({'step': self.step, 'extra': extra, 'seconds': time.time() - self._start}, file, protocol=4)
+                pickle.dump({'step': self.step, 'extra': extra, 'seconds': time.time() - self._start,
+                             'best': self.best}, file, protocol=4)
             os.rename(partial, final)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise UserError('%s cannot be written (%s): free some space and run again; the checkpoint before it stays'
                             % (final, str(error).split('\n')[0][:120]))
+        self._write_best()
         best = best_checkpoint(self.folder)
         for old in checkpoints(self.folder)[:-self.keep]:
             if old != best:
                 shutil.rmtree(old)
 
-    def best_score(self):
-        """Score of the best checkpoint so far, or None."""
-        path = os.path.join(self.folder, 'best.json')
-        return read_json(path)['score'] if best_checkpoint(self.folder) else None
+    def save_best(self, score, history, extra):
+        """Save this step as the best checkpoint, which is kept until another one is."""
+        self.best = {'step': self.step, 'score': score}
+        self.save(history, extra)
 
-    def mark_best(self, score):
-        """Call the checkpoint of this step, which is saved, the best; it is kept until another one is."""
-        write_json(os.path.join(self.folder, 'best.json'), {'step': self.step, 'score': score})
+    def _write_best(self):
+        path = os.path.join(self.folder, 'best.json')
+        if self.best is None:
+            remove(path)
+        else:
+            write_json(path, self.best)
 
 
 def open_session(threads=0):
