@@ -216,7 +216,7 @@ def refine(cfg):
                                % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
     bits = trained['BITS']
     tf.reset_default_graph()
-    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, trained['STANDARDISE'])
+    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, trained.get('STANDARDISE', False))
     saver = tf.train.Saver(gan.inference_variables())
     record_path = os.path.join(cfg.OUTPUT, 'made_from.json')
     record = config.read_json(record_path) if os.path.exists(record_path) else {}
