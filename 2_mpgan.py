@@ -2,12 +2,14 @@
 
 Reads   data/patches/real.h5                    real patches (prepare_patches.py)
         data/simulated/                         drafts: patches.h5, images/ (1_simulator.py)
-Writes  runs/mpgan/  checkpoints/, best.json, evaluation.json, events/ (TensorBoard), log.csv, preview_NNNNNN.png
+Writes  runs/mpgan/  checkpoints/, best.json, evaluation.json, events/ (TensorBoard), log.csv, curves.png,
+                    preview_NNNNNN.png
         data/refined/  images/0001.tif ...      refined stacks; their labels are the drafts'
         data/refined/patches.h5                 refined training patches: image, label
 Run     python 2_mpgan.py                       resumes from the last checkpoint, refines what is missing
         python 2_mpgan.py STAGE=refine INPUT=folder OUTPUT=folder      refines any stacks
         python 2_mpgan.py --config configs/demo/mpgan.py STAGE=train MAX_STEPS=500
+        horovodrun -np 4 python 2_mpgan.py STAGE=train             on four GPUs (requirements-distributed.txt)
 """
 import hashlib
 import os
@@ -23,7 +25,7 @@ from utils import config, evaluation, figures, history, patches, runs, stacks, t
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
 FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
-        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT')
+        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT', 'MIXED_PRECISION', 'XLA')
 PREVIEWS = 4                                             # patches in a preview picture
 
 
@@ -65,79 +67,104 @@ def steepness(cfg, drafts):
     return float(4 / max(grey[label].mean() - grey[~label].mean(), 1.0))
 
 
-def calibration(cfg, batches):
-    """Draft crops of about a million voxels, to measure the refiner's moments on."""
-    count = max(1, 2 ** 20 // int(np.prod(cfg.CROP_SHAPE)) // cfg.BATCH_SIZE)
-    return np.concatenate([batches.batch(i)[0] for i in range(count)])
+def calibration(cfg, drafts):
+    """Draft crops of about a million voxels, to measure the refiner's moments on; the same for any batch size."""
+    count = max(1, 2 ** 20 // int(np.prod(cfg.CROP_SHAPE)))
+    return patches.Sampler(drafts, count, cfg.CROP_SHAPE, [cfg.SEED, 1], cfg.AUGMENT).batch(0)[0]
 
 
-def train(cfg):
+def train(cfg, ranks):
     """Train up to MAX_STEPS; goes on from the newest checkpoint."""
     real, drafts = open_patches(cfg)
-    real_batches = patches.Sampler(real, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 0], cfg.AUGMENT)
-    draft_batches = patches.Sampler(drafts, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, 1], cfg.AUGMENT)
+    real_batches, draft_batches = [
+        patches.Sampler(file, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, i], cfg.AUGMENT, ranks.rank, ranks.size)
+        for i, file in enumerate((real, drafts))]
     bits = bits_of(real.dtype)
-    config.claim(cfg.RUN_DIR, dict(vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits), FREE,
-                 overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
+    if ranks.rank == 0:
+        config.claim(cfg.RUN_DIR, dict(vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits), FREE,
+                     overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
+    shape = [None] + list(cfg.CROP_SHAPE) + [1]
+    draft_stream = runs.Stream(draft_batches.batch, [shape, shape])
+    real_stream = runs.Stream(lambda i: real_batches.batch(i)[:1], [shape])
     graph = gan.build(cfg.CROP_SHAPE, bits, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS,
                       cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, steepness(cfg, drafts), cfg.BACKGROUND_QUANTILE,
                       cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1,
                       intensities(drafts, bits) if cfg.IDENTITY_START else None, cfg.FROZEN_MOMENTS,
                       intensities(drafts, bits, True) if cfg.STANDARDISE else None,
                       intensities(real, bits) if cfg.STANDARDISE else None, cfg.DISCRIMINATOR_SEES_LEVEL, cfg.AVERAGE_DECAY,
-                      cfg.DISCRIMINATOR_RATE or None)
+                      cfg.DISCRIMINATOR_RATE or None, draft_stream.tensors + real_stream.tensors,
+                      runs.wrapper(ranks, cfg.MIXED_PRECISION))
     inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, cfg.STANDARDISE)
-    buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2]))
+    buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2, ranks.rank]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']
     columns += evaluation.COLUMNS
-    judge = open_judge(cfg, drafts, real)
+    judge = open_judge(cfg, drafts, real) if ranks.rank == 0 else None
 
-    with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS) as run:
+    with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, runs.Stop(ranks.size == 1) as stop:
         if run.step:
-            buffer.restore(run.history, run.extra)
-            print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
+            buffer.restore(*history.share(run.history, run.extra, ranks.rank, ranks.size))
+            if run.first:
+                print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
         else:
-            run.session.run(graph.calibrate, {graph.draft: calibration(cfg, draft_batches)})
-            run.session.run(graph.start_average)
-        if not run.step and not os.path.exists(preview_path(cfg, 0)):
+            if run.first:
+                run.session.run(graph.calibrate, {graph.draft: calibration(cfg, drafts)})
+                run.session.run(graph.start_average)
+            run.share_weights()
+        if run.first and not run.step and not os.path.exists(preview_path(cfg, 0)):
             preview(cfg, run, inference, drafts, real)
+        draft_stream.start(run.session, run.step * cfg.REFINER_UPDATES)
+        real_stream.start(run.session, run.step)
         first, started, said = run.step, time.time(), time.time()
-        for step in tqdm(range(first, cfg.MAX_STEPS), 'training', disable=not sys.stderr.isatty()):
+        for step in tqdm(range(first, cfg.MAX_STEPS), 'training', disable=not (run.first and sys.stderr.isatty())):
             weight = 0.0 if step < cfg.PRETRAIN_STEPS else cfg.LAMBDA_LABEL
             for k in range(cfg.REFINER_UPDATES):
-                image, label = draft_batches.batch(step * cfg.REFINER_UPDATES + k)
                 refined, refiner_losses, _ = run.session.run(
-                    [graph.refined, graph.refiner_losses, graph.refiner_update],
-                    {graph.draft: image, graph.label: label, graph.label_weight: weight})
+                    [graph.refined, graph.refiner_losses, graph.refiner_update], {graph.label_weight: weight})
             rate, discriminator_losses, _ = run.session.run(
                 [graph.learning_rate, graph.discriminator_losses, graph.discriminator_update],
-                {graph.real: real_batches.batch(step)[0], graph.history: buffer.mix(refined)})
+                {graph.history: buffer.mix(refined)})
             run.step = step + 1
             last = run.step == cfg.MAX_STEPS
-            values = dict(refiner_losses, **discriminator_losses)
-            if run.step % cfg.EVALUATE_EVERY == 0 or last:
-                run.check(values)
-                scores = evaluate(run, inference, judge)
-                values.update(scores)
-            if run.step % cfg.LOG_EVERY == 0 or 'gap' in values or last:
-                run.log(dict(values, learning_rate=rate, label_weight=weight))
-                if time.time() - said > 20 and not sys.stderr.isatty():
-                    said = time.time()
-                    each = (said - started) / (run.step - first)
-                    print('step %d of %d, %.2f s each, %.0f s left' % (run.step, cfg.MAX_STEPS, each,
-                                                                     each * (cfg.MAX_STEPS - run.step)))
-            if 'gap' in values and judge.keeps_labels(values) and (run.best is None or values['gap'] < run.best['score']):
-                run.save_best(values['gap'], *buffer.state())
-            if run.step % cfg.PREVIEW_EVERY == 0 or run.step == cfg.MAX_STEPS:
-                preview(cfg, run, inference, drafts, real)
-            if run.step % cfg.SAVE_EVERY == 0 or run.step == cfg.MAX_STEPS:
-                run.check(dict(refiner_losses, **discriminator_losses))
-                run.save(*buffer.state())
+            to_evaluate = run.step % cfg.EVALUATE_EVERY == 0 or last
+            to_save = run.step % cfg.SAVE_EVERY == 0 or last or stop.asked
+            states = run.gather(buffer.state()) if to_evaluate or to_save else None
+            if run.first:
+                values = dict(refiner_losses, **discriminator_losses)
+                best = False
+                if to_evaluate or to_save:
+                    run.check(values)                    # what is not finite is never saved
+                if to_evaluate:
+                    scores = evaluate(run, inference, judge)
+                    values.update(scores)
+                    best = judge.keeps_labels(scores) and (run.best is None or scores['gap'] < run.best['score'])
+                if run.step % cfg.LOG_EVERY == 0 or to_evaluate:
+                    run.log(dict(values, learning_rate=rate, label_weight=weight))
+                    if time.time() - said > 20 and not sys.stderr.isatty():
+                        said = time.time()
+                        each = (said - started) / (run.step - first)
+                        print('step %d of %d, %.2f s each, %.0f s left' % (run.step, cfg.MAX_STEPS, each,
+                                                                         each * (cfg.MAX_STEPS - run.step)))
+                if to_evaluate:
+                    figures.curves(os.path.join(cfg.RUN_DIR, 'curves.png'),
+                                   figures.read_log(os.path.join(cfg.RUN_DIR, 'log.csv')),
+                                   {'draft': judge.draft, 'floor': judge.floor})
+                if run.step % cfg.PREVIEW_EVERY == 0 or last:
+                    preview(cfg, run, inference, drafts, real)
+                if best:
+                    run.save_best(scores['gap'], *history.join(states))
+                elif to_save:
+                    run.save(*history.join(states))
+            if stop.asked and not last:
+                raise KeyboardInterrupt('%s: stopped after step %d, which is saved: run the same command again to go on'
+                                        % (cfg.RUN_DIR, run.step))
+        if not run.first:
+            return
         if run.step > first:
-            print('%s: %d steps, %.3f s each, with pictures and checkpoints' %
-                  (cfg.RUN_DIR, run.step - first, (time.time() - started) / (run.step - first)))
+            print('%s: %d steps, %.3f s each, with pictures and checkpoints%s' %
+                  (cfg.RUN_DIR, run.step - first, (time.time() - started) / (run.step - first),
+                   ', %d processes' % ranks.size if ranks.size > 1 else ''))
         else:
             print('%s: has its %d steps already' % (cfg.RUN_DIR, run.step))
 
@@ -189,9 +216,10 @@ def preview(cfg, run, inference, drafts, real):
     figures.draft_refined_real(preview_path(cfg, run.step), draft, refined, target, label, 'step %d' % run.step)
 
 
-def refine_tile(session, inference, voxels):
-    """Refine one array [Z, Y, X] of grey levels; returns its dtype."""
-    grey = session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None].astype(np.float32)})
+def refine_tile(session, inference, voxels, shed=((0, 0), (0, 0), (0, 0))):
+    """Refine one array [Z, Y, X] of grey levels; returns its dtype, without the sides that are shed (tiling.apply)."""
+    grey = session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None].astype(np.float32),
+                                                inference.shed: shed})
     return np.clip(np.rint(grey[0, ..., 0]), 0, np.iinfo(voxels.dtype).max).astype(voxels.dtype)
 
 
@@ -249,8 +277,9 @@ def refine(cfg):
                 bad.append(image_path)
                 continue
             started = time.time()
-            refined = tiling.apply(lambda tile: refine_tile(session, inference, tile), stack.voxels, cfg.TILE_SHAPE, RADIUS,
-                                   lambda tiles: tqdm(tiles, name, leave=False, disable=not sys.stderr.isatty()))
+            refined = tiling.apply(lambda tile, shed: refine_tile(session, inference, tile, shed), stack.voxels,
+                                   cfg.TILE_SHAPE, RADIUS, sheds=True, progress=lambda tiles: tqdm(
+                                       tiles, name, leave=False, disable=not sys.stderr.isatty()))
             stacks.write(target, refined, stack.voxel_size, notes=stack.notes)
             record[name] = key
             config.write_json(record_path, record)
@@ -302,10 +331,12 @@ def main():
     config.require(cfg, LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999),
                    BACKGROUND_QUANTILE=(0.5, 0.9999), TILE_SHAPE=(2, None), SEED=(0, None), **{
         name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
-                                     'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'HISTORY_BATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
+                                     'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
+    config.require(cfg, HISTORY_BATCHES=(0, None))
+    ranks = runs.find_ranks()
     if 'train' in cfg.STAGE:
-        train(cfg)
-    if 'refine' in cfg.STAGE:
+        train(cfg, ranks)
+    if 'refine' in cfg.STAGE and ranks.rank == 0:
         return refine(cfg)
 
 

@@ -13,7 +13,6 @@ Writes  imgs/patches.png     the four steps of prepare_patches.py
 Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
-import csv
 import os
 import shutil
 import sys
@@ -103,13 +102,11 @@ def draw_stack(cfg, target):
 
 def draw_curves(cfg, target):
     """Training curves."""
-    with open(need(os.path.join(cfg.RUN_DIR, 'log.csv'), '2_mpgan.py'), newline='') as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
+    log = figures.read_log(need(os.path.join(cfg.RUN_DIR, 'log.csv'), '2_mpgan.py'))
+    if not log:
         raise config.UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps' % cfg.RUN_DIR)
     scale = os.path.join(cfg.RUN_DIR, 'evaluation.json')
-    figures.curves(target, {name: np.array([float(row[name] or 'nan') for row in rows]) for name in rows[0]},
-                   config.read_json(scale) if os.path.exists(scale) else None)
+    figures.curves(target, log, config.read_json(scale) if os.path.exists(scale) else None)
 
 
 def draw_levels(cfg, target):

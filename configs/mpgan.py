@@ -34,7 +34,7 @@ BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own 
 MAX_STEPS = 20000                # steps, each of so many refiner updates and one discriminator update
 REFINER_UPDATES = 4              # per step
 PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; about 500 in the paper's option
-BATCH_SIZE = 10                  # patches
+BATCH_SIZE = 10                  # patches, in each process
 AUGMENT = True                   # crops are mirrored and turned by 90 degrees in the image plane; not in the paper
 CROP_SHAPE = (32, 64, 64)        # (z, y, x) voxels cut at random out of each patch
 LEARNING_RATE = 1e-4             # of both Adams (of the refiner's, where DISCRIMINATOR_RATE is given)
@@ -42,7 +42,7 @@ DISCRIMINATOR_RATE = 0.0         # the discriminator's; 0: the same
 BETA1 = 0.5                      # of both Adams
 DECAY_RATE = 0.9                 # factor on the learning rate ...
 DECAY_STEPS = 1000               # ... every so many steps
-HISTORY_BATCHES = 100            # batches of refined patches kept for the discriminator
+HISTORY_BATCHES = 100            # batches of refined patches kept for the discriminator; 0: it sees the newest alone
 
 # --- run ---
 LOG_EVERY = 10                   # steps between rows of log.csv and TensorBoard points
@@ -50,6 +50,8 @@ EVALUATE_EVERY = 500             # steps between measurements of realism and of 
 EVALUATION_PATCHES = 64          # drafts, and twice as many real patches, that they are made on
 PREVIEW_EVERY = 500              # steps between preview pictures
 SAVE_EVERY = 500                 # steps between checkpoints
+MIXED_PRECISION = False          # True: half precision where it is safe, for GPUs with tensor cores; a CPU ignores it
+XLA = False                      # True: compile with XLA, where the TensorFlow build has it for the device
 THREADS = 0                      # of TensorFlow; 0: all cores, 1: results repeat to the last bit
 CHECKPOINT = 'best'              # that refines: 'best' of the evaluations, or 'newest'
-TILE_SHAPE = (64, 128, 128)      # (z, y, x) voxels refined at a time, besides a halo of 13; does not change results
+TILE_SHAPE = (64, 96, 96)        # (z, y, x) voxels refined at a time, besides a halo of 13; does not change results

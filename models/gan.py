@@ -5,18 +5,19 @@ from models import losses, tf
 from models.discriminator import discriminator
 from models.refiner import refiner
 
-# Feeds: draft, real float32 [B, Z, Y, X, 1] grey levels; label float32 {0, 1}; history float32 in [-1, 1];
+# Inputs: draft, real float32 [B, Z, Y, X, 1] grey levels; label float32 {0, 1}. Feeds: history float32 in [-1, 1];
 # label_weight float32 scalar. The rest is fetched; see build().
 Graph = namedtuple('Graph', 'draft label real history label_weight refined refined_grey step learning_rate '
                             'refiner_update discriminator_update refiner_losses discriminator_losses '
                             'calibrate start_average')
 AVERAGE = 'refiner_average'             # scope of what the inference graph uses
-Inference = namedtuple('Inference', 'draft refined_grey')
+Inference = namedtuple('Inference', 'draft shed refined_grey')
 
 
 def build(crop, bits, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
           background_quantile, learning_rate, decay_rate, decay_steps, beta1, start=None, frozen=False,
-          domain=None, target=None, sees_level=True, average_decay=0.0, discriminator_rate=None):
+          domain=None, target=None, sees_level=True, average_decay=0.0, discriminator_rate=None, inputs=None,
+          wrap=lambda optimizer: optimizer):
     """Build the training graph.
 
     Args:
@@ -34,16 +35,16 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
         average_decay: of the refiner's weights; their running average is what the inference graph uses. Run
             `start_average` once before the first step. 0: the newest weights.
         discriminator_rate: its learning rate; None: the refiner's.
+        inputs: None: draft, label and real are fed; or these three tensors, of a tf.data pipeline.
+        wrap: applied to both optimisers (mixed precision, Horovod).
 
     Returns:
         Graph. `refined` is [-1, 1], `refined_grey` grey levels, both of the update's own forward pass.
         `step` counts discriminator updates and drives the learning rate's decay. The two dicts map
-        a loss's name to its scalar.
+        a loss's name to its scalar; `..._gradient` is the Euclidean norm of a network's gradient.
     """
     shape = [None] + list(crop) + [1]
-    draft = tf.placeholder(tf.float32, shape, 'draft')
-    label = tf.placeholder(tf.float32, shape, 'label')
-    real = tf.placeholder(tf.float32, shape, 'real')
+    draft, label, real = inputs or [tf.placeholder(tf.float32, shape, name) for name in ('draft', 'label', 'real')]
     history = tf.placeholder(tf.float32, shape, 'history')
     label_weight = tf.placeholder(tf.float32, [], 'label_weight')
     step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(), trainable=False)
@@ -71,8 +72,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
                              losses.background_quantile(refined_grey, label, background_quantile), steepness)
     total = adversarial + lambda_identity * identity + label_weight * kept
     with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
-        refiner_update = tf.train.AdamOptimizer(rate, beta1).minimize(
-            total, var_list=tf.trainable_variables('refiner/'))
+        refiner_update, refiner_gradient = _minimise(wrap(tf.train.AdamOptimizer(rate, beta1)), total, 'refiner/')
     start_average, average = [], []
     decay = tf.minimum(average_decay, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
     for variable in tf.global_variables('refiner/'):         # moments are no weights: the average has the newest
@@ -91,15 +91,22 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
         own_rate = rate if discriminator_rate is None else tf.train.exponential_decay(
             discriminator_rate, step, decay_steps, decay_rate, staircase=True)
-        discriminator_update = tf.train.AdamOptimizer(own_rate, beta1).minimize(
-            d_total, global_step=step, var_list=tf.trainable_variables('discriminator/'))
+        discriminator_update, discriminator_gradient = _minimise(
+            wrap(tf.train.AdamOptimizer(own_rate, beta1)), d_total, 'discriminator/', step)
     accuracy = 0.5 * (tf.reduce_mean(tf.cast(score_real > 0.5, tf.float32))
                       + tf.reduce_mean(tf.cast(score_refined <= 0.5, tf.float32)))
     return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
                  refiner_update, discriminator_update,
-                 {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept},
-                 {'discriminator': d_total, 'accuracy': accuracy},
+                 {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept,
+                  'refiner_gradient': refiner_gradient},
+                 {'discriminator': d_total, 'accuracy': accuracy, 'discriminator_gradient': discriminator_gradient},
                  tf.group(*calibration), tf.group(*start_average))
+
+
+def _minimise(optimizer, loss, scope, step=None):
+    """One update of a scope's variables, and the Euclidean norm of the gradient that it takes."""
+    gradients = optimizer.compute_gradients(loss, var_list=tf.trainable_variables(scope))
+    return optimizer.apply_gradients(gradients, global_step=step), tf.global_norm([g for g, _ in gradients])
 
 
 def build_inference(bits, refiner_channels, standardised=False):
@@ -109,11 +116,14 @@ def build_inference(bits, refiner_channels, standardised=False):
         standardised: the refiner was built with a `domain`; its values come with the checkpoint.
 
     Returns:
-        Inference: draft float32 [B, Z, Y, X, 1] and refined_grey, both grey levels.
+        Inference: draft float32 [B, Z, Y, X, 1] and refined_grey, both grey levels; shed, int32 [3, 2], see refiner: no
+            side if it is not fed.
     """
     draft = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_draft')
-    refined = refiner(losses.to_network(draft, bits), refiner_channels, False, domain=(0.0, 1.0) if standardised else None, scope=AVERAGE)
-    return Inference(draft, losses.to_grey(refined, bits))
+    shed = tf.placeholder_with_default(tf.zeros([3, 2], tf.int32), [3, 2], 'inference_shed')
+    refined = refiner(losses.to_network(draft, bits), refiner_channels, False, domain=(0.0, 1.0) if standardised else None,
+                      scope=AVERAGE, shed=shed)
+    return Inference(draft, shed, losses.to_grey(refined, bits))
 
 
 def inference_variables():

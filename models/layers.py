@@ -29,18 +29,18 @@ def _insert_zeros(y, sizes):
     return y
 
 
-def conv3d_own_gradient(x, kernel, stride=1):
-    """'SAME' convolution with an odd cubic kernel, its gradients written as ops that are fast on a CPU.
+def conv3d_own_gradient(x, kernel, stride=1, padding='SAME'):
+    """Convolution with an odd cubic kernel, its gradients written as ops that are fast on a CPU.
 
     The gradient by x is a forward convolution with the flipped kernel; the one by the kernel a single
     2-D filter gradient over copies of x shifted in depth.
 
     Args:
         x: float32 [B, Z, Y, X, C], of known size if strided; kernel: float32 [k, k, k, C, F];
-        stride: 1, or 2 with k = 3.
+        stride: 1, or 2 with k = 3; padding: 'SAME', or 'VALID' with stride 1.
 
     Returns:
-        float32 [B, ceil(Z / stride), ceil(Y / stride), ceil(X / stride), F].
+        float32 [B, ceil(Z / stride), ceil(Y / stride), ceil(X / stride), F]; 'VALID': [B, Z - k + 1, ...].
     """
     k, channels, filters = int(kernel.shape[0]), int(kernel.shape[3]), int(kernel.shape[4])
 
@@ -49,6 +49,8 @@ def conv3d_own_gradient(x, kernel, stride=1):
         def gradients(dy):
             if stride == 2:
                 dy = _insert_zeros(dy, [int(n) for n in x.shape[1:4]])
+            if padding == 'VALID':                       # a 'SAME' one that lost its rim
+                dy = tf.pad(dy, [[0, 0]] + [[k // 2, k // 2]] * 3 + [[0, 0]])
             flipped = tf.transpose(kernel[::-1, ::-1, ::-1], [0, 1, 2, 4, 3])                  # [k, k, k, F, C]
             dx = tf.nn.conv3d(dy, flipped, [1, 1, 1, 1, 1], 'SAME')
             b, z, h, w = tf.unstack(tf.shape(x)[:4])
@@ -59,7 +61,7 @@ def conv3d_own_gradient(x, kernel, stride=1):
                 tf.reshape(dy, [b * z, h, w, filters]), [1, 1, 1, 1], 'SAME')                  # [k, k, k * C, F]
             return dx, tf.transpose(tf.reshape(flat, [k, k, k, channels, filters]), [2, 0, 1, 3, 4])
 
-        return tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], 'SAME'), gradients
+        return tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], padding), gradients
 
     return convolve(x, kernel)
 
@@ -82,53 +84,68 @@ def centre_tap(matrix, noise=0.1):
     return initializer
 
 
-def conv3d(x, filters, size, name, stride=1, kernel_initializer=None, initial_bias=0.0):
-    """3-D convolution with bias, zero padding ('SAME').
+def conv3d(x, filters, size, name, stride=1, kernel_initializer=None, initial_bias=0.0, affine=None,
+           padding='SAME'):
+    """3-D convolution with bias.
 
     Args:
         x: float32 [B, Z, Y, X, C]; filters: output channels; size: kernel side, voxels.
         kernel_initializer: default: He et al. 2015; initial_bias: what the biases start at.
+        affine: None or (factor, offset), float32 [filters] each: the result is multiplied and moved by them, within the
+            weights, so that no voxel is touched twice (see frozen_norm).
+        padding: 'SAME' (by zeros) or 'VALID' (none; stride 1).
 
     Returns:
-        float32 [B, ceil(Z / stride), ceil(Y / stride), ceil(X / stride), filters].
+        float32 [B, ceil(Z / stride), ceil(Y / stride), ceil(X / stride), filters]; 'VALID': [B, Z - size + 1, ...].
     """
     with tf.variable_scope(name):
         kernel = tf.get_variable('kernel', [size, size, size, int(x.shape[-1]), filters],
                                  initializer=kernel_initializer or tf.variance_scaling_initializer(2.0))
         bias = tf.get_variable('bias', [filters], initializer=tf.constant_initializer(initial_bias))
+        if affine is not None:
+            kernel, bias = kernel * affine[0], bias * affine[0] + affine[1]
         if OWN_GRADIENT and size > 1:
-            y = conv3d_own_gradient(x, kernel, stride)
+            y = conv3d_own_gradient(x, kernel, stride, padding)
         else:
-            y = tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], 'SAME')
+            y = tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], padding)
         return tf.nn.bias_add(y, bias)
 
 
-def batch_norm(x, name, training, updates, initial_scale=1.0, decay=BN_DECAY):
-    """Batch normalisation over B, Z, Y, X, through the fused 2-D kernel (TF 1.15 has no 3-D one).
+def _norm_variables(channels, name, initial_scale):
+    """gamma, beta, and the moving mean and variance of a batch norm, float32 [channels]."""
+    with tf.variable_scope(name):
+        return (tf.get_variable('gamma', [channels], initializer=tf.constant_initializer(initial_scale)),
+                tf.get_variable('beta', [channels], initializer=tf.zeros_initializer()),
+                tf.get_variable('moving_mean', [channels], initializer=tf.zeros_initializer(), trainable=False),
+                tf.get_variable('moving_variance', [channels], initializer=tf.ones_initializer(), trainable=False))
+
+
+def frozen_norm(channels, name, initial_scale=1.0):
+    """Batch norm on its moving averages, as the `affine` of the convolution before it: (factor, offset), float32
+    [channels] each. A voxel's result depends on no other image of the batch."""
+    scale, offset, mean, variance = _norm_variables(channels, name, initial_scale)
+    factor = scale * tf.rsqrt(variance + BN_EPSILON)
+    return factor, offset - mean * factor
+
+
+def batch_norm(x, name, updates, initial_scale=1.0, decay=BN_DECAY):
+    """Batch normalisation over B, Z, Y, X by the batch's own moments, through the fused 2-D kernel (TF 1.15 has no 3-D
+    one).
 
     Args:
         x: float32 [B, Z, Y, X, C].
-        training: Python bool. True: the batch's own moments; False: the moving averages, so that a
-            voxel's result depends on no other image of the batch.
-        updates: list that takes the two update ops of the moving averages when training.
+        updates: list that takes the two update ops of the moving averages.
         initial_scale: what gamma starts at.
         decay: of the moving averages; 0 sets them to the batch's own moments.
     """
     channels = int(x.shape[-1])
-    with tf.variable_scope(name):
-        scale = tf.get_variable('gamma', [channels], initializer=tf.constant_initializer(initial_scale))
-        offset = tf.get_variable('beta', [channels], initializer=tf.zeros_initializer())
-        mean = tf.get_variable('moving_mean', [channels], initializer=tf.zeros_initializer(), trainable=False)
-        variance = tf.get_variable('moving_variance', [channels], initializer=tf.ones_initializer(), trainable=False)
-        if not training:
-            factor = scale * tf.rsqrt(variance + BN_EPSILON)                            # [C]
-            return x * factor + (offset - mean * factor)
-        shape = tf.shape(x)
-        flat = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3], channels])        # [B, Z * Y, X, C]
-        y, batch_mean, batch_variance = tf.nn.fused_batch_norm(flat, scale, offset, epsilon=BN_EPSILON)
-        updates.append(tf.assign_sub(mean, (1 - decay) * (mean - batch_mean)))
-        updates.append(tf.assign_sub(variance, (1 - decay) * (variance - batch_variance)))
-        return tf.reshape(y, shape)
+    scale, offset, mean, variance = _norm_variables(channels, name, initial_scale)
+    shape = tf.shape(x)
+    flat = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3], channels])            # [B, Z * Y, X, C]
+    y, batch_mean, batch_variance = tf.nn.fused_batch_norm(flat, scale, offset, epsilon=BN_EPSILON)
+    updates.append(tf.assign_sub(mean, (1 - decay) * (mean - batch_mean)))
+    updates.append(tf.assign_sub(variance, (1 - decay) * (variance - batch_variance)))
+    return tf.reshape(y, shape)
 
 
 def lrelu(x):

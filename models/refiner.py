@@ -2,19 +2,20 @@
 import numpy as np
 
 from models import tf
-from models.layers import BN_DECAY, batch_norm, centre_tap, conv3d, lrelu
+from models.layers import BN_DECAY, batch_norm, centre_tap, conv3d, frozen_norm, lrelu
 
 LIMIT = 0.999           # of intensities whose atanh is taken
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 
 
-def refiner(x, channels, training, updates=None, start=None, domain=None, scope='refiner', bn_decay=BN_DECAY):
+def refiner(x, channels, training, updates=None, start=None, domain=None, scope='refiner', bn_decay=BN_DECAY, shed=None):
     """Refine draft intensities.
 
     Args:
         x: float32 [B, Z, Y, X, 1] in [-1, 1].
         channels: width of every layer; 32 in the paper (309,249 trainable parameters).
-        training: Python bool, see layers.batch_norm.
+        training: Python bool. True: batch norm by the batch's own moments; False: by the moving averages, so that a voxel's
+            result depends on no other image of the batch.
         updates: list that takes batch norm's update ops when training.
         start: None: random weights. (level, spread), median and standard deviation of the drafts' intensities (with
             `domain`: that again): weights that let an untrained refiner nearly pass its input on. Random ones blur it over the whole
@@ -27,9 +28,12 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
             counts in spreads from the level before tanh, so that a draft passed on comes out as it is, at any
             brightness. Kept as a variable that is not trained: a checkpoint brings its values along.
         scope: of the variables; bn_decay: see layers.batch_norm.
+        shed: None, or int32 [3, 2] of {0, 1}: sides (low and high of z, y, x) where x is a tile's halo of RADIUS voxels.
+            Each layer drops there what the ones after it do not need, so that the core alone comes out; the other
+            sides are the stack's border.
 
     Returns:
-        float32 [B, Z, Y, X, 1] in (-1, 1).
+        float32 [B, Z, Y, X, 1] in (-1, 1), the halo gone where `shed` says so.
     """
     updates = [] if updates is None else updates
     sign = np.where(np.arange(channels) % 2 == 0, 1.0, -1.0)[None]           # [1, channels]
@@ -42,8 +46,23 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
         last = centre_tap(sign.T * spread / slope / (0.6 * channels), 0.0)   # lrelu(h) - lrelu(-h) = 1.2 h
         residual_scale, bias = 0.0, float(np.arctanh(level))
 
-    def norm(y, name, scale=1.0):
-        return batch_norm(y, name, training, updates, scale, bn_decay)
+    def conv_norm(y, size, number, scale=1.0, initializer=None, padding='SAME'):
+        names = 'conv%d' % number, 'bn%d' % number
+        if training:
+            y = batch_norm(conv3d(y, channels, size, names[0], kernel_initializer=initializer, padding=padding), names[1],
+                           updates, scale, bn_decay)
+        else:
+            y = conv3d(y, channels, size, names[0], kernel_initializer=initializer, padding=padding,
+                       affine=frozen_norm(channels, names[1], scale))
+        return drop(y, size // 2)
+
+    def drop(y, reach):
+        if shed is None:
+            return y
+        low, high = reach * shed[:, 0], reach * shed[:, 1]
+        core = tf.slice(y, tf.concat([[0], low, [0]], 0), tf.concat([[-1], tf.shape(y)[1:4] - low - high, [-1]], 0))
+        core.set_shape([None] * 4 + [y.shape[4]])
+        return core
 
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
         if domain is not None:
@@ -51,15 +70,14 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
             x = (tf.atanh(tf.clip_by_value(x, -LIMIT, LIMIT)) - at[0]) / at[1]
         # Zero is a bright grey level here (16,256 of 16 bit): beyond the border the first layer sees the image mirrored
         x = tf.pad(x, [[0, 0], [2, 2], [2, 2], [2, 2], [0, 0]], 'SYMMETRIC')
-        y = conv3d(x, channels, 5, 'conv1', kernel_initializer=first)[:, 2:-2, 2:-2, 2:-2]
-        y = lrelu(norm(y, 'bn1'))                                                           # [B, Z, Y, X, channels]
-        y = lrelu(norm(conv3d(y, channels, 3, 'conv2', kernel_initializer=onwards), 'bn2'))
-        y = lrelu(norm(conv3d(y, channels, 3, 'conv3', kernel_initializer=onwards), 'bn3'))
+        y = lrelu(conv_norm(x, 5, 1, initializer=first, padding='VALID'))                   # [B, Z, Y, X, channels]
+        y = lrelu(conv_norm(y, 3, 2, initializer=onwards))
+        y = lrelu(conv_norm(y, 3, 3, initializer=onwards))
         for i in range(1, 5):
             with tf.variable_scope('block%d' % i):
-                inner = lrelu(norm(conv3d(y, channels, 3, 'conv1'), 'bn1'))
-                inner = norm(conv3d(inner, channels, 3, 'conv2'), 'bn2', residual_scale)
-                y = lrelu(y + inner)
-        y = lrelu(conv3d(y, channels, 3, 'conv4', kernel_initializer=onwards))
+                inner = lrelu(conv_norm(y, 3, 1))
+                inner = conv_norm(inner, 3, 2, residual_scale)
+                y = lrelu(drop(y, 2) + inner)
+        y = lrelu(drop(conv3d(y, channels, 3, 'conv4', kernel_initializer=onwards), 1))
         y = conv3d(y, 1, 1, 'out', kernel_initializer=last, initial_bias=bias)              # [B, Z, Y, X, 1]
         return tf.tanh(y if domain is None else at[0] + y * at[1])

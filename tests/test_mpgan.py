@@ -162,8 +162,13 @@ def test_tiles_refine_as_the_whole_stack_rim_included():
             return session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None]})[0, ..., 0]
 
         whole = run(stack)
-        for tile in ((16, 16, 16), (30, 20, 33)):
+        def shed(voxels, sides):
+            return session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None],
+                                                        inference.shed: sides})[0, ..., 0]
+
+        for tile in ((16, 16, 16), (30, 20, 33), (7, 50, 14)):
             np.testing.assert_allclose(tiling.apply(run, stack, tile, RADIUS), whole, rtol=1e-4, atol=1e-2)
+            np.testing.assert_allclose(tiling.apply(shed, stack, tile, RADIUS, sheds=True), whole, rtol=1e-4, atol=1e-2)
         short = tiling.apply(run, stack, (16, 16, 16), RADIUS - 2)
     assert np.abs(short - whole).max() > np.abs(tiling.apply(lambda v: v, whole, (16, 16, 16), 0) - whole).max()
     assert not np.isclose(short, whole, rtol=1e-6).all()                 # 13 voxels are needed

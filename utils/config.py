@@ -300,8 +300,8 @@ def run(main):
         status = main()
     except UserError as error:
         status = 'error: %s' % error
-    except KeyboardInterrupt:
-        status = 'stopped: run the same command again to go on'
+    except KeyboardInterrupt as stop:
+        status = str(stop) or 'stopped: run the same command again to go on'
     except BrokenPipeError:                          # the reader, head or less, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

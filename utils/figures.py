@@ -1,4 +1,6 @@
 """Figures, one function each; all write a PNG whole or not at all."""
+import csv
+
 import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt      # noqa: E402  (after the backend is chosen)
@@ -173,11 +175,18 @@ def depth_colours(label):
     return plt.get_cmap('turbo')(depth)[..., :3] * label.any(0)[..., None]
 
 
+def read_log(path):
+    """Columns of a log.csv: dict from name to float array, NaN where a row has no value; {} if there is no row."""
+    with open(path, newline='') as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([float(row[name] or 'nan') for row in rows]) for name in rows[0]} if rows else {}
+
+
 def curves(path, log, judge=None):
     """Training curves from log.csv: losses of both networks, accuracy of D, learning rate; and the evaluations.
 
     Args:
-        log: dict from column of log.csv to float array, NaN where a row has no value.
+        log: of read_log.
         judge: None, or dict with `draft` and `floor`, dicts of the evaluation's measures, drawn as lines.
     """
     panels = [('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',), ('learning_rate',)]

@@ -3,7 +3,7 @@ import numpy as np
 
 
 class History:
-    """Keeps up to `capacity` patches; `mix` swaps half a batch of new patches against old ones."""
+    """Keeps up to `capacity` patches; `mix` swaps half a batch of new patches against old ones. 0: none."""
 
     def __init__(self, capacity, rng):
         self.capacity, self.rng, self.patches = capacity, rng, []
@@ -24,6 +24,8 @@ class History:
         """
         result = np.array(batch)
         ready = len(self.patches)
+        if self.capacity == 0:
+            return result
         n = min((len(batch) + int(self.rng.integers(2))) // 2, ready)
         places = self.rng.permutation(len(batch))[:n]
         chosen = self.rng.permutation(ready)[:n]
@@ -42,6 +44,23 @@ class History:
         return np.array(self.patches, np.float32), self.rng.bit_generator.state
 
     def restore(self, patches, random_state):
-        """Take up a state() again."""
-        self.patches = [np.array(patch) for patch in patches]
-        self.rng.bit_generator.state = random_state
+        """Take up a state() again; without a random state the own one stays."""
+        self.patches = [np.array(patch) for patch in patches[:self.capacity]]
+        if random_state is not None:
+            self.rng.bit_generator.state = random_state
+
+
+def join(states):
+    """One state() of the histories of several processes: (patches, list of (count, random state))."""
+    some = [patches for patches, _ in states if len(patches)]
+    return (np.concatenate(some) if some else np.zeros(0, np.float32),
+            [(len(patches), random_state) for patches, random_state in states])
+
+
+def share(patches, parts, rank, size):
+    """What of join()'s result is for process `rank` of `size`: (patches, random state); the random state is None, and the
+    patches are dealt out anew, if other processes than now have joined it."""
+    if len(parts) != size:
+        return patches[rank::size], None
+    first = sum(count for count, _ in parts[:rank])
+    return patches[first:first + parts[rank][0]], parts[rank][1]

@@ -202,14 +202,15 @@ class PatchFile:
 
 
 class Sampler:
-    """Draws batches of random crops; batch number `index` depends on the seed alone, so a resumed run goes on
+    """Draws batches of random crops; what the n-th draw gives depends on the seed and n alone, so a resumed run goes on
     with the batches that it would have had. Every patch is drawn once before any is drawn twice."""
 
-    def __init__(self, patches, batch_size, crop, seed, augment=False):
+    def __init__(self, patches, batch_size, crop, seed, augment=False, rank=0, ranks=1):
         """Args:
             patches: PatchFile; batch_size: patches per batch; crop: (z, y, x) to cut out of each at random.
             seed: list of whole numbers.
             augment: mirror crops along any axis and turn them by 90 degrees in the image plane (where it is square).
+            rank, ranks: this process draws share `rank` of each joint batch of ranks * batch_size patches.
 
         Raises:
             UserError: if the crop is larger than the patches.
@@ -218,16 +219,17 @@ class Sampler:
             raise UserError('%s has patches of %s, smaller than CROP_SHAPE %s: take a smaller crop'
                             % (patches.path, patches.shape, tuple(crop)))
         self.patches, self.batch_size, self.crop, self.seed = patches, batch_size, tuple(crop), list(seed)
-        self.augment = augment
-        self._epoch, self._order = None, None
+        self.augment, self.rank, self.ranks = augment, rank, ranks
+        self._epoch = None, None                         # (number, order), set in one go: two threads may draw
 
     def _patch(self, number):
         """Patch index of the `number`-th draw: each epoch is a fresh permutation."""
         epoch, place = divmod(number, len(self.patches))
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = np.random.default_rng(self.seed + [0, epoch]).permutation(len(self.patches))
-        return int(self._order[place])
+        known, order = self._epoch
+        if epoch != known:
+            order = np.random.default_rng(self.seed + [0, epoch]).permutation(len(self.patches))
+            self._epoch = epoch, order
+        return int(order[place])
 
     def _turned(self, crop, flips, turns):
         """A crop [Z, Y, X] mirrored along the axes where `flips` is 1 and turned `turns` times; as it is without augment."""
@@ -238,10 +240,11 @@ class Sampler:
 
     def batch(self, index):
         """Returns (image, label): float32 grey levels and {0, 1}, [B, Z, Y, X, 1]; label None if there is none."""
-        rng = np.random.default_rng(self.seed + [1, index])
         images, labels = [], []
-        for k in range(self.batch_size):
-            i = self._patch(index * self.batch_size + k)
+        for number in range(self.batch_size * (index * self.ranks + self.rank),
+                            self.batch_size * (index * self.ranks + self.rank + 1)):
+            rng = np.random.default_rng(self.seed + [1, number])
+            i = self._patch(number)
             low = [int(rng.integers(n - c + 1)) for n, c in zip(self.patches.shape, self.crop)]
             box = tuple(slice(a, a + c) for a, c in zip(low, self.crop))
             flips, turns = rng.integers(2, size=3), int(rng.integers(4))

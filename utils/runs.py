@@ -1,4 +1,4 @@
-"""Training runs: session, checkpoints that are whole or absent, log.csv and TensorBoard events.
+"""Training runs: session, data pipeline, processes, checkpoints that are whole or absent, log.csv, TensorBoard events.
 
 The only module under utils/ that knows TensorFlow.
 """
@@ -6,7 +6,9 @@ import csv
 import os
 import pickle
 import shutil
+import signal
 import time
+from collections import namedtuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,27 +16,128 @@ import tensorflow.compat.v1 as tf
 from utils.config import UserError, read_json, remove, write_json
 
 
+READ_AHEAD = 4                          # batches that the data pipeline prepares while the networks compute
+
+# The processes of a data-parallel run: this one's number, how many, and horovod.tensorflow (None: one process alone).
+Ranks = namedtuple('Ranks', 'rank size horovod')
+
+
+def find_ranks():
+    """The processes that horovodrun (or mpirun) started, this one among them.
+
+    Raises:
+        UserError: several were started and Horovod is not installed.
+    """
+    if not {'HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK'} & set(os.environ):
+        return Ranks(0, 1, None)
+    try:
+        import horovod.tensorflow as horovod
+    except ImportError as error:
+        raise UserError('started as one of several processes, but Horovod does not import (%s): see '
+                        'requirements-distributed.txt' % str(error).split('\n')[0])
+    horovod.init()
+    return Ranks(horovod.rank(), horovod.size(), horovod if horovod.size() > 1 else None)
+
+
+def wrapper(ranks, mixed_precision=False):
+    """What gan.build applies to its optimisers: gradients averaged over all processes, half precision where it is safe."""
+    def wrap(optimizer):
+        if ranks.horovod:
+            optimizer = ranks.horovod.DistributedOptimizer(optimizer)
+        if mixed_precision:
+            optimizer = tf.train.experimental.enable_mixed_precision_graph_rewrite(optimizer)
+        return optimizer
+
+    return wrap
+
+
+class Stream:
+    """A tf.data pipeline of numbered batches, made ahead by a thread of its own.
+
+    Attributes:
+        tensors: of the next batch, one per array of it.
+    """
+
+    def __init__(self, draw, shapes):
+        """Args:
+            draw: function of a batch's number, int, that returns float32 arrays, any number of times.
+            shapes: of the arrays, None where a size varies.
+        """
+        def batches(first):
+            number = int(first)
+            while True:
+                yield tuple(draw(number))
+                number += 1
+
+        self._first = tf.placeholder(tf.int64, [], 'first_batch')
+        data = tf.data.Dataset.from_generator(batches, (tf.float32,) * len(shapes),
+                                              tuple(tf.TensorShape(shape) for shape in shapes), args=(self._first,))
+        self._iterator = tf.data.make_initializable_iterator(data.prefetch(READ_AHEAD))
+        self.tensors = self._iterator.get_next()
+
+    def start(self, session, number):
+        """Begin with this batch."""
+        session.run(self._iterator.initializer, {self._first: number})
+
+
+class Stop:
+    """Within its block Ctrl-C and SIGTERM (batch systems send it) do not break off: `asked` becomes True, and the loop can
+    end in order. A second Ctrl-C does break off."""
+
+    def __init__(self, active=True):
+        self.active, self.asked = active, False
+
+    def __enter__(self):
+        if self.active:
+            self._before = [(s, signal.signal(s, self._ask)) for s in (signal.SIGINT, signal.SIGTERM)]
+        return self
+
+    def _ask(self, *_):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_):
+        for number, handler in self._before if self.active else ():
+            signal.signal(number, handler)
+
+
 class Run:
     """One training run in a folder. Use as a context manager; restores the newest whole checkpoint.
+
+    Of several processes the first alone reads and writes the folder; all start from its weights.
 
     Attributes:
         step: int, finished training steps.
         session: tf.Session.
+        first: True in the process that logs and saves.
     """
 
-    def __init__(self, folder, columns, threads=0, keep=2):
+    def __init__(self, folder, columns, threads=0, keep=2, ranks=Ranks(0, 1, None), xla=False):
         """Args:
             folder: of the run; made if missing.
             columns: names of the values that `log` gets, after step and seconds.
             threads: of TensorFlow; 0 takes all cores.
             keep: newest checkpoints that stay.
+            ranks: of find_ranks; xla: see open_session.
         """
         self.folder, self.columns, self.keep = folder, ['step', 'seconds'] + list(columns), keep
-        os.makedirs(os.path.join(folder, 'checkpoints'), exist_ok=True)
-        self.session = open_session(threads)
+        self.ranks, self.first = ranks, ranks.rank == 0
+        self.session = open_session(threads, xla, ranks.horovod and ranks.horovod.local_rank())
         self.saver = tf.train.Saver(max_to_keep=None)
         self.session.run(tf.global_variables_initializer())
         self.step, self.history, self.extra, self.seconds, self.best = 0, None, None, 0.0, None
+        self.events = None
+        if self.first:
+            self._open()
+        if ranks.horovod:
+            self.share_weights()
+            self.step, self.history, self.extra = ranks.horovod.broadcast_object(
+                (self.step, self.history, self.extra), session=self.session, name='resumed')
+
+    def _open(self):
+        folder = self.folder
+        os.makedirs(os.path.join(folder, 'checkpoints'), exist_ok=True)
         newest = newest_checkpoint(folder)
         if newest:
             restore(self.session, self.saver, newest)
@@ -56,8 +159,20 @@ class Run:
         return self
 
     def __exit__(self, *_):
-        self.events.close()
+        if self.events:
+            self.events.close()
         self.session.close()
+
+    def share_weights(self):
+        """Give all processes the first one's variables."""
+        if self.ranks.horovod:
+            self.session.run(self.ranks.horovod.broadcast_variables(tf.global_variables(), root_rank=0))
+
+    def gather(self, value):
+        """The list of all processes' values; all have to call it."""
+        if not self.ranks.horovod:
+            return [value]
+        return self.ranks.horovod.allgather_object(value, session=self.session, name='gathered%d' % self.step)
 
     def _trim_log(self):
         """Drop rows of log.csv after the restored step; start the file if there is none."""
@@ -134,10 +249,18 @@ class Run:
             write_json(path, self.best)
 
 
-def open_session(threads=0):
-    """A session that takes GPU memory as it needs it; threads 0 takes all cores."""
+def open_session(threads=0, xla=False, gpu=None):
+    """A session that takes GPU memory as it needs it.
+
+    Args:
+        threads: 0 takes all cores; xla: compile what XLA can; gpu: None, or the number of the one to use, if there are any.
+    """
     options = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
     options.gpu_options.allow_growth = True
+    if gpu is not None and tf.config.experimental.list_physical_devices('GPU'):
+        options.gpu_options.visible_device_list = str(gpu)
+    if xla:
+        options.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     return tf.Session(config=options)
 
 

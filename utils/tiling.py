@@ -22,16 +22,23 @@ def tiles(shape, tile, halo):
                tuple(slice(a, b) for a, b in zip(low - first, high - first)))
 
 
-def apply(function, voxels, tile, halo, progress=iter):
+def apply(function, voxels, tile, halo, progress=iter, sheds=False):
     """Apply `function` ([Z, Y, X] -> [Z, Y, X] of the input's dtype) to a stack by tiles.
 
     Args:
         progress: wraps the list of tiles, to show how far it is (tqdm).
+        sheds: function(tile, shed) drops the halo itself, on the sides (int [3, 2] of {0, 1}, low and high of z, y, x)
+            where it is whole; it need not compute what it drops.
 
     Returns:
         array like `voxels`: what function(voxels) would give if its reach is at most `halo`.
     """
     result = np.empty_like(voxels)
     for core, read, inner in progress(list(tiles(voxels.shape, tile, halo))):
-        result[core] = function(voxels[read])[inner]
+        if sheds:
+            shed = np.array([[i.start == halo, r.stop - r.start - i.stop == halo] for i, r in zip(inner, read)], int)
+            inner = tuple(slice(i.start - halo * s[0], i.stop - halo * s[0]) for i, s in zip(inner, shed))
+            result[core] = function(voxels[read], shed)[inner]
+        else:
+            result[core] = function(voxels[read])[inner]
     return result

@@ -1,7 +1,10 @@
-"""Refining a stack: tiles with a halo of 13 voxels, against half-overlapping 64 x 64 x 32 tiles as the released code has.
+"""Refining a stack: tiles with a halo of 13 voxels, against half-overlapping 64 x 64 x 32 tiles as the released code has, in
+batches of ten (METHOD, schedule and fault 5), and one by one.
 
-Equal networks and weights, one runtime, the same stack. Peak memory is each way's own process'.
+Equal networks and weights, one runtime, the same stack. Peak memory is each way's own process', TensorFlow's some 450 MB
+included.
 """
+import itertools
 import os
 import resource
 import subprocess
@@ -21,24 +24,29 @@ SHAPE, CHANNELS = (64, 192, 192), 8       # voxels of the stack; the demo's netw
 WINDOW = (32, 64, 64)                     # of the released code, moved on by half of itself
 
 
+WAYS = {'overlap': 'half-overlapping 32 x 64 x 64 windows, ten a batch', 'single': 'the same, one by one',
+        'halo': 'tiles with a halo of 13 voxels'}
+
+
 def refiner(session, inference):
-    def tile(voxels):
-        grey = session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None].astype(np.float32)})
+    def tile(voxels, shed=((0, 0), (0, 0), (0, 0))):
+        grey = session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None].astype(np.float32),
+                                                    inference.shed: shed})
         return np.clip(np.rint(grey[0, ..., 0]), 0, 65535).astype(voxels.dtype)
     return tile
 
 
-def overlapping(function, voxels):
+def overlapping(session, inference, voxels, batch):
     """Half-overlapping windows, each keeping its middle half; what no middle covers, the rim, stays zero."""
     result = np.zeros_like(voxels)
     quarter = [w // 4 for w in WINDOW]
-    for z in range(0, voxels.shape[0] - WINDOW[0] + 1, WINDOW[0] // 2):
-        for y in range(0, voxels.shape[1] - WINDOW[1] + 1, WINDOW[1] // 2):
-            for x in range(0, voxels.shape[2] - WINDOW[2] + 1, WINDOW[2] // 2):
-                box = tuple(slice(a, a + w) for a, w in zip((z, y, x), WINDOW))
-                core = tuple(slice(a + q, a + w - q) for a, w, q in zip((z, y, x), WINDOW, quarter))
-                inner = tuple(slice(q, w - q) for w, q in zip(WINDOW, quarter))
-                result[core] = function(voxels[box])[inner]
+    inner = tuple(slice(q, w - q) for w, q in zip(WINDOW, quarter))
+    corners = list(itertools.product(*(range(0, n - w + 1, w // 2) for n, w in zip(voxels.shape, WINDOW))))
+    for i in range(0, len(corners), batch):
+        some = [tuple(slice(a, a + w) for a, w in zip(corner, WINDOW)) for corner in corners[i:i + batch]]
+        grey = session.run(inference.refined_grey, {inference.draft: np.stack([voxels[box] for box in some])[..., None]})
+        for corner, window in zip(corners[i:i + batch], np.clip(np.rint(grey[..., 0]), 0, 65535)):
+            result[tuple(slice(a + q, a + w - q) for a, w, q in zip(corner, WINDOW, quarter))] = window[inner]
     return result
 
 
@@ -55,21 +63,21 @@ def one_way(name):
         begun = time.perf_counter()
         if name == 'halo':
             tile = config.read_constants(config.rooted('configs/mpgan.py'))['TILE_SHAPE']
-            result = tiling.apply(function, voxels, tile, RADIUS)
+            result = tiling.apply(function, voxels, tile, RADIUS, sheds=True)
         else:
-            result = overlapping(function, voxels)
+            result = overlapping(session, inference, voxels, 10 if name == 'overlap' else 1)
         seconds = time.perf_counter() - begun
     print('%.3f %.1f %.4f' % (seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, (result > 0).mean()))
 
 
 def main():
     found = {}
-    for name in ('overlap', 'halo'):
+    for name in WAYS:
         done = subprocess.run([sys.executable, os.path.abspath(__file__), name], stdout=subprocess.PIPE, check=True,
                               universal_newlines=True)
         found[name] = [float(v) for v in done.stdout.split('\n')[-2].split()]
-        print('%-45s %7.2f s, %6.0f MB at most, %5.1f %% of the voxels refined' % (
-            {'overlap': 'half-overlapping 32 x 64 x 64 windows', 'halo': 'tiles with a halo of 13 voxels'}[name],
+        print('%-55s %7.2f s, %6.0f MB at most, %5.1f %% of the voxels refined' % (
+            WAYS[name],
             found[name][0], found[name][1], 100 * found[name][2]))
     a, b = found['overlap'], found['halo']
     print('result: ratio=%.3f memory_ratio=%.3f' % (a[0] / b[0], b[1] / a[1]))

@@ -1,0 +1,100 @@
+"""Data-parallel training: what the processes share, and, where Horovod is installed, two processes against one."""
+import glob
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, run_script
+
+from models import tf
+from utils import history, patches
+
+TRAIN = ['STAGE=train', 'REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'CROP_SHAPE=8,16,16',
+         'LOG_EVERY=1', 'PREVIEW_EVERY=9', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
+         'LEARNING_RATE=0.001']
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """A folder with real patches and labelled drafts."""
+    folder = tmp_path_factory.mktemp('data')
+    rng = np.random.default_rng(0)
+    labels = np.zeros((12, 12, 24, 24), np.uint8)
+    for i, label in enumerate(labels):
+        label[4:7, :, 4 + i:7 + i] = 1
+    for name, low, label in (('patches/real', 800, None), ('simulated/patches', 1000, labels)):
+        images = (rng.normal(low, 40, labels.shape) + 600 * labels).astype(np.uint16)
+        patches.write(str(folder / 'data' / (name + '.h5')), images, np.zeros((12, 3)), ['s'] * 12, label)
+    return folder
+
+
+def weights(run):
+    newest = sorted(glob.glob(str(run / 'checkpoints/step-*')))[-1]
+    reader = tf.train.load_checkpoint(os.path.join(newest, 'model'))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def compare(a, b):
+    assert set(a) == set(b) and any(name.startswith('discriminator/') for name in a)
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=0.01 * max(np.abs(a[name]).max(), 1e-4), err_msg=name)
+
+
+def two_processes(cwd, *arguments):
+    command = [sys.executable, '-m', 'horovod.runner.launch', '--gloo', '-np', '2', sys.executable,
+               os.path.join(ROOT, '2_mpgan.py')] + TRAIN + list(arguments)
+    done = subprocess.run(command, cwd=str(cwd), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+                          timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
+def test_processes_share_each_joint_batch(data):
+    file = patches.PatchFile(str(data / 'data/simulated/patches.h5'), with_labels=True)
+    one = patches.Sampler(file, 4, (8, 16, 16), [3], augment=True)
+    two = [patches.Sampler(file, 2, (8, 16, 16), [3], True, rank, 2) for rank in range(2)]
+    for i in range(5):
+        parts = [sampler.batch(i) for sampler in two]
+        for k in range(2):
+            np.testing.assert_array_equal(np.concatenate([part[k] for part in parts]), one.batch(i)[k])
+
+
+def test_histories_of_processes_are_saved_together_and_dealt_out_again():
+    states = [(np.full((n, 2), n, np.float32), {'state': n}) for n in (3, 0, 2)]
+    joined = history.join(states)
+    for rank, (patches_, random_state) in enumerate(states):
+        found = history.share(*joined, rank=rank, size=3)
+        np.testing.assert_array_equal(found[0].reshape(-1, 2), patches_.reshape(-1, 2))
+        assert found[1] == random_state
+    fewer = [history.share(*joined, rank=rank, size=2) for rank in range(2)]     # on another number of processes
+    assert [len(p) for p, _ in fewer] == [3, 2] and all(state is None for _, state in fewer)
+
+
+def test_several_processes_without_horovod_are_refused(data):
+    try:
+        import horovod                                   # noqa: F401
+        pytest.skip('Horovod is installed')
+    except ImportError:
+        pass
+    status, _, err = run_script('2_mpgan.py', *TRAIN, cwd=data, HOROVOD_RANK='0', HOROVOD_SIZE='2')
+    assert status == 1 and 'requirements-distributed.txt' in err and 'Traceback' not in err
+
+
+def test_two_processes_leave_the_weights_of_one_on_the_joint_batch(data):
+    pytest.importorskip('horovod')
+    two_processes(data, 'BATCH_SIZE=2', 'HISTORY_BATCHES=0', 'RUN_DIR=runs/two')
+    status, out, err = run_script('2_mpgan.py', *(TRAIN + ['BATCH_SIZE=4', 'HISTORY_BATCHES=0', 'RUN_DIR=runs/one']), cwd=data)
+    assert status == 0, out + err
+    compare(weights(data / 'runs/one'), weights(data / 'runs/two'))
+    assert len((data / 'runs/two/log.csv').read_text().splitlines()) == 5        # the first process alone logs
+
+
+def test_two_processes_resume(data):
+    pytest.importorskip('horovod')
+    arguments = ['BATCH_SIZE=2', 'HISTORY_BATCHES=3']
+    two_processes(data, *(arguments + ['RUN_DIR=runs/whole']))
+    two_processes(data, *(arguments + ['RUN_DIR=runs/parts', 'MAX_STEPS=2']))
+    assert 'goes on from step 2' in two_processes(data, *(arguments + ['RUN_DIR=runs/parts']))
+    compare(weights(data / 'runs/whole'), weights(data / 'runs/parts'))
