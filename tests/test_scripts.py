@@ -208,6 +208,11 @@ def test_stopped_training_saves_its_last_step(pipeline, number):
     assert 'goes on from step %d' % saved[0] in out
 
 
+def test_constants_for_gpus_do_no_harm_on_a_cpu(pipeline):
+    good('2_mpgan.py', *(TRAIN + ['STAGE=train', 'RUN_DIR=runs/gpu', 'MAX_STEPS=1', 'MIXED_PRECISION=True', 'XLA=True']),
+         cwd=pipeline)
+
+
 def test_changed_constants_are_refused_and_nothing_is_lost(pipeline):
     before = contents(pipeline, 'data/**', 'runs/mpgan/checkpoints/**')
     bad('prepare_patches.py', *(PREPARE + ['MAX_OVERLAP=0.1']), cwd=pipeline, words=['MAX_OVERLAP', 'OVERWRITE=True'])

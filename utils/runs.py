@@ -128,12 +128,15 @@ class Run:
         self.session.run(tf.global_variables_initializer())
         self.step, self.history, self.extra, self.seconds, self.best = 0, None, None, 0.0, None
         self.events = None
+        if ranks.horovod:        # fed, since TensorFlow 2 folds a collective operation on a constant and so runs it alone
+            self._bytes, self._length = tf.placeholder(tf.uint8, [None]), tf.placeholder(tf.int64, [1])
+            self._all_bytes, self._all_lengths = [ranks.horovod.allgather(part, name=name) for part, name in (
+                (self._bytes, 'gather_bytes'), (self._length, 'gather_lengths'))]
         if self.first:
             self._open()
         if ranks.horovod:
             self.share_weights()
-            self.step, self.history, self.extra = ranks.horovod.broadcast_object(
-                (self.step, self.history, self.extra), session=self.session, name='resumed')
+            self.step, self.history, self.extra = self.gather((self.step, self.history, self.extra) if self.first else None)[0]
 
     def _open(self):
         folder = self.folder
@@ -172,7 +175,10 @@ class Run:
         """The list of all processes' values; all have to call it."""
         if not self.ranks.horovod:
             return [value]
-        return self.ranks.horovod.allgather_object(value, session=self.session, name='gathered%d' % self.step)
+        own = np.frombuffer(pickle.dumps(value, protocol=4), np.uint8)
+        lengths = self.session.run(self._all_lengths, {self._length: [len(own)]})
+        joined = self.session.run(self._all_bytes, {self._bytes: own})
+        return [pickle.loads(part.tobytes()) for part in np.split(joined, np.cumsum(lengths)[:-1])]
 
     def _trim_log(self):
         """Drop rows of log.csv after the restored step; start the file if there is none."""
