@@ -22,16 +22,17 @@ def tiles(shape, tile, halo):
                tuple(slice(a, b) for a, b in zip(low - first, high - first)))
 
 
-def apply(function, voxels, tile, halo, progress=iter):
-    """Apply `function` ([Z, Y, X] -> [Z, Y, X] of the input's dtype) to a stack by tiles.
+def apply(function, voxels, tile, halo, progress=iter, dtype=None):
+    """Apply `function` ([Z, Y, X] -> [Z, Y, X]) to a stack by tiles.
 
     Args:
         progress: wraps the list of tiles, to show how far it is (tqdm).
+        dtype: of the function's result; None: the input's.
 
     Returns:
         array like `voxels`: what function(voxels) would give if its reach is at most `halo`.
     """
-    result = np.empty_like(voxels)
+    result = np.empty(voxels.shape, dtype or voxels.dtype)
     for core, read, inner in progress(list(tiles(voxels.shape, tile, halo))):
         result[core] = function(voxels[read])[inner]
     return result
