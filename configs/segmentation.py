@@ -38,6 +38,7 @@ PSF = 0.85                       # voxels, sigma of the blur that this is reckon
 RIM = 1                          # voxels around foreground that do not count in the loss: no annotator agrees on them
 
 # --- augmentation: each drawn anew for each crop; flips and turns always ---
+HAZE = 2.0                       # light from out of focus, largest factor: dense tangles shine beyond their outlines
 BLUR = 0.7                       # voxels, largest sigma
 GAIN = (0.3, 1.5)                # of the deviation from the background, log-uniform
 GAMMA = 0.15                     # largest logarithm of the exponent, either way

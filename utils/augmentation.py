@@ -50,18 +50,20 @@ def turn(arrays, rng):
 
 
 def change_grey(deviation, strength, rng):
-    """Blur, gain, gamma, offset and noise of a crop, each drawn anew.
+    """Haze, blur, gain, gamma, offset and noise of a crop, each drawn anew.
 
     Args:
         deviation: float32 [Z, Y, X], (v - level) / scale.
-        strength: (blur, gain low, gain high, gamma, offset, noise): sigma of the blur up to so many voxels, in half of the
-            crops; gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and
+        strength: (haze, blur, gain low, gain high, gamma, offset, noise): light that is spread 3 to 6 voxels wide, up to so
+            many times what there is, in half of the crops; sigma of the blur up to so many voxels, in half of them; gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and
             noise up to so many noise levels (in half of the crops white, or smooth over a voxel).
 
     Returns:
         float32, same shape.
     """
-    blur, low, high, gamma, offset, noise = strength
+    haze, blur, low, high, gamma, offset, noise = strength
+    if haze and rng.random() < 0.5:
+        deviation = deviation + np.float32(rng.uniform(0, haze)) * ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
     if blur and rng.random() < 0.5:
         deviation = ndimage.gaussian_filter(deviation, rng.uniform(0, blur))
     deviation = deviation * np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
