@@ -11,7 +11,7 @@ Run     python 3_segmentation.py                                        trains; 
         python 3_segmentation.py STAGE=score LABELLED=stack.tif ANNOTATION=labels.tif
         python 3_segmentation.py STAGE=export OUTPUT=folder             pairs for nnU-Net v2, and as plain TIFF
         python 3_segmentation.py STAGE=pack OUTPUT=models/pretrained/x  the weights alone, to keep or hand on
-        python 3_segmentation.py STAGE=compare REAL=stacks LABELLED=stack.tif ANNOTATION=labels.tif
+        python 3_segmentation.py ARMS=all SEEDS=3 REAL=stacks LABELLED=stack.tif ANNOTATION=labels.tif
 
 Intensities are normalised per whole stack, the same in training and predicting: asinh of the deviation from its median,
 in noise levels (utils/augmentation.py).
@@ -32,7 +32,7 @@ from utils import augmentation, config, export, figures, metrics, pairs, runs, s
 # Constants that may change between runs into one RUN_DIR: how long they are kept, where they go, on what machine
 FREE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'THRESHOLD', 'REAL', 'LABELLED', 'ANNOTATION', 'ARMS', 'SEEDS',
         'DATA', 'RUNS', 'RESULTS', 'N_DRAFTS', 'DRAFT_SHAPE', 'DRAFT_DENSITY', 'SPLIT_AXIS', 'SPLIT_GAP', 'LOG_EVERY', 'THREADS',
-        'TILE_SHAPE')
+        'TILE_SHAPE', 'MIRRORS')
 STAGES = ('train', 'score', 'predict', 'export', 'pack', 'compare')
 WITHOUT_NETWORK = ('otsu', 'oracle')
 FOLDER_OF = {'paper': 'paper', 'drafts': 'drafts', 'simgan': 'simgan', 'mpgan': 'mpgan', 'mpgan+manual': 'mpgan', 'manual': None}
@@ -100,7 +100,8 @@ def validate(session, inference, held):
     p = np.clip(p, 1e-6, 1 - 1e-6)
     entropy = -(weight * (label * np.log(p) + (1 - label) * np.log(1 - p))).sum() / max(weight.sum(), 1)
     soft = (2 * (weight * p * label).sum() + 1) / ((weight * (p + label)).sum() + 1)
-    return {'validation_loss': float(entropy + 1 - soft), 'validation_dice': metrics.dice((p >= 0.5) & (weight > 0), label * weight)}
+    return {'validation_loss': float(entropy + 1 - soft),
+            'validation_dice': metrics.dice((p >= 0.5) & (weight > 0), label * weight)}
 
 
 # --- predicting ---
@@ -108,8 +109,12 @@ def validate(session, inference, held):
 class Network:
     """A trained network in a session of its own; use as a context manager."""
 
-    def __init__(self, run_dir, threads=0, tile=(64, 128, 128)):
-        """Raises UserError: no checkpoint, or no settings beside it."""
+    def __init__(self, run_dir, threads=0, tile=(64, 128, 128), mirrors=1):
+        """Args:
+            mirrors: 1, 2, 4 or 8: mirrored copies (along x, then y, then z) whose probabilities are averaged.
+
+        Raises UserError: no checkpoint, or no settings beside it.
+        """
         checkpoint = runs.best_checkpoint(run_dir) or runs.newest_checkpoint(run_dir)
         if checkpoint is None:
             raise config.UserError('%s has no checkpoint: train first (STAGE=train), or give another RUN_DIR' % run_dir)
@@ -118,6 +123,7 @@ class Network:
             channels, self.levels = trained['CHANNELS'], trained['LEVELS']
         except KeyError:
             raise config.UserError('%s is no run of 3_segmentation.py: give another RUN_DIR' % run_dir)
+        self.mirrors = [tuple(1 + axis for axis in range(3) if k >> (2 - axis) & 1) for k in range(mirrors)]
         self.step, self.settings = runs.step_of(checkpoint), trained
         self.tile = tuple(-(-n // 2 ** self.levels) * 2 ** self.levels for n in tile)
         tf.reset_default_graph()
@@ -137,8 +143,10 @@ class Network:
         """Probability * 255, uint8 [Z, Y, X], of one tile or of a whole stack at once."""
         shape, step = voxels.shape, 2 ** self.levels
         x = np.pad(augmentation.normalise(voxels, scale), [(0, -n % step) for n in shape], 'symmetric')
-        p = self.session.run(self.inference.probability, {self.inference.image: x[None, ..., None]})
-        return np.rint(255 * p[0, ..., 0]).astype(np.uint8)[tuple(slice(n) for n in shape)]
+        x, mean = x[None, ..., None], 0.0
+        for axes in self.mirrors:                         # padded first, so that blocks lie as they do in the whole stack
+            mean += np.flip(self.session.run(self.inference.probability, {self.inference.image: np.flip(x, axes)}), axes)
+        return np.rint(255 / len(self.mirrors) * mean[0, ..., 0]).astype(np.uint8)[tuple(slice(n) for n in shape)]
 
     def predict(self, voxels, name=''):
         """The same of a stack, by tiles; every tile has the whole stack's normalisation."""
@@ -161,10 +169,10 @@ def predict(cfg):
     record_path = os.path.join(cfg.OUTPUT, 'made_from.json')
     record = config.read_json(record_path) if os.path.exists(record_path) else {}
     bad, done = [], 0
-    with Network(cfg.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE) as network:
+    with Network(cfg.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE, cfg.MIRRORS) as network:
         for path in paths:
             name, status = stacks.name_of(path), os.stat(path)
-            key = '%s %d %d %g' % (network.digest, status.st_size, status.st_mtime_ns, cfg.THRESHOLD)
+            key = '%s %d %d %g %d' % (network.digest, status.st_size, status.st_mtime_ns, cfg.THRESHOLD, cfg.MIRRORS)
             targets = [os.path.join(cfg.OUTPUT, '%s.%s.tif' % (name, kind)) for kind in ('prob', 'mask')]
             if record.get(name) == key and all(map(os.path.exists, targets)):
                 continue
@@ -194,7 +202,7 @@ def score(cfg):
         raise config.UserError('STAGE=score wants LABELLED=stack.tif and ANNOTATION=labels.tif')
     stack = stacks.read(cfg.LABELLED)
     annotation = scoring.read_annotation(cfg.ANNOTATION, stack.voxels.shape)
-    with Network(cfg.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE) as network:
+    with Network(cfg.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE, cfg.MIRRORS) as network:
         values = scoring.score(network.predict(stack.voxels) / 255.0, annotation, cfg.THRESHOLD)
     print('%s on %s: %s' % (cfg.RUN_DIR, cfg.LABELLED, ', '.join('%s %.3f' % (m, values[m]) for m in scoring.MEASURES)))
 
@@ -214,7 +222,7 @@ def pack(cfg):
 
 def compare(cfg):
     """Train what is missing of every arm, score all on the labelled stack, write the table and the figures."""
-    arms = list(ARMS) if cfg.ARMS == 'all' else [name.strip() for name in cfg.ARMS.split(',')]
+    arms = list(ARMS) if cfg.ARMS in (None, 'all') else [name.strip() for name in cfg.ARMS.split(',')]
     unknown = [name for name in arms if name not in ARMS]
     if unknown:
         raise config.UserError('ARMS=%s: want all, or some of %s' % (cfg.ARMS, ', '.join(ARMS)))
@@ -276,9 +284,9 @@ def trained(cfg, arm, seed, stack, ending='', manual=None, digest=''):
     mine.SEED, mine.RUN_DIR = seed, os.path.join(cfg.RUNS, '%s-%d%s' % (arm, seed, ending))
     mine.PAIRS = os.path.join(cfg.DATA, FOLDER_OF[arm]) if FOLDER_OF[arm] else ''
     train(mine, manual, FOLDER_OF[arm] is not None, digest)
-    with Network(mine.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE) as network:
+    with Network(mine.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE, cfg.MIRRORS) as network:
         path = os.path.join(mine.RUN_DIR, 'labelled.prob.tif')
-        key = hashlib.sha1(network.digest.encode() + stack.voxels.tobytes()).hexdigest()
+        key = hashlib.sha1(('%s %d' % (network.digest, cfg.MIRRORS)).encode() + stack.voxels.tobytes()).hexdigest()
         known = os.path.join(mine.RUN_DIR, 'labelled.json')
         if not (os.path.exists(path) and os.path.exists(known) and config.read_json(known).get('made_from') == key):
             stacks.write(path, network.predict(stack.voxels, arm), stack.voxel_size, compress=True)
@@ -344,12 +352,14 @@ def check(cfg):
     """Raise UserError for constants that cannot work."""
     if cfg.STAGE not in STAGES:
         raise config.UserError('STAGE=%s: want one of %s' % (cfg.STAGE, ', '.join(STAGES)))
-    config.require(cfg, THRESHOLD=(0, 1), SEEN=(0.01, 1), PSF=(0, 10), RIM=(0, 10), HAZE=(0, 20), BLUR=(0, 10), GAIN=(0.01, 100), GAMMA=(0, 3),
-                   OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
+    config.require(cfg, THRESHOLD=(0, 1), SEEN=(0.01, 1), PSF=(0, 10), RIM=(0, 10), HAZE=(0, 20), BLUR=(0, 10),
+                   GAIN=(0.01, 100), GAMMA=(0, 3), OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
                    MANUAL_SHARE=(0.01, 0.99), SEED=(0, None), LEVELS=(0, 5), SPLIT_AXIS=(0, 2), SPLIT_GAP=(0, None),
                    DRAFT_DENSITY=(0, 0.02), **{name: (1, None) for name in (
                        'CHANNELS', 'MAX_STEPS', 'BATCH_SIZE', 'CROP_SHAPE', 'LOG_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',
                        'SAVE_EVERY', 'TILE_SHAPE', 'SEEDS')}, N_DRAFTS=(2, 9999))
+    if cfg.MIRRORS not in (1, 2, 4, 8):
+        raise config.UserError('MIRRORS=%d: want 1, 2, 4 or 8' % cfg.MIRRORS)
     if cfg.GAIN[0] > cfg.GAIN[1]:
         raise config.UserError('GAIN=%s: want the smaller one first' % (cfg.GAIN,))
     for name in ('CROP_SHAPE', 'TILE_SHAPE'):
@@ -359,6 +369,8 @@ def check(cfg):
 
 def main():
     cfg = config.load('configs/segmentation.py', sys.argv[1:], __doc__)
+    if cfg.ARMS and cfg.STAGE == 'train':
+        cfg.STAGE = 'compare'
     check(cfg)
     if cfg.STAGE == 'export':
         return export.nnunet(cfg.OUTPUT, os.path.join(cfg.PAIRS, 'images'), cfg.LABELS)

@@ -55,15 +55,17 @@ def change_grey(deviation, strength, rng):
     Args:
         deviation: float32 [Z, Y, X], (v - level) / scale.
         strength: (haze, blur, gain low, gain high, gamma, offset, noise): light that is spread 3 to 6 voxels wide, up to so
-            many times what there is, in half of the crops; sigma of the blur up to so many voxels, in half of them; gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and
-            noise up to so many noise levels (in half of the crops white, or smooth over a voxel).
+            many times what there is, in half of the crops; sigma of the blur up to so many voxels, in half of them;
+            gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and noise up to so
+            many noise levels (noise in half of the crops, white or smooth over a voxel).
 
     Returns:
         float32, same shape.
     """
     haze, blur, low, high, gamma, offset, noise = strength
     if haze and rng.random() < 0.5:
-        deviation = deviation + np.float32(rng.uniform(0, haze)) * ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
+        spread = ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
+        deviation = deviation + np.float32(rng.uniform(0, haze)) * spread
     if blur and rng.random() < 0.5:
         deviation = ndimage.gaussian_filter(deviation, rng.uniform(0, blur))
     deviation = deviation * np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))

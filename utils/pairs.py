@@ -53,7 +53,8 @@ class Synthetic:
         names = sorted(set(self.file.source))
         held = names[-max(1, int(round(held_out * len(names)))):] if held_out else []
         if held and len(held) == len(names):
-            raise UserError('%s comes of one stack: make more, or none can be held out for validation (HELD_OUT)' % self.file.path)
+            raise UserError('%s comes of one stack: make more, or none can be held out for validation (HELD_OUT)'
+                            % self.file.path)
         self.held = np.flatnonzero(np.isin(self.source, held))
         self.trained = np.flatnonzero(~np.isin(self.source, held))
         self.scale = {name: self._scale(folder, name) for name in names}
@@ -84,7 +85,7 @@ class Synthetic:
         return self.cut(i, self._corner(crop, rng), crop)
 
     def validation(self, crop, count):
-        """The same `count` crops of the held-out stacks every time: (image, label, weight) float32 [N, z, y, x, 1], normalised."""
+        """The same `count` crops of the held-out stacks every time: (image, label, weight), see collate."""
         rng = np.random.default_rng(0)
         chosen = self.held[np.linspace(0, len(self.held) - 1, min(count, len(self.held))).astype(int)]
         return collate([self.cut(int(i), self._corner(crop, rng), crop) for i in chosen])

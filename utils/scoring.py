@@ -116,7 +116,8 @@ def write_table(folder, rows, title):
     lines = [title]
     for region, text in REGIONS.items():
         here = [row for row in rows if row['region'] == region]
-        lines += ['', 'On %s:' % text, '', '| arm | ' + ' | '.join(NAMES[m] for m in MEASURES) + ' |', '| --- ' * (len(MEASURES) + 1) + '|']
+        lines += ['', 'On %s:' % text, '', '| arm | ' + ' | '.join(NAMES[m] for m in MEASURES) + ' |']
+        lines += ['| --- ' * (len(MEASURES) + 1) + '|']
         for arm in dict.fromkeys(row['arm'] for row in here):
             values = np.array([[row[m] for m in MEASURES] for row in here if row['arm'] == arm])
             cells = [_cell(column, '%.1f' if m == 'betti0' else '%.3f') for m, column in zip(MEASURES, values.T)]
