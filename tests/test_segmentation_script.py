@@ -170,7 +170,7 @@ def test_bad_input_is_one_clear_line(place, tmp_path):
 
 def test_comparison_runs_every_arm(tmp_path):
     """On the phantom, tiny; the earlier scripts run by themselves, and a second run trains nothing."""
-    arguments = SMALL + ['MAX_STEPS=2', 'SEEDS=2', 'N_DRAFTS=2', 'DRAFT_SHAPE=64,96,96', 'CROP_SHAPE=8,16,16',
+    arguments = SMALL + ['MAX_STEPS=2', 'SEEDS=2', 'N_DRAFTS=2', 'DRAFT_SHAPE=96,128,128', 'CROP_SHAPE=8,16,16',
                          'ARMS=otsu,oracle,paper,drafts,manual']
     out = good(*arguments, cwd=tmp_path)
     table = (tmp_path / 'results/segmentation.md').read_text()
