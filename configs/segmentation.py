@@ -25,6 +25,7 @@ N_DRAFTS = 8                     # draft stacks of each kind
 DRAFT_SHAPE = (128, 256, 256)    # (z, y, x) isotropic voxels of a draft
 DRAFT_DENSITY = 0.008            # voxels / voxel^3, of the drafts with measured priors: several times what OTSU finds, since
                                  # it misses dim neurites and other stacks of the kind are denser
+                                 # (0.002, 0.008 and 0.02 were tried on TRAILMAP's labelled stack, this one scored best)
 SPLIT_AXIS = 1                   # of the labelled stack, 0 to 2 for z, y, x: the manual arms train on one end, are scored on
 SPLIT_GAP = 32                   # the other, and the other way round; voxels between the two, more than the network sees
 
@@ -34,7 +35,8 @@ LEVELS = 2                       # times that the resolution is halved
 
 # --- labels ---
 SEEN = 0.15                      # a voxel counts as foreground from this share of the light of the neurite's middle: what one
-                                 # sees in a blurred image is wider than what was drawn; 1: the drawn label
+                                 # sees in a blurred image is wider than what was drawn; 1: the drawn label (0.3 and 0.15 were
+                                 # compared on TRAILMAP's labelled stack, as were HAZE, NOISE, GAIN and RIM)
 PSF = 0.85                       # voxels, sigma of the blur that this is reckoned with
 RIM = 1                          # voxels around foreground that do not count in the loss: no annotator agrees on them
 
