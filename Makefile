@@ -13,6 +13,7 @@ PHANTOM_ARGS ?=
 PATCH_ARGS ?=
 SIM_ARGS ?=
 GAN_ARGS ?=
+SEG_ARGS ?=
 FIG_ARGS ?=
 TEST_ARGS ?=
 
@@ -21,19 +22,20 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test figures bench python clean distclean
+.PHONY: help env demo test figures compare bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
 	@echo 'make demo       run the whole pipeline, small, on a phantom it draws itself; needs no data, no GPU'
 	@echo 'make test       run the tests'
 	@echo 'make figures    redraw the figures from the results on disk'
+	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
 	@echo 'make bench      run every script in tests/benchmarks'
 	@echo 'make python     print the Python that would be taken; makes nothing'
 	@echo 'make clean      remove caches and both environments; data/, runs/ and results/ stay'
 	@echo 'make distclean  the same, and data/demo, runs/demo, results/demo'
 	@echo 'Add PYTHON=python3.11 (or a path) to force a Python: 3.7 takes TensorFlow 1.15, 3.8 - 3.13 TensorFlow 2.'
-	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, FIG_ARGS= or TEST_ARGS= to pass arguments on.'
+	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, FIG_ARGS= or TEST_ARGS= to pass arguments on.'
 
 env:
 	@eval "$$FUNCTIONS"; make_both
@@ -56,6 +58,10 @@ test:
 
 figures:
 	@eval "$$FUNCTIONS"; take && step "$$py" make_figures.py $(FIG_ARGS)
+
+compare:
+	@eval "$$FUNCTIONS"; take && step "$$py" 3_segmentation.py STAGE=compare \
+	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(SEG_ARGS)
 
 bench:
 	@eval "$$FUNCTIONS"; bench

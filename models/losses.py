@@ -74,3 +74,24 @@ def refiner_adversarial_loss(score_refined):
 def discriminator_loss(score_real, score_refined):
     """Least squares: D answers 1 to real patches, 0 to refined ones; float32 scalar >= 0."""
     return tf.reduce_mean(tf.square(score_real - 1.0)) + tf.reduce_mean(tf.square(score_refined))
+
+
+def masked_dice_loss(logits, label, weight):
+    """1 - soft Dice over the whole batch, of the voxels that count.
+
+    Args:
+        logits: float32 [B, Z, Y, X, 1]; label: float32 {0, 1}, same shape; weight: float32 >= 0, 0 leaves a voxel out.
+
+    Returns:
+        float32 scalar in [0, 1); one voxel is added above and below, so that an empty batch has a loss of 0 at best.
+    """
+    with tf.name_scope('masked_dice_loss'):
+        p = tf.sigmoid(logits)
+        return 1.0 - (2.0 * tf.reduce_sum(weight * p * label) + 1.0) / (tf.reduce_sum(weight * (p + label)) + 1.0)
+
+
+def masked_cross_entropy(logits, label, weight):
+    """Cross-entropy, nats, mean over the voxels that count (arguments as above); 0 if there is none."""
+    with tf.name_scope('masked_cross_entropy'):
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=logits)
+        return tf.reduce_sum(weight * entropy) / tf.maximum(tf.reduce_sum(weight), 1.0)

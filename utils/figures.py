@@ -238,3 +238,73 @@ def side_by_side(path, named):
     for panel, (title, _), image in zip(axes[0], named, images):
         _show(panel, image, title, scale if image.max() > 1 else (0, 1))
     save(figure, path)
+
+
+def arms(path, rows, measures):
+    """Bars of each arm's mean, a dot for each training.
+
+    Args:
+        rows: dicts with arm, region ('whole', 'ends') and the measures; those of the ends are drawn.
+    """
+    rows = [row for row in rows if row['region'] == 'ends']
+    names = list(dict.fromkeys(row['arm'] for row in rows))
+    figure, axes = plt.subplots(1, len(measures), figsize=(3.6 * len(measures), 3.6), sharey=True)
+    for panel, measure in zip(axes, measures):
+        for k, name in enumerate(names):
+            values = [row[measure] for row in rows if row['arm'] == name]
+            panel.barh(k, np.mean(values), color='0.75')
+            panel.plot(values, [k] * len(values), 'k.', ms=5)
+            panel.text(0.01, k, '%.3f' % np.mean(values), va='center', fontsize=8)
+        panel.set_title(measure)
+        panel.set_xlim(0, 1)
+        panel.grid(alpha=0.3, axis='x')
+    axes[0].set_yticks(range(len(names)))
+    axes[0].set_yticklabels(names)
+    axes[0].invert_yaxis()
+    figure.tight_layout()
+    save(figure, path)
+
+
+def precision_recall(path, curves):
+    """Precision against recall, one line per arm.
+
+    Args:
+        curves: list of (name, (precision, recall, threshold)) of metrics.precision_recall; a dot marks threshold 0.5.
+    """
+    figure, axes = plt.subplots(figsize=(5, 4.5))
+    for name, (precision, recall, threshold) in curves:
+        line, = axes.plot(recall, precision, lw=1, label=name)
+        at = max(int(np.searchsorted(-threshold, -0.5, side='right')) - 1, 0)          # thresholds fall
+        axes.plot(recall[at], precision[at], 'o', ms=4, color=line.get_color())
+    axes.set_xlabel('recall')
+    axes.set_ylabel('precision')
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+def overlays(path, image, truth, valid, masks, columns=4):
+    """Each arm's mask on the same slice: white right, red wrong, blue missed, and the rest of what counts grey.
+
+    Args:
+        image: grey levels [Y, X]; truth, valid: bool [Y, X]; masks: list of (name, bool [Y, X]).
+    """
+    rows = -(-(len(masks) + 1) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3 * columns, 3.2 * rows), squeeze=False)
+    _show(axes.flat[0], image, 'image')
+    for panel, (name, mask) in zip(list(axes.flat)[1:], masks):
+        picture = np.where(valid, 0.3, 0.12)[..., None] * np.ones(3)
+        picture[mask & valid & truth] = 1, 1, 1
+        picture[mask & valid & ~truth] = 0.95, 0.2, 0.2
+        picture[~mask & valid & truth] = 0.2, 0.5, 1
+        panel.imshow(picture, interpolation='nearest')
+        panel.set_title(name, fontsize=9)
+    for panel in axes.flat:
+        panel.set_xticks([])
+        panel.set_yticks([])
+    for panel in list(axes.flat)[len(masks) + 1:]:
+        panel.axis('off')
+    figure.tight_layout()
+    save(figure, path)

@@ -1,6 +1,7 @@
-"""Measures of realism and of label preservation."""
+"""Measures of realism, of label preservation, and of segmentation."""
 import numpy as np
-from scipy import signal, stats
+from scipy import ndimage, signal, stats
+from skimage import morphology
 
 
 def dice(a, b):
@@ -83,3 +84,113 @@ def radial_spectrum(images, bins=16):
 def spectrum_distance(a, b):
     """Mean absolute difference of the logarithms (base 10) of two sets of patches' radial power spectra."""
     return float(np.nanmean(np.abs(radial_spectrum(a) - radial_spectrum(b))))
+
+
+# --- segmentation: masks of any number of dimensions; `valid` tells the voxels that count (None: all) ---
+
+def _counted(mask, truth, valid):
+    """Both masks as bool, cleared where nothing counts, and `valid` itself."""
+    mask, truth = np.asarray(mask, bool), np.asarray(truth, bool)
+    valid = np.ones(mask.shape, bool) if valid is None else np.asarray(valid, bool)
+    return mask & valid, truth & valid, valid
+
+
+def _ratio(part, whole):
+    """part / whole, 1 where there is nothing to be wrong about."""
+    return 1.0 if whole == 0 else float(part) / float(whole)
+
+
+def f1(precision, recall):
+    """Harmonic mean of two shares; 0 if both are 0."""
+    return 0.0 if precision + recall == 0 else 2.0 * precision * recall / (precision + recall)
+
+
+def overlap(mask, truth, valid=None):
+    """Dice, IoU, precision and recall of a mask, each in [0, 1] (1 where neither has a voxel); dict."""
+    mask, truth, _ = _counted(mask, truth, valid)
+    both = (mask & truth).sum()
+    return {'dice': dice(mask, truth), 'iou': _ratio(both, (mask | truth).sum()),
+            'precision': _ratio(both, mask.sum()), 'recall': _ratio(both, truth.sum())}
+
+
+def tolerant_counts(mask, truth, tolerance, valid=None):
+    """How many voxels lie within a distance of the other mask.
+
+    Args:
+        tolerance: voxels, Euclidean; 1 takes the face neighbours, too.
+
+    Returns:
+        int [4]: mask voxels near the truth, mask voxels, truth voxels near the mask, truth voxels. What does not count
+        is no partner either.
+    """
+    mask, truth, _ = _counted(mask, truth, valid)
+    near = [np.zeros(mask.shape, bool) if not m.any() else ndimage.distance_transform_edt(~m) <= tolerance
+            for m in (truth, mask)]
+    return np.array([(mask & near[0]).sum(), mask.sum(), (truth & near[1]).sum(), truth.sum()])
+
+
+def tolerant_f1(mask, truth, tolerance, valid=None):
+    """F1 with a tolerance, in [0, 1]: of the shares of mask and of truth voxels that lie near the other."""
+    a, b, c, d = tolerant_counts(mask, truth, tolerance, valid)
+    return f1(_ratio(a, b), _ratio(c, d))
+
+
+def cldice_counts(mask, truth, valid=None):
+    """Voxels of centrelines inside the other mask (Shit et al. 2021), 2-D or 3-D.
+
+    Args:
+        mask: where `valid` leaves a rim out, the rim's voxels still take part in finding the mask's centreline.
+
+    Returns:
+        int [4]: voxels of the mask's skeleton in the truth, of the mask's skeleton, of the truth's skeleton in the mask,
+        of the truth's skeleton; of voxels that count.
+    """
+    counted, truth, valid = _counted(mask, truth, valid)
+    own, wanted = [(morphology.skeletonize(m) > 0) & valid if m.any() else np.zeros(m.shape, bool)
+                   for m in (np.asarray(mask, bool), truth)]
+    return np.array([(own & truth).sum(), own.sum(), (wanted & counted).sum(), wanted.sum()])
+
+
+def cldice(mask, truth, valid=None):
+    """Centreline Dice in [0, 1]; see cldice_counts."""
+    a, b, c, d = cldice_counts(mask, truth, valid)
+    return f1(_ratio(a, b), _ratio(c, d))
+
+
+def betti0(mask):
+    """Number of connected components, diagonal neighbours included."""
+    return int(ndimage.label(mask, np.ones((3,) * np.ndim(mask), bool))[1])
+
+
+def betti0_error(mask, truth, valid=None):
+    """Absolute difference of the numbers of connected components of what counts."""
+    mask, truth, _ = _counted(mask, truth, valid)
+    return abs(betti0(mask) - betti0(truth))
+
+
+def precision_recall(score, truth):
+    """Precision and recall at every threshold, from the highest down.
+
+    Args:
+        score: larger where foreground is likelier; truth: {0, 1}, same shape, with a foreground voxel.
+
+    Returns:
+        (precision, recall, threshold): float arrays; voxels at or above a threshold count as foreground.
+
+    Raises:
+        ValueError: without a foreground voxel.
+    """
+    score, truth = np.ravel(score), np.ravel(truth).astype(bool)
+    if not truth.any():
+        raise ValueError('precision_recall needs a foreground voxel')
+    order = np.argsort(score, kind='stable')[::-1]
+    ranked = score[order]
+    last = np.r_[ranked[1:] != ranked[:-1], True]              # equal scores fall together
+    hits = np.cumsum(truth[order])[last]
+    return hits / (np.flatnonzero(last) + 1.0), hits / float(truth.sum()), ranked[last]
+
+
+def average_precision(score, truth):
+    """Area under the precision-recall steps, in (0, 1]: the sum of precision times the gain in recall."""
+    precision, recall, _ = precision_recall(score, truth)
+    return float((precision * np.diff(np.r_[0.0, recall])).sum())

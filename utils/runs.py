@@ -309,3 +309,18 @@ def restore(session, saver, checkpoint):
     except (tf.errors.OpError, ValueError) as error:
         raise UserError('%s does not fit these networks or is damaged (%s): use the settings that it was trained with, '
                         'or another RUN_DIR' % (checkpoint, str(error).split('\n')[0][:120]))
+
+
+def save_weights(folder, step, session, saver):
+    """Write a saver's variables alone as the one checkpoint of a folder; returns its path."""
+    final = os.path.join(folder, 'checkpoints', 'step-%06d' % step)
+    shutil.rmtree(final + '.partial', ignore_errors=True)
+    os.makedirs(final + '.partial')
+    try:
+        saver.save(session, os.path.join(final + '.partial', 'model'), write_meta_graph=False)
+    except tf.errors.OpError as error:
+        raise UserError('%s cannot be written (%s): free some space and run again' % (final, str(error).split('\n')[0][:120]))
+    for old in checkpoints(folder):
+        shutil.rmtree(old)
+    os.rename(final + '.partial', final)
+    return final

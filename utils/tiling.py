@@ -22,18 +22,19 @@ def tiles(shape, tile, halo):
                tuple(slice(a, b) for a, b in zip(low - first, high - first)))
 
 
-def apply(function, voxels, tile, halo, progress=iter, sheds=False):
-    """Apply `function` ([Z, Y, X] -> [Z, Y, X] of the input's dtype) to a stack by tiles.
+def apply(function, voxels, tile, halo, progress=iter, sheds=False, dtype=None):
+    """Apply `function` ([Z, Y, X] -> [Z, Y, X]) to a stack by tiles.
 
     Args:
         progress: wraps the list of tiles, to show how far it is (tqdm).
         sheds: function(tile, shed) drops the halo itself, on the sides (int [3, 2] of {0, 1}, low and high of z, y, x)
             where it is whole; it need not compute what it drops.
+        dtype: of the function's result; None: the input's.
 
     Returns:
         array like `voxels`: what function(voxels) would give if its reach is at most `halo`.
     """
-    result = np.empty_like(voxels)
+    result = np.empty(voxels.shape, dtype or voxels.dtype)
     for core, read, inner in progress(list(tiles(voxels.shape, tile, halo))):
         if sheds:
             shed = np.array([[i.start == halo, r.stop - r.start - i.stop == halo] for i, r in zip(inner, read)], int)

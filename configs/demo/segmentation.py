@@ -1,0 +1,15 @@
+"""Small edition of configs/segmentation.py: what differs, so that a network is trained and compared in minutes."""
+PAIRS = 'data/demo/refined'
+LABELS = 'data/demo/simulated/labels'
+RUN_DIR = 'runs/demo_segmentation'
+INPUT = 'data/demo/phantom/images'
+OUTPUT = 'data/demo/segmented'
+DATA = 'data/demo/compare'
+RUNS = 'runs/demo_compare'
+RESULTS = 'results/demo'
+SEEDS = 1
+N_DRAFTS = 4
+DRAFT_SHAPE = (96, 128, 128)
+MAX_STEPS = 200
+EVALUATE_EVERY = 50
+SAVE_EVERY = 50

@@ -1,0 +1,86 @@
+"""Intensities for the segmentation network, and their augmentation, so that it generalises across brightness."""
+from collections import namedtuple
+
+import numpy as np
+from scipy import ndimage
+
+# level: grey level that is 0; scale: grey levels that are 1
+Scale = namedtuple('Scale', 'level scale')
+
+
+def measure(voxels):
+    """What a whole stack is normalised by.
+
+    Level is its median, scale the noise between neighbouring voxels along x (normal, from the median absolute difference):
+    neither asks how many neurites there are or how bright, and neither changes where a stack is cut into tiles, since
+    both are taken once per stack, on every voxel of up to 64 slices.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X].
+
+    Returns:
+        Scale, grey levels. An even image has a scale of 1.
+    """
+    some = voxels[:: 1 + (len(voxels) - 1) // 64]
+    step = np.abs(np.diff(some.astype(np.float32), axis=2))
+    noise = 1.4826 * float(np.median(step)) / np.sqrt(2) if step.size else 0.0
+    return Scale(float(np.median(some)), max(noise, 1.0))
+
+
+def normalise(voxels, scale):
+    """Grey levels to what the network sees: asinh((v - level) / (SOFT * scale)), which is linear in the noise and the
+    dim neurites and logarithmic in the bright ones; float32."""
+    return compress((voxels.astype(np.float32) - np.float32(scale.level)) / np.float32(scale.scale))
+
+
+SOFT = 4.0              # noise levels up to which intensities stay about linear
+
+
+def compress(deviation):
+    """asinh of deviations from the background, in noise levels; float32."""
+    return np.arcsinh(deviation * np.float32(1 / SOFT))
+
+
+def turn(arrays, rng):
+    """The same mirroring along any axis and turn by 90 degrees in plane (180 where it is not square) for all arrays."""
+    shape = arrays[0].shape
+    flips = tuple(slice(None, None, -1 if flip else 1) for flip in rng.integers(2, size=3))
+    turns = int(rng.integers(4)) if shape[1] == shape[2] else 2 * int(rng.integers(2))
+    return [np.rot90(a[flips], turns, (1, 2)) for a in arrays]
+
+
+def change_grey(deviation, strength, rng):
+    """Haze, blur, gain, gamma, offset and noise of a crop, each drawn anew.
+
+    Args:
+        deviation: float32 [Z, Y, X], (v - level) / scale.
+        strength: (haze, blur, gain low, gain high, gamma, offset, noise): light that is spread 3 to 6 voxels wide, up to so
+            many times what there is, in half of the crops; sigma of the blur up to so many voxels, in half of them;
+            gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and noise up to so
+            many noise levels (noise in half of the crops, white or smooth over a voxel).
+
+    Returns:
+        float32, same shape.
+    """
+    haze, blur, low, high, gamma, offset, noise = strength
+    if haze and rng.random() < 0.5:
+        spread = ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
+        deviation = deviation + np.float32(rng.uniform(0, haze)) * spread
+    if blur and rng.random() < 0.5:
+        deviation = ndimage.gaussian_filter(deviation, rng.uniform(0, blur))
+    deviation = deviation * np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
+    if gamma:
+        power = np.float32(np.exp(rng.uniform(-gamma, gamma)))
+        deviation = np.sign(deviation) * np.abs(deviation / GAMMA_AT) ** power * GAMMA_AT
+    if offset:
+        deviation = deviation + np.float32(rng.uniform(-offset, offset))
+    if noise and rng.random() < 0.5:
+        grain = rng.standard_normal(deviation.shape, dtype=np.float32)
+        if rng.random() < 0.5:
+            grain = ndimage.gaussian_filter(grain, 1.0)
+            grain /= max(float(grain.std()), 1e-6)
+        deviation = deviation + grain * np.float32(rng.uniform(0, noise))
+    return deviation
+
+
+GAMMA_AT = np.float32(10.0)     # noise levels that gamma leaves as they are
