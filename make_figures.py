@@ -9,17 +9,24 @@ Writes  imgs/patches.png     the four steps of prepare_patches.py
         imgs/stack.png       a whole draft stack, its label and its refined stack
         imgs/curves.png      losses, the discriminator's accuracy and the learning rate
         imgs/levels.png      grey levels of real patches, drafts and refined patches
+        imgs/framework.png   the method as a diagram, with pictures of this run
+        imgs/segmentation_arms.png, _curves.png, _overlays.png         of 3_segmentation.py ARMS=all
+        imgs/traces.png      before and after: traces of the stack itself and of its mask
         imgs/summary.md      what was made, in figures
+        results/index.html   with FIGURES=gallery (make gallery): figures, tables, commands, settings, in one page
 Run     python make_figures.py FIGURES=panel,curves
+        python make_figures.py FIGURES=curves FORMAT=svg
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
+import argparse
+import glob
 import os
 import shutil
 import sys
 
 import numpy as np
 
-from utils import config, figures, metrics, patches, segmentation, stacks, swc
+from utils import config, figures, gallery, metrics, patches, segmentation, stacks, swc, tracing
 
 
 def need(path, script):
@@ -116,6 +123,71 @@ def draw_levels(cfg, target):
                                      (('real domain', real), ('draft', drafts), ('refined', refined))])
 
 
+def draw_framework(cfg, target):
+    """The method as a diagram, with pictures of this run; steps 3 and 4 are left blank where they have not run."""
+    real, drafts, refined = three(cfg)
+    i = len(drafts) // 2
+    pictures = {'real': figures.project(real.image[len(real) // 2]), 'draft': figures.project(drafts.image[i]),
+                'label': figures.project(drafts.label[i]), 'refined': figures.project(refined.image[i])}
+    found = glob.glob(os.path.join(glob.escape(cfg.SEGMENTED), '*.prob.tif'))
+    if found:
+        path = sorted(found)[0]
+        pictures['mask'] = figures.project(stacks.read(path, (2, 2, 2), probabilities=True).voxels) / 255.0
+        traced = os.path.join(cfg.TRACES, os.path.basename(path)[:-len('.prob.tif')] + '.swc')
+        if os.path.exists(traced):
+            pictures['traces'] = figures.drawn(swc.read(traced), pictures['mask'].shape)
+    figures.framework(target, pictures)
+
+
+def copied(name):
+    """A figure that 3_segmentation.py's comparison left in RESULTS."""
+    def draw(cfg, target):
+        with config.whole_file(target) as partial:
+            shutil.copyfile(need(os.path.join(cfg.RESULTS, name + '.png'), '3_segmentation.py ARMS=all'), partial)
+
+    draw.__doc__ = 'Comparison of segmentation networks: %s.' % name.split('_')[1]
+    return draw
+
+
+def draw_traces(cfg, target):
+    """Traces of the first stack by OTSU and of its probability map, over its projection."""
+    paths = sorted(glob.glob(os.path.join(glob.escape(cfg.TRACES), '*.swc')))
+    if not paths:
+        raise config.UserError('no SWC in %s: run 4_reconstruction.py first' % cfg.TRACES)
+    name = stacks.name_of(paths[0])
+    made = config.read_json(os.path.join(cfg.TRACES, 'config.json'))
+    images = made['IMAGES'] or made['INPUT']
+    stack = stacks.read(need(os.path.join(images, name + '.tif'), '4_reconstruction.py IMAGES=folder'))
+    constants = argparse.Namespace(**made)
+    spacing = np.array(stack.voxel_size or (1.0, 1.0, 1.0)) / (stack.voxel_size or (1.0, 1.0, 1.0))[2]
+    evidence = segmentation.evidence(stack.voxels, 'gaussian', 0.0, *[made[n] for n in (
+        'FLATTEN_BLOCK', 'SMOOTH_SIGMA', 'CLIP_QUANTILE', 'NOISE_FLOOR', 'RIDGE_SIGMAS')], name)
+    figures.two_traces(target, stack.voxels, [
+        ('OTSU on the smoothed stack', tracing.trace(evidence, spacing, 0.5, 0.5, constants, name)),
+        ('the network\'s mask', swc.read(paths[0]))])
+
+
+def make_gallery(cfg):
+    """One page of everything that there is; returns its path."""
+    found = sorted(path for folder in (cfg.OUTPUT, cfg.RESULTS, cfg.TRACES) for path in glob.glob(os.path.join(
+        glob.escape(folder), '*.png')))
+    found += [path for path in (os.path.join(cfg.RUN_DIR, 'curves.png'),) if os.path.exists(path)]
+    names, images = set(), []
+    for path in found:
+        if os.path.basename(path) not in names:          # the copy of a figure is not shown again
+            names.add(os.path.basename(path))
+            stem = os.path.splitext(os.path.basename(path))[0]
+            images.append((DRAW[stem].__doc__.split('\n')[0] if stem in DRAW else path, path))
+    tables = sorted({path for folder in (cfg.OUTPUT, cfg.RESULTS, cfg.TRACES) for path in glob.glob(os.path.join(
+        glob.escape(folder), '*.md'))})
+    if not images:
+        raise config.UserError('no figure in %s: run make_figures.py first' % cfg.OUTPUT)
+    path = os.path.join(cfg.RESULTS, 'index.html')
+    gallery.page(path, 'MPGAN: %s' % cfg.RUN_DIR, images, [(os.path.basename(table), table) for table in tables],
+                 [cfg.PATCHES, cfg.DRAFTS, cfg.RUN_DIR, cfg.SEGMENTATION_RUN, cfg.TRACES])
+    return path
+
+
 def summary(cfg):
     """What was made, as Markdown."""
     real, drafts, refined = three(cfg)
@@ -154,11 +226,18 @@ def otsu_dice(cfg):
 
 
 DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts, 'panel': draw_panel, 'stack': draw_stack,
-        'curves': draw_curves, 'levels': draw_levels}
+        'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces}
+DRAW.update((name, copied(name)) for name in ('segmentation_arms', 'segmentation_curves', 'segmentation_overlays'))
+LATER = ('traces', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # of steps 3 and 4
 
 
 def main():
     cfg = config.load('configs/figures.py', sys.argv[1:], __doc__)
+    if cfg.FIGURES == 'gallery':
+        print(make_gallery(cfg))
+        return
+    if cfg.FORMAT not in ('png', 'svg'):
+        raise config.UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
     wanted = list(DRAW) if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
     unknown = [name for name in wanted if name not in DRAW]
     if unknown:

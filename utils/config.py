@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import runpy
+import shlex
 import sys
 import tokenize
 from types import SimpleNamespace
@@ -236,7 +237,7 @@ def read_json(path):
 
 def claim(folder, settings, free=(), overwrite=False,
           cure='give another OUTPUT folder, or OVERWRITE=True to redo it'):
-    """Save the resolved constants beside their results, or refuse a folder made with other ones.
+    """Save the resolved constants and the command beside their results, or refuse a folder made with other ones.
 
     Args:
         folder: of the results; made if missing.
@@ -258,9 +259,22 @@ def claim(folder, settings, free=(), overwrite=False,
         if changed and not overwrite:
             raise UserError('%s was made with other settings (%s): %s'
                             % (folder, ', '.join('%s %r -> %r' % (n, before.get(n), now.get(n)) for n in changed), cure))
-        if before == now:
-            return
-    write_json(path, now)
+    with whole_file(os.path.join(folder, 'command.txt')) as partial:
+        with open(partial, 'w') as file:
+            file.write(command() + '\n')
+    if not os.path.exists(path) or before != now:
+        write_json(path, now)
+
+
+def command():
+    """The command line that started this process, with the script's path from the project's folder."""
+    script = os.path.realpath(sys.argv[0])
+    start = [script]
+    if script.startswith(ROOT + os.sep):
+        start = [os.path.relpath(script, ROOT)]
+        if os.sep in start[0]:                           # a module of utils/, run by -m
+            start = ['-m', os.path.splitext(start[0])[0].replace(os.sep, '.')]
+    return ' '.join(shlex.quote(part) for part in ['python'] + start + sys.argv[1:])
 
 
 def remove(path):

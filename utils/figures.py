@@ -308,3 +308,64 @@ def overlays(path, image, truth, valid, masks, columns=4):
         panel.axis('off')
     figure.tight_layout()
     save(figure, path)
+
+
+def framework(path, pictures):
+    """The method as a diagram: what flows from step to step, with pictures of this run.
+
+    Args:
+        pictures: dict of 2-D grey levels: real, draft, label, refined, and, where steps 3 and 4 have run, mask, traces (RGB).
+    """
+    figure, axes = plt.subplots(figsize=(13, 5.2))
+    axes.set(xlim=(0, 13), ylim=(0, 5.2))
+    axes.axis('off')
+
+    def show(name, title, x, y, size=1.5):
+        image = pictures.get(name)
+        if image is not None:
+            options = dict(GREY) if image.ndim == 2 else {'interpolation': 'nearest'}
+            if image.ndim == 2:
+                options['vmin'], options['vmax'] = (0, 1) if name in ('label', 'mask') else limits(image)
+            place = axes.inset_axes([x, y, size, size], transform=axes.transData)
+            place.imshow(image, **options)
+            place.set(xticks=[], yticks=[])
+        else:
+            axes.add_patch(plt.Rectangle((x, y), size, size, fill=False, ls=':'))
+        axes.text(x + size / 2, y - 0.08, title, ha='center', va='top', fontsize=8)
+
+    def box(text, x, y, width=1.5, height=0.8, colour='#dfe9f5'):
+        axes.add_patch(plt.Rectangle((x, y), width, height, facecolor=colour, edgecolor='k', lw=0.8))
+        axes.text(x + width / 2, y + height / 2, text, ha='center', va='center', fontsize=8)
+
+    def arrow(a, b, text='', **style):
+        axes.annotate('', b, a, arrowprops=dict(dict(arrowstyle='->', lw=1.1), **style))
+        axes.text((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 0.06, text, ha='center', va='bottom', fontsize=7)
+
+    show('real', 'your stacks, unlabelled', 0.1, 0.6)
+    box('step 0\npatches, priors', 2.1, 0.95)
+    box('step 1\nsimulator', 2.1, 3.25)
+    show('draft', 'draft z', 4.2, 3.3)
+    show('label', 'its voxel label', 4.2, 1.75, 1.2)
+    box('step 2\nrefiner R', 6.2, 3.65, colour='#f5e6d8')
+    box('discriminator D', 6.2, 0.55, colour='#f5e6d8')
+    show('refined', 'refined R(z)', 8.3, 3.3)
+    box('step 3\nsegmentation\nnetwork', 8.3, 1.5, height=1.0)
+    show('mask', 'probability on a real stack', 10.1, 1.2)
+    box('step 4\ntracing', 11.9, 1.6, 0.95)
+    show('traces', 'SWC', 11.2, 3.3)
+    arrow((1.65, 1.35), (2.05, 1.35))
+    arrow((2.85, 1.8), (2.85, 3.2), 'prior knowledge')
+    arrow((3.65, 3.85), (4.15, 4.05))
+    arrow((3.3, 3.2), (4.15, 2.5))
+    arrow((5.75, 4.05), (6.15, 4.05))
+    arrow((7.75, 4.05), (8.25, 4.05))
+    arrow((3.65, 1.0), (6.15, 0.9), 'real patches')
+    arrow((8.6, 2.85), (7.5, 1.4), 'history')
+    arrow((6.7, 1.4), (6.7, 3.6), 'adversarial')
+    arrow((5.45, 2.6), (6.45, 3.6), 'label-preserving loss', ls='--')
+    arrow((9.05, 3.0), (9.05, 2.55))
+    arrow((5.45, 2.2), (8.25, 2.05), 'label', ls='--')
+    arrow((9.85, 2.0), (10.05, 2.0))
+    arrow((11.65, 2.0), (11.85, 2.0))
+    arrow((12.3, 2.45), (12.1, 2.95))
+    save(figure, path)
