@@ -3,8 +3,10 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt      # noqa: E402  (after the backend is chosen)
 import numpy as np                   # noqa: E402
+from matplotlib.collections import LineCollection      # noqa: E402
 from scipy import ndimage            # noqa: E402
 
+from utils import swc               # noqa: E402
 from utils.config import whole_file  # noqa: E402
 
 SHOWN = 16                           # patches in the figure of the four steps
@@ -229,3 +231,37 @@ def side_by_side(path, named):
     for panel, (title, _), image in zip(axes[0], named, images):
         _show(panel, image, title, scale if image.max() > 1 else (0, 1))
     save(figure, path)
+
+
+def traces(path, voxels, tree, spacing=(1.0, 1.0, 1.0), title=''):
+    """A stack's projections along z and y, plain and under its traces; each tree has its colour, somata are circles.
+
+    Args:
+        voxels: [Z, Y, X]; tree: swc.Tree, positions in voxels, radii in x voxels; spacing: (z, y, x), x voxels.
+    """
+    number = np.cumsum(tree.parent < 0) - 1              # trees come one after the other, parents first
+    for node in np.flatnonzero(tree.parent >= 0):
+        number[node] = number[tree.parent[node]]
+    colours = plt.get_cmap('hsv')(np.random.default_rng(0).permutation(np.linspace(0, 0.92, number.max() + 1)))
+    child = np.flatnonzero(tree.parent >= 0)
+    points = tree.position * np.asarray(spacing)
+    depth, height, width = np.array(voxels.shape) * spacing
+    figure, axes = plt.subplots(2, 2, figsize=(11, 11 * (height + depth) / (2 * width) + 0.5),
+                                gridspec_kw={'height_ratios': [height, depth]})
+    for row, (axis, up) in enumerate(((0, 1), (1, 0))):
+        image = project(voxels, axis)
+        low, high = limits(image)
+        for column, panel in enumerate(axes[row]):
+            panel.imshow(image, vmin=low, vmax=high, aspect='auto', extent=(
+                -0.5 * spacing[2], width - 0.5 * spacing[2], (image.shape[0] - 0.5) * spacing[up], -0.5 * spacing[up]), **GREY)
+            panel.set_xticks([])
+            panel.set_yticks([])
+            if column:
+                ends = np.stack([points[child], points[tree.parent[child]]], 1)[:, :, [2, up]]
+                panel.add_collection(LineCollection(ends, colors=colours[number[child]], linewidths=0.9))
+                for soma in np.flatnonzero(tree.type == swc.SOMA):
+                    panel.add_patch(plt.Circle(points[soma, [2, up]], tree.radius[soma], fill=False, ec='#ffff40'))
+    axes[0, 0].set_title(title or 'along z; below: along y', fontsize=9)
+    axes[0, 1].set_title('%d trees, %d nodes' % (number.max() + 1, len(number)), fontsize=9)
+    figure.tight_layout()
+    save(figure, path, 130)
