@@ -129,7 +129,7 @@ def score(named, cfg):
         size = stacks.read(path, probabilities=True)
         rows.append((name, scores.score(gold_of(name, cfg), swc.read(os.path.join(cfg.OUTPUT, name + '.swc')),
                                         spacing_of(size, cfg))))
-    rows.append(('mean', {column: float(np.mean([values[column] for _, values in rows])) for column in scores.COLUMNS}))
+    rows.append(('mean', scores.mean([values for _, values in rows])))
     with config.whole_file(os.path.join(cfg.OUTPUT, 'scores.csv')) as partial:
         with open(partial, 'w', newline='') as file:
             csv.writer(file).writerows([['stack'] + list(scores.COLUMNS)] + [

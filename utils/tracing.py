@@ -25,7 +25,8 @@ CENTRING = 8.0           # power of the distance to the background in the cost; 
 AHEAD = 7                # nodes over which a tip's direction is taken
 CLOSE = 3.0              # x voxels: nearer tips are joined whatever their directions
 FAINT = 0.05             # least darkness of a voxel on a bridge: a detour through foreground is not for nothing
-HALF = 0.5               # x voxels from the centre of the outermost voxel to its face
+HALF = 0.5               # x voxels, half of one
+ALIKE = 0.6              # of the thickest soma's radius: thinner balls are stems
 THIN = 4.0               # x voxels: nodes of such radius or less are moved into the middle
 BATCH = 4096             # nodes moved at a time, to bound memory
 TAUBIN = 0.5, -0.53      # shrinking and inflating factors of Taubin's smoothing (ICCV 1995)
@@ -188,7 +189,7 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
             outside = ((points[rest] - points[end]) ** 2).sum(1) > found.depth[end] ** 2
             path = np.r_[rest[outside][::-1], path]
         else:
-            path = path[_cap(length[tip] - length[path], found.depth[path], found.voxels[tip], shape):]
+            path = path[_cap(np.sqrt(((points[path] - points[tip]) ** 2).sum(1)), found.depth[path], found.voxels[tip], shape):]
         path = path[::-1]                                                   # from the attachment outwards
         if length[at]:
             path, at = _outside(path, at, points, found.depth, np.array(kept))
@@ -273,14 +274,14 @@ def _outside(path, at, points, depth, kept):
     return path, some[np.argmin(across + np.where(along < 0, -along / 2, 2 * along))]
 
 
-def _cap(arc, depth, tip, shape):
+def _cap(distance, depth, tip, shape):
     """Nodes to cut at a path's end: a neurite ends in a ball, whose centre is its last node, not its surface.
 
     A neurite that leaves the stack is cut by the stack's face and keeps all of them.
     """
     if (tip <= 0).any() or (tip >= np.array(shape) - 1).any():
         return 0
-    return min(int(np.argmax(np.r_[arc + HALF >= depth, True])), len(arc) - 1)
+    return int(np.flatnonzero(np.r_[True, distance[1:] <= depth[1:] - (depth[1:] < 1.5)])[-1])       # a thin one has no ball
 
 
 # --- soma ---
@@ -296,6 +297,7 @@ def find_soma(nodes, found, spacing, ratio, least):
     """
     centres, radii = [], []
     wanted = max(ratio * np.median(nodes.depth), least)
+    wanted = max(wanted, ALIKE * found.depth.max())                      # a stem is no second soma
     rows = np.flatnonzero(found.depth >= wanted) if ratio else np.zeros(0, int)
     rows = rows[np.argsort(-found.depth[rows], kind='stable')]
     points = found.voxels[rows] * spacing
@@ -519,9 +521,8 @@ def to_tree(nodes):
     walk = walk[1:]
     row = np.full(n + 1, -1)
     row[walk] = np.arange(n)
-    radius = np.maximum(nodes.depth[walk] - HALF, HALF)
     kind = np.where(nodes.soma[walk], swc.SOMA, swc.UNDEFINED)
-    return swc.Tree(kind, nodes.position[walk], radius, row[parent[walk]])
+    return swc.Tree(kind, nodes.position[walk], nodes.depth[walk], row[parent[walk]])
 
 
 def trace(evidence, spacing, low, high, values, name='stack'):
