@@ -265,3 +265,27 @@ def traces(path, voxels, tree, spacing=(1.0, 1.0, 1.0), title=''):
     axes[0, 1].set_title('%d trees, %d nodes' % (number.max() + 1, len(number)), fontsize=9)
     figure.tight_layout()
     save(figure, path, 130)
+
+
+def score_curves(path, levels, panels, xlabel, ylabel):
+    """Scores by method over noise levels.
+
+    Args:
+        levels: float [N]; panels: list of (title, list of (method, float [N])).
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 3.8), squeeze=False, sharey=True)
+    for panel, (title, named) in zip(axes[0], panels):
+        for name, values in named:
+            panel.plot(levels, values, marker='o', ms=4, lw=1.2, label=name)
+        panel.set_xscale('log')
+        panel.set_xticks(levels)
+        panel.set_xticklabels(['%g' % level for level in levels])
+        panel.minorticks_off()
+        panel.set_ylim(0, 1.02)
+        panel.set_xlabel(xlabel)
+        panel.set_title(title, fontsize=9)
+        panel.grid(alpha=0.3)
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, 0].legend(fontsize=7)
+    figure.tight_layout()
+    save(figure, path)

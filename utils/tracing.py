@@ -192,7 +192,8 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
             path = path[_cap(np.sqrt(((points[path] - points[tip]) ** 2).sum(1)), found.depth[path], found.voxels[tip], shape):]
         path = path[::-1]                                                   # from the attachment outwards
         if length[at]:
-            path, at = _outside(path, at, points, found.depth, np.array(kept))
+            near = np.array(tree.query_ball_point(points[at], 4 * found.depth[at] + 4))
+            path, at = _outside(path, at, points, found.depth, near[row[near] >= 0])
         row[path] = len(kept) + np.arange(len(path))
         kept.extend(path)
         edges.append(np.stack([row[path], np.r_[row[at], row[path[:-1]]]], 1))
@@ -249,18 +250,17 @@ def _rest_of_loop(tip, path, at, before, row, points, near, reach):
     return np.zeros(0, int), at
 
 
-def _outside(path, at, points, depth, kept):
+def _outside(path, at, points, depth, some):
     """Begin a branch at its parent's surface, and join it to the parent's node that it points to.
 
     Shortest paths run along within the parent first, as a branch does not.
 
     Args:
-        path: int [L] voxels from the parent outwards; at: voxel of the parent; kept: int, all traced voxels.
+        path: int [L] voxels from the parent outwards; at: voxel of the parent; some: int, the traced voxels around it.
 
     Returns:
         (path, at), the path never empty.
     """
-    some = kept[((points[kept] - points[at]) ** 2).sum(1) <= (4 * depth[at] + 4) ** 2]
     head = path[:int(4 * depth[at] + 4)]
     distance = np.sqrt(((points[head][:, None] - points[some]) ** 2).sum(2))
     within = (distance < depth[some]).any(1)
