@@ -14,6 +14,7 @@ PATCH_ARGS ?=
 SIM_ARGS ?=
 GAN_ARGS ?=
 SEG_ARGS ?=
+TRACE_ARGS ?=
 FIG_ARGS ?=
 TEST_ARGS ?=
 
@@ -22,20 +23,21 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test figures compare bench python clean distclean
+.PHONY: help env demo test figures gallery compare bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
 	@echo 'make demo       run the whole pipeline, small, on a phantom it draws itself; needs no data, no GPU'
 	@echo 'make test       run the tests'
 	@echo 'make figures    redraw the figures from the results on disk'
+	@echo 'make gallery    one page with the figures, tables and commands on disk, results/index.html'
 	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
 	@echo 'make bench      run every script in tests/benchmarks'
 	@echo 'make python     print the Python that would be taken; makes nothing'
 	@echo 'make clean      remove caches and both environments; data/, runs/ and results/ stay'
-	@echo 'make distclean  the same, and data/demo, runs/demo, results/demo'
+	@echo 'make distclean  the same, and data/demo, runs/demo*, results/demo'
 	@echo 'Add PYTHON=python3.11 (or a path) to force a Python: 3.7 takes TensorFlow 1.15, 3.8 - 3.13 TensorFlow 2.'
-	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, FIG_ARGS= or TEST_ARGS= to pass arguments on.'
+	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS= or TEST_ARGS= to pass arguments on.'
 
 env:
 	@eval "$$FUNCTIONS"; make_both
@@ -49,7 +51,12 @@ demo:
 	    PRIORS=data/demo/patches/priors.json OUTPUT=data/demo/simulated $(SIM_ARGS) && \
 	step "$$py" 2_mpgan.py --config configs/demo/mpgan.py REAL_PATCHES=data/demo/patches/real.h5 \
 	    DRAFTS=data/demo/simulated RUN_DIR=runs/demo OUTPUT=data/demo/refined $(GAN_ARGS) && \
+	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py $(SEG_ARGS) && \
+	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py STAGE=predict $(SEG_ARGS) && \
+	step "$$py" 4_reconstruction.py --config configs/demo/reconstruction.py $(TRACE_ARGS) && \
 	step "$$py" make_figures.py --config configs/demo/figures.py $(FIG_ARGS) && \
+	step "$$py" make_figures.py --config configs/demo/figures.py FIGURES=traces && \
+	step "$$py" make_figures.py --config configs/demo/figures.py FIGURES=gallery && \
 	echo "demo: done in $$(($$(date +%s) - start)) s"
 
 test:
@@ -58,6 +65,9 @@ test:
 
 figures:
 	@eval "$$FUNCTIONS"; take && step "$$py" make_figures.py $(FIG_ARGS)
+
+gallery:
+	@eval "$$FUNCTIONS"; take && step "$$py" make_figures.py FIGURES=gallery $(FIG_ARGS)
 
 compare:
 	@eval "$$FUNCTIONS"; take && step "$$py" 3_segmentation.py STAGE=compare \
@@ -75,7 +85,7 @@ clean:
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf data/demo runs/demo results/demo
+	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare results/demo
 
 # The recipes' shell functions (POSIX sh; $$ is make's way to write $). Two groups: find a Python, make
 # its environment. They hand back: python (a path), minor (11 of 3.11), version, env (folder), py (its Python).

@@ -25,8 +25,9 @@ import shutil
 import sys
 
 import numpy as np
+from scipy import ndimage
 
-from utils import config, figures, gallery, metrics, patches, segmentation, stacks, swc, tracing
+from utils import config, figures, gallery, metrics, patches, raster, segmentation, stacks, swc, tracing
 
 
 def need(path, script):
@@ -132,10 +133,14 @@ def draw_framework(cfg, target):
     found = glob.glob(os.path.join(glob.escape(cfg.SEGMENTED), '*.prob.tif'))
     if found:
         path = sorted(found)[0]
-        pictures['mask'] = figures.project(stacks.read(path, (2, 2, 2), probabilities=True).voxels) / 255.0
+        stack = stacks.read(path, (2, 2, 2), probabilities=True).voxels
+        pictures['mask'] = figures.project(stack) / 255.0
         traced = os.path.join(cfg.TRACES, os.path.basename(path)[:-len('.prob.tif')] + '.swc')
         if os.path.exists(traced):
-            pictures['traces'] = figures.drawn(swc.read(traced), pictures['mask'].shape)
+            tree = swc.read(traced)
+            drawn = np.zeros(pictures['mask'].shape, bool)
+            drawn[tuple(raster.centreline(np.array(stack.shape), tree.position, tree.parent)[:, 1:].T)] = True
+            pictures['traces'] = ndimage.binary_dilation(drawn)
     figures.framework(target, pictures)
 
 
@@ -162,7 +167,7 @@ def draw_traces(cfg, target):
     spacing = np.array(stack.voxel_size or (1.0, 1.0, 1.0)) / (stack.voxel_size or (1.0, 1.0, 1.0))[2]
     evidence = segmentation.evidence(stack.voxels, 'gaussian', 0.0, *[made[n] for n in (
         'FLATTEN_BLOCK', 'SMOOTH_SIGMA', 'CLIP_QUANTILE', 'NOISE_FLOOR', 'RIDGE_SIGMAS')], name)
-    figures.two_traces(target, stack.voxels, [
+    figures.traces_compared(target, stack.voxels, [
         ('OTSU on the smoothed stack', tracing.trace(evidence, spacing, 0.5, 0.5, constants, name)),
         ('the network\'s mask', swc.read(paths[0]))])
 
@@ -228,6 +233,7 @@ def otsu_dice(cfg):
 DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts, 'panel': draw_panel, 'stack': draw_stack,
         'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces}
 DRAW.update((name, copied(name)) for name in ('segmentation_arms', 'segmentation_curves', 'segmentation_overlays'))
+COPIED = ('patches', 'priors', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # PNG as they were left
 LATER = ('traces', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # of steps 3 and 4
 
 
@@ -238,13 +244,13 @@ def main():
         return
     if cfg.FORMAT not in ('png', 'svg'):
         raise config.UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
-    wanted = list(DRAW) if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
+    wanted = [name for name in DRAW if name not in LATER] if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
     unknown = [name for name in wanted if name not in DRAW]
     if unknown:
         raise config.UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(DRAW)))
     missing = 0
     for name in wanted:
-        target = os.path.join(cfg.OUTPUT, name + '.png')
+        target = os.path.join(cfg.OUTPUT, name + ('.png' if name in COPIED else '.' + cfg.FORMAT))
         try:
             DRAW[name](cfg, target)
             print('%-28s %s' % (target, DRAW[name].__doc__.split('\n')[0]))

@@ -3,6 +3,12 @@ PATCHES = 'data/patches'         # of prepare_patches.py
 DRAFTS = 'data/simulated'        # of 1_simulator.py
 REFINED = 'data/refined'         # of 2_mpgan.py
 RUN_DIR = 'runs/mpgan'           # of 2_mpgan.py
-OUTPUT = 'imgs'                  # folder of the PNGs
-FIGURES = 'all'                  # or some of: patches priors simulator drafts panel stack curves levels, joined by commas
+SEGMENTED = 'data/segmented'     # of 3_segmentation.py STAGE=predict
+SEGMENTATION_RUN = 'runs/segmentation'   # of 3_segmentation.py
+TRACES = 'results/traces'        # of 4_reconstruction.py
+RESULTS = 'results'              # of 3_segmentation.py ARMS=all; folder of the gallery's index.html
+OUTPUT = 'imgs'                  # folder of the figures
+FORMAT = 'png'                   # or 'svg', for the figures that are drawn here and not copied
+FIGURES = 'all'                  # all of steps 0 to 2; or some of: patches priors simulator drafts panel stack curves levels framework
+                                 # traces segmentation_arms segmentation_curves segmentation_overlays, joined by commas; or gallery
 TRUTH = None                     # folder of label stacks of the images that PATCHES came from, to score OTSU; the phantom's

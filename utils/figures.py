@@ -5,8 +5,10 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt      # noqa: E402  (after the backend is chosen)
 import numpy as np                   # noqa: E402
+from matplotlib.collections import LineCollection      # noqa: E402
 from scipy import ndimage            # noqa: E402
 
+from utils import swc               # noqa: E402
 from utils.config import whole_file  # noqa: E402
 
 SHOWN = 16                           # patches in the figure of the four steps
@@ -314,7 +316,7 @@ def framework(path, pictures):
     """The method as a diagram: what flows from step to step, with pictures of this run.
 
     Args:
-        pictures: dict of 2-D grey levels: real, draft, label, refined, and, where steps 3 and 4 have run, mask, traces (RGB).
+        pictures: dict of 2-D grey levels: real, draft, label, refined, and, where steps 3 and 4 have run, mask and traces (drawn).
     """
     figure, axes = plt.subplots(figsize=(13, 5.2))
     axes.set(xlim=(0, 13), ylim=(0, 5.2))
@@ -368,4 +370,83 @@ def framework(path, pictures):
     arrow((9.85, 2.0), (10.05, 2.0))
     arrow((11.65, 2.0), (11.85, 2.0))
     arrow((12.3, 2.45), (12.1, 2.95))
+    save(figure, path)
+
+
+def _draw_tree(panel, tree, spacing, up=1):
+    """A tree's lines, each tree in its colour, and its somata as circles; y of the panel is axis `up`."""
+    number = np.cumsum(tree.parent < 0) - 1              # trees come one after the other, parents first
+    for node in np.flatnonzero(tree.parent >= 0):
+        number[node] = number[tree.parent[node]]
+    colours = plt.get_cmap('hsv')(np.random.default_rng(0).permutation(np.linspace(0, 0.92, number.max() + 1)))
+    child, points = np.flatnonzero(tree.parent >= 0), tree.position * np.asarray(spacing)
+    ends = np.stack([points[child], points[tree.parent[child]]], 1)[:, :, [2, up]]
+    panel.add_collection(LineCollection(ends, colors=colours[number[child]], linewidths=0.9))
+    for soma in np.flatnonzero(tree.type == swc.SOMA):
+        panel.add_patch(plt.Circle(points[soma, [2, up]], tree.radius[soma], fill=False, ec='#ffff40'))
+
+
+def traces_compared(path, voxels, named):
+    """A stack's projection along z, plain and under several traces.
+
+    Args:
+        voxels: [Z, Y, X]; named: list of (title, swc.Tree in voxels).
+    """
+    image = project(voxels)
+    figure, axes = plt.subplots(1, 1 + len(named), figsize=(5 * (1 + len(named)), 5 * image.shape[0] / image.shape[1] + 0.4))
+    for panel, (title, tree) in zip(axes, [('stack', None)] + named):
+        _show(panel, image, title)
+        if tree is not None:
+            _draw_tree(panel, tree, (1.0, 1.0, 1.0))
+            panel.set_title('%s: %d trees' % (title, (tree.parent < 0).sum()), fontsize=9)
+    figure.tight_layout()
+    save(figure, path, 130)
+
+
+def traces(path, voxels, tree, spacing=(1.0, 1.0, 1.0), title=''):
+    """A stack's projections along z and y, plain and under its traces; each tree has its colour, somata are circles.
+
+    Args:
+        voxels: [Z, Y, X]; tree: swc.Tree, positions in voxels, radii in x voxels; spacing: (z, y, x), x voxels.
+    """
+    depth, height, width = np.array(voxels.shape) * spacing
+    figure, axes = plt.subplots(2, 2, figsize=(11, 11 * (height + depth) / (2 * width) + 0.5),
+                                gridspec_kw={'height_ratios': [height, depth]})
+    for row, (axis, up) in enumerate(((0, 1), (1, 0))):
+        image = project(voxels, axis)
+        low, high = limits(image)
+        for column, panel in enumerate(axes[row]):
+            panel.imshow(image, vmin=low, vmax=high, aspect='auto', extent=(
+                -0.5 * spacing[2], width - 0.5 * spacing[2], (image.shape[0] - 0.5) * spacing[up], -0.5 * spacing[up]), **GREY)
+            panel.set_xticks([])
+            panel.set_yticks([])
+            if column:
+                _draw_tree(panel, tree, spacing, up)
+    axes[0, 0].set_title(title or 'along z; below: along y', fontsize=9)
+    axes[0, 1].set_title('%d trees, %d nodes' % ((tree.parent < 0).sum(), len(tree.parent)), fontsize=9)
+    figure.tight_layout()
+    save(figure, path, 130)
+
+
+def score_curves(path, levels, panels, xlabel, ylabel):
+    """Scores by method over noise levels.
+
+    Args:
+        levels: float [N]; panels: list of (title, list of (method, float [N])).
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 3.8), squeeze=False, sharey=True)
+    for panel, (title, named) in zip(axes[0], panels):
+        for name, values in named:
+            panel.plot(levels, values, marker='o', ms=4, lw=1.2, label=name)
+        panel.set_xscale('log')
+        panel.set_xticks(levels)
+        panel.set_xticklabels(['%g' % level for level in levels])
+        panel.minorticks_off()
+        panel.set_ylim(0, 1.02)
+        panel.set_xlabel(xlabel)
+        panel.set_title(title, fontsize=9)
+        panel.grid(alpha=0.3)
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, 0].legend(fontsize=7)
+    figure.tight_layout()
     save(figure, path)

@@ -5,7 +5,10 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, morphology
 
+from utils import tiling
 from utils.config import UserError
+
+RIDGE_TILE = (64, 128, 128)   # voxels that the ridge filter sees at a time, besides a halo
 
 # mask: bool [Z, Y, X], neurites; specks: bool, objects too small for neurites; threshold: grey levels above the background
 Segmentation = namedtuple('Segmentation', 'mask specks threshold')
@@ -45,6 +48,32 @@ def _linear(edges):
     return matrix
 
 
+def flat(voxels, flatten_block, smooth_sigma):
+    """Grey levels less their smooth background, smoothed; float32 [Z, Y, X]. Arguments as for segment."""
+    image = voxels.astype(np.float32)
+    if flatten_block:
+        for rows, level in background(voxels, flatten_block):
+            image[rows] -= level
+    if smooth_sigma:
+        ndimage.gaussian_filter(image, smooth_sigma, output=image)
+    return image
+
+
+def sampled(image):
+    """At most 256 voxels along each axis of a stack, evenly spread."""
+    return image[:: 1 + image.shape[0] // 256, :: 1 + image.shape[1] // 256, :: 1 + image.shape[2] // 256]
+
+
+def cut(image, clip_quantile, noise_floor):
+    """OTSU's threshold of a flattened image, raised above its noise. Arguments as for segment."""
+    sample = sampled(image)
+    threshold = float(filters.threshold_otsu(np.minimum(sample, np.quantile(sample, clip_quantile))))
+    if noise_floor:
+        middle = np.median(sample)
+        threshold = max(threshold, float(middle + noise_floor * 1.4826 * np.median(np.abs(sample - middle))))
+    return threshold
+
+
 def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, noise_floor=0.0, name='stack'):
     """Flatten, smooth, threshold by OTSU, drop small objects.
 
@@ -69,17 +98,8 @@ def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, nois
     if len(levels) == 2:
         raise UserError('%s is a mask (only %d and %d), not an image: give the stack that it was made from'
                         % (name, levels[0], levels[1]))
-    image = voxels.astype(np.float32)
-    if flatten_block:
-        for rows, level in background(voxels, flatten_block):
-            image[rows] -= level
-    if smooth_sigma:
-        ndimage.gaussian_filter(image, smooth_sigma, output=image)
-    sample = image[:: 1 + image.shape[0] // 256, :: 1 + image.shape[1] // 256, :: 1 + image.shape[2] // 256]
-    threshold = float(filters.threshold_otsu(np.minimum(sample, np.quantile(sample, clip_quantile))))
-    if noise_floor:
-        middle = np.median(sample)
-        threshold = max(threshold, float(middle + noise_floor * 1.4826 * np.median(np.abs(sample - middle))))
+    image = flat(voxels, flatten_block, smooth_sigma)
+    threshold = cut(image, clip_quantile, noise_floor)
     mask = image > threshold
     del image
     objects, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
@@ -97,3 +117,42 @@ def segment(voxels, flatten_block, smooth_sigma, clip_quantile, min_object, nois
 def centreline(mask):
     """Voxels of the skeleton of a mask, int [M, 3]."""
     return np.argwhere(morphology.skeletonize(mask))
+
+
+def evidence(voxels, method, threshold=0.0, flatten_block=0, smooth_sigma=0.0, clip_quantile=1.0, noise_floor=0.0,
+             ridge_sigmas=(1.0,), name='stack'):
+    """Grey levels as evidence for neurites: 0 at the background's median or below, 0.5 at the threshold, 1 as far above it.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X].
+        method: 'otsu', grey levels as they are, OTSU's threshold; 'gaussian', as segment; 'ridge', the largest response
+            of Sato's filter over ridge_sigmas (voxels) to the flattened image, then as segment; 'threshold', a given one.
+        threshold: grey level of method 'threshold'; the others as for segment.
+
+    Returns:
+        uint8 [Z, Y, X], 255 for 1.
+
+    Raises:
+        UserError: constant image, or no background below the threshold.
+    """
+    low, high = int(voxels.min()), int(voxels.max())
+    if low == high:
+        raise UserError('%s is empty: every voxel is %d: leave it out' % (name, low))
+    if method in ('gaussian', 'ridge'):
+        image = flat(voxels, flatten_block, smooth_sigma if method == 'gaussian' else 0)
+        if method == 'ridge':
+            halo = int(4 * max(ridge_sigmas)) + 3
+            image = tiling.apply(lambda tile: filters.sato(tile, ridge_sigmas, black_ridges=False).astype(np.float32),
+                                 image, RIDGE_TILE, halo)
+        threshold = cut(image, clip_quantile, noise_floor)
+    else:
+        image = voxels
+        threshold = float(filters.threshold_otsu(sampled(voxels))) if method == 'otsu' else threshold
+    middle = float(np.median(sampled(image)))
+    if threshold <= middle:
+        raise UserError('%s: the threshold %g is not above the median grey level %g: its neurites would be most of the stack; '
+                        'take another METHOD or THRESHOLD' % (name, threshold, middle))
+    result = np.empty(voxels.shape, np.uint8)
+    for plane, grey in zip(result, image):                       # no second float stack
+        plane[:] = np.clip(np.rint((grey - np.float32(middle)) * np.float32(127.5 / (threshold - middle))), 0, 255)
+    return result

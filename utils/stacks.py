@@ -41,12 +41,13 @@ def name_of(path):
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def read(path, smallest=(1, 1, 1)):
+def read(path, smallest=(1, 1, 1), probabilities=False):
     """Read one stack.
 
     Args:
         path: TIFF file (ImageJ, OME or plain; BigTIFF too).
         smallest: (z, y, x) voxels that it must have at least.
+        probabilities: floating point passes, too, if it is from 0 to 1; it comes as float32.
 
     Returns:
         Stack; voxel_size is None where the file does not tell it.
@@ -82,10 +83,15 @@ def read(path, smallest=(1, 1, 1)):
     voxels = voxels.reshape([n for n, axis in zip(voxels.shape, axes) if n > 1 or axis in 'ZYXQI'])
     if voxels.ndim != 3:
         raise UserError('%s has %d dimensions (%s): want a 3-D stack of (z, y, x)' % (path, voxels.ndim, axes))
-    if voxels.dtype.kind == 'f':
+    if voxels.dtype.kind == 'f' and probabilities:
+        if not (np.isfinite(voxels).all() and voxels.min() >= 0 and voxels.max() <= 1):
+            raise UserError('%s is floating point, but not from 0 to 1: it is no probability map; save probabilities, or '
+                            'convert it to 8 or 16 bit' % path)
+        voxels = voxels.astype(np.float32)
+    elif voxels.dtype.kind == 'f':
         raise UserError('%s is floating point%s: convert it to 8 or 16 bit'
                         % (path, ' with NaN' if np.isnan(voxels).any() else ''))
-    if voxels.dtype not in (np.dtype('u1'), np.dtype('u2')):
+    if voxels.dtype not in (np.dtype('u1'), np.dtype('u2')) + (np.dtype('f4'),) * probabilities:
         raise UserError('%s is %s: convert it to 8 or 16 bit unsigned' % (path, voxels.dtype))
     if any(n < least for n, least in zip(voxels.shape, smallest)):
         raise UserError('%s is %s voxels (z, y, x), smaller than a patch of %s: leave it out or take smaller patches'

@@ -5,7 +5,7 @@ import numpy as np
 
 from utils.config import UserError, whole_file
 
-SOMA, AXON, BASAL, APICAL = 1, 2, 3, 4                   # the standard SWC node types
+UNDEFINED, SOMA, AXON, BASAL, APICAL = 0, 1, 2, 3, 4     # the standard SWC node types
 
 # type: int [N]; position: float [N, 3] (z, y, x) in voxels; radius: float [N]; parent: int [N], row or -1
 Tree = namedtuple('Tree', 'type position radius parent')
