@@ -327,7 +327,7 @@ def framework(path, pictures):
         if image is not None:
             options = dict(GREY) if image.ndim == 2 else {'interpolation': 'nearest'}
             if image.ndim == 2:
-                options['vmin'], options['vmax'] = (0, 1) if name in ('label', 'mask') else limits(image)
+                options['vmin'], options['vmax'] = (0, 1) if name in ('label', 'mask', 'traces') else limits(image)
             place = axes.inset_axes([x, y, size, size], transform=axes.transData)
             place.imshow(image, **options)
             place.set(xticks=[], yticks=[])
