@@ -14,7 +14,7 @@ METHOD = 'auto'                  # of stacks that are no masks or probabilities:
                                  # 'gaussian' (flattened, smoothed, OTSU, as prepare_patches.py), 'ridge' (Sato's filter, OTSU),
                                  # 'threshold'; auto: gaussian
 THRESHOLD = 0.0                  # grey level of METHOD=threshold
-LOW = 0.3                        # probability that joins the foreground where it hangs together with ...
+LOW = 0.4                        # probability that joins the foreground where it hangs together with ...
 HIGH = 0.6                       # ... one as high as this (hysteresis)
 MIN_OBJECT = 30                  # voxels; smaller objects are debris
 MAX_FOREGROUND = 8000000         # voxels; more would not fit into memory (about 0.5 GB a million)
@@ -27,7 +27,7 @@ RIDGE_SIGMAS = (1.0, 2.0)        # voxels, ridge: half-widths of the neurites (S
 # --- paths ---
 COVER_RADII = 1.5                # a path covers what lies within COVER_RADII times its radius ...
 COVER = 2.0                      # ... plus COVER of it, so that it is not traced twice (TEASAR's scale and constant)
-SPUR_LENGTH = 4.0                # a branch must leave its parent's surface by SPUR_LENGTH ...
+SPUR_LENGTH = 3.0                # a branch must leave its parent's surface by SPUR_LENGTH ...
 SPUR_RADII = 0.5                 # ... plus SPUR_RADII times the parent's radius, or it is a bump
 SMOOTH_ROUNDS = 30               # of Taubin's smoothing; 0: the voxels' staircase
 MIN_LENGTH = 15.0                # trees of less cable are left out, but for those with a soma

@@ -22,11 +22,11 @@ from utils.config import UserError
 
 GREY_WEIGHT = 10.0       # lambda of APP2's exp(lambda (1 - p)^2)
 CENTRING = 8.0           # power of the distance to the background in the cost; Kimimaro's is 16 of a ratio to the maximum
-AHEAD = 7                # nodes over which a tip's direction is taken
+AHEAD = 5                # nodes over which a tip's direction is taken
 CLOSE = 3.0              # x voxels: nearer tips are joined whatever their directions
 FAINT = 0.05             # least darkness of a voxel on a bridge: a detour through foreground is not for nothing
 HALF = 0.5               # x voxels, half of one
-ALIKE = 0.6              # of the thickest soma's radius: thinner balls are stems
+ALIKE = 0.7              # of the thickest soma's radius: thinner balls are stems
 THIN = 4.0               # x voxels: nodes of such radius or less are moved into the middle
 BATCH = 4096             # nodes moved at a time, to bound memory
 TAUBIN = 0.5, -0.53      # shrinking and inflating factors of Taubin's smoothing (ICCV 1995)
@@ -193,7 +193,8 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
         path = path[::-1]                                                   # from the attachment outwards
         if length[at]:
             near = np.array(tree.query_ball_point(points[at], 4 * found.depth[at] + 4))
-            path, at = _outside(path, at, points, found.depth, near[row[near] >= 0])
+            path, at = _outside(path, at, points, found.depth,
+                                near[(row[near] >= 0) & (found.component[near] == found.component[at])])
         row[path] = len(kept) + np.arange(len(path))
         kept.extend(path)
         edges.append(np.stack([row[path], np.r_[row[at], row[path[:-1]]]], 1))

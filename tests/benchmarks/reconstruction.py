@@ -5,7 +5,7 @@ one, Sato's ridge filter, the single threshold that fits the true label best (or
 segmentation network's probability maps, and the true label itself, which bounds what masks can give.
 
 Network masks: FOLDER/masks/NAME.prob.tif if they are there, else by 3_segmentation.py STAGE=predict with RUN_DIR.
-Run     python tests/benchmarks/reconstruction.py FOLDER=results/reconstruction RUN_DIR=runs/segmentation STACKS=3
+Run     python tests/benchmarks/reconstruction.py FOLDER=results/reconstruction RUN_DIR=runs/segmentation STACKS=2
 Writes  FOLDER/images/NAME.tif, FOLDER/benchmark.md, benchmark.png; FOLDER=None: into a temporary folder
 """
 import os
@@ -35,7 +35,7 @@ SIMULATED = ('PRIORS=None', 'VOLUME_SHAPE=128,192,160', 'BRANCH_LENGTH=25,40', '
 
 
 def arguments():
-    values = {'FOLDER': None, 'RUN_DIR': os.path.join(ROOT, 'runs', 'segmentation'), 'STACKS': '3'}
+    values = {'FOLDER': None, 'RUN_DIR': os.path.join(ROOT, 'runs', 'segmentation'), 'STACKS': '2'}
     for argument in sys.argv[1:]:
         name, _, value = argument.partition('=')
         if name not in values or not value:
