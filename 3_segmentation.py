@@ -59,7 +59,7 @@ def train(cfg, manual=None, synthetic=True, digest=''):
     graph = segmenter.build(cfg.CROP_SHAPE, cfg.CHANNELS, cfg.LEVELS, cfg.LEARNING_RATE, cfg.MAX_STEPS, cfg.AVERAGE_DECAY)
     inference = segmenter.build_inference(cfg.CHANNELS, cfg.LEVELS)
     held = drafts.validation(cfg.CROP_SHAPE, cfg.EVALUATION_PATCHES) if drafts else None
-    strength = (cfg.HAZE, cfg.BLUR) + cfg.GAIN + (cfg.GAMMA, cfg.OFFSET, cfg.NOISE)
+    strength = (cfg.HAZE, cfg.BLUR) + cfg.SNR + cfg.GAIN + (cfg.GAMMA, cfg.OFFSET, cfg.NOISE)
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
     with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS) as run:
         if not run.step:
@@ -356,15 +356,16 @@ def check(cfg):
     if cfg.STAGE not in STAGES:
         raise config.UserError('STAGE=%s: want one of %s' % (cfg.STAGE, ', '.join(STAGES)))
     config.require(cfg, THRESHOLD=(0, 1), SEEN=(0.01, 1), PSF=(0, 10), RIM=(0, 10), HAZE=(0, 20), BLUR=(0, 10),
-                   GAIN=(0.01, 100), GAMMA=(0, 3), OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
+                   SNR=(0.01, 1), GAIN=(0.01, 100), GAMMA=(0, 3), OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
                    MANUAL_SHARE=(0.01, 0.99), SEED=(0, None), LEVELS=(0, 5), SPLIT_AXIS=(0, 2), SPLIT_GAP=(0, None),
                    DRAFT_DENSITY=(0, 0.02), **{name: (1, None) for name in (
                        'CHANNELS', 'MAX_STEPS', 'BATCH_SIZE', 'CROP_SHAPE', 'LOG_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',
                        'SAVE_EVERY', 'TILE_SHAPE', 'SEEDS')}, N_DRAFTS=(2, 9999))
     if cfg.MIRRORS not in (1, 2, 4, 8):
         raise config.UserError('MIRRORS=%d: want 1, 2, 4 or 8' % cfg.MIRRORS)
-    if cfg.GAIN[0] > cfg.GAIN[1]:
-        raise config.UserError('GAIN=%s: want the smaller one first' % (cfg.GAIN,))
+    for name in ('GAIN', 'SNR'):
+        if getattr(cfg, name)[0] > getattr(cfg, name)[1]:
+            raise config.UserError('%s=%s: want the smaller one first' % (name, getattr(cfg, name)))
     for name in ('CROP_SHAPE', 'TILE_SHAPE'):
         if any(n % 2 ** cfg.LEVELS for n in getattr(cfg, name)):
             raise config.UserError('%s=%s: want multiples of %d (2^LEVELS)' % (name, getattr(cfg, name), 2 ** cfg.LEVELS))

@@ -43,6 +43,8 @@ RIM = 1                          # voxels around foreground that do not count in
 # --- augmentation: each drawn anew for each crop; flips and turns always ---
 HAZE = 2.0                       # light from out of focus, largest factor: dense tangles shine beyond their outlines
 BLUR = 0.7                       # voxels, largest sigma
+SNR = (1.0, 1.0)                 # factor on the signal-to-noise ratio, log-uniform, in half of the crops; (0.1, 1.0) for stacks of
+                                 # unlike quality
 GAIN = (0.3, 1.5)                # of the deviation from the background, log-uniform
 GAMMA = 0.15                     # largest logarithm of the exponent, either way
 OFFSET = 3.0                     # noise levels, either way

@@ -117,11 +117,23 @@ def test_turns_keep_arrays_together_and_grey_changes_are_repeatable():
         assert sorted(a.ravel()) == sorted(image.ravel()) and a.shape == image.shape
         flat = augmentation.turn([image[:, :2]], np.random.default_rng(seed))[0]
         assert flat.shape == (2, 2, 4)                               # not square: turned by 180 degrees at most
-    strength = (2.0, 0.7, 0.3, 1.5, 0.2, 3.0, 1.0)
+    strength = (2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
     one, two = [augmentation.change_grey(image, strength, np.random.default_rng(5)) for _ in range(2)]
     np.testing.assert_array_equal(one, two)
-    still = augmentation.change_grey(image, (0, 0, 1, 1, 0, 0, 0), np.random.default_rng(5))
+    still = augmentation.change_grey(image, (0, 0, 1, 1, 1, 1, 0, 0, 0), np.random.default_rng(5))
     np.testing.assert_allclose(still, image)
+
+
+def test_lower_signal_to_noise_keeps_the_noise_at_one():
+    """A stack is normalised by its noise, so a worse one has less signal in the same noise."""
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((40, 64, 64)).astype(np.float32)
+    image[18:22] += 50
+    changed = [augmentation.change_grey(image, (0, 0, 0.2, 0.2, 1, 1, 0, 0, 0), np.random.default_rng(i)) for i in range(8)]
+    worse = [c for c in changed if not np.array_equal(c, image)]
+    assert 0 < len(worse) < 8                                        # half of the crops
+    for crop in worse:
+        assert abs(crop[:18].std() - 1) < 0.02 and abs(crop[18:22].mean() - 10) < 0.2
 
 
 def test_seen_label_is_wider_than_the_drawn_one_and_rim_lies_around_it():
@@ -146,7 +158,7 @@ def test_batches_depend_on_the_seed_alone_and_held_out_stacks_are_not_trained_on
     write_patches(tmp_path)
     source = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0, 0.34)
     assert set(source.source[source.held]) == {'s2'} and set(source.source[source.trained]) == {'s0', 's1'}
-    strength = (2.0, 0.7, 0.3, 1.5, 0.2, 3.0, 1.0)
+    strength = (2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
     one, two, other = [pairs.batch([source] * 2, (8, 8, 8), strength, [1], k) for k in (3, 3, 4)]
     np.testing.assert_array_equal(one[0], two[0])
     assert (one[0] != other[0]).any() and one[0].shape == (2, 8, 8, 8, 1) == one[1].shape

@@ -50,24 +50,30 @@ def turn(arrays, rng):
 
 
 def change_grey(deviation, strength, rng):
-    """Haze, blur, gain, gamma, offset and noise of a crop, each drawn anew.
+    """Haze, blur, signal-to-noise ratio, gain, gamma, offset and noise of a crop, each drawn anew.
 
     Args:
         deviation: float32 [Z, Y, X], (v - level) / scale.
-        strength: (haze, blur, gain low, gain high, gamma, offset, noise): light that is spread 3 to 6 voxels wide, up to so
+        strength: (haze, blur, snr low, snr high, gain low, gain high, gamma, offset, noise): light that is spread 3 to 6 voxels wide, up to so
             many times what there is, in half of the crops; sigma of the blur up to so many voxels, in half of them;
+            factor on the signal-to-noise ratio, log-uniform between the two, at most 1, in half of them (white noise makes
+            up for the noise that went with the signal, since a stack is normalised by its noise);
             gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and noise up to so
             many noise levels (noise in half of the crops, white or smooth over a voxel).
 
     Returns:
         float32, same shape.
     """
-    haze, blur, low, high, gamma, offset, noise = strength
+    haze, blur, least, most, low, high, gamma, offset, noise = strength
     if haze and rng.random() < 0.5:
         spread = ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
         deviation = deviation + np.float32(rng.uniform(0, haze)) * spread
     if blur and rng.random() < 0.5:
         deviation = ndimage.gaussian_filter(deviation, rng.uniform(0, blur))
+    if least < 1 and rng.random() < 0.5:
+        share = np.exp(rng.uniform(np.log(least), np.log(most)))
+        deviation = deviation * np.float32(share) + rng.standard_normal(deviation.shape, dtype=np.float32) * np.float32(
+            np.sqrt(1 - share ** 2))
     deviation = deviation * np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
     if gamma:
         power = np.float32(np.exp(rng.uniform(-gamma, gamma)))
