@@ -8,6 +8,7 @@ Writes  runs/mpgan/  checkpoints/, best.json, evaluation.json, events/ (TensorBo
         data/refined/patches.h5                 refined training patches: image, label
 Run     python 2_mpgan.py                       resumes from the last checkpoint, refines what is missing
         python 2_mpgan.py STAGE=refine INPUT=folder OUTPUT=folder      refines any stacks
+        python 2_mpgan.py STAGE=pack OUTPUT=models/pretrained/x        the weights alone, to keep or hand on
         python 2_mpgan.py --config configs/demo/mpgan.py STAGE=train MAX_STEPS=500
         horovodrun -np 4 python 2_mpgan.py STAGE=train             on four GPUs (requirements-distributed.txt)
 """
@@ -26,6 +27,7 @@ from utils import config, evaluation, figures, history, patches, runs, stacks, t
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
 FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
         'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT', 'MIXED_PRECISION', 'XLA')
+PACKED = 'packed.json'                                   # in a folder that STAGE=pack made
 PREVIEWS = 4                                             # patches in a preview picture
 
 
@@ -223,29 +225,54 @@ def refine_tile(session, inference, voxels, shed=((0, 0), (0, 0), (0, 0))):
     return np.clip(np.rint(grey[0, ..., 0]), 0, np.iinfo(voxels.dtype).max).astype(voxels.dtype)
 
 
-def refine(cfg):
-    """Refine every draft stack with the best checkpoint, then cut the refined training patches."""
+def open_refiner(cfg):
+    """The trained refiner's graph: (inference, saver, checkpoint, settings that it was trained with).
+
+    Raises:
+        UserError: no checkpoint, or one of another width.
+    """
     checkpoint = runs.newest_checkpoint(cfg.RUN_DIR)
     if checkpoint is None:
         raise config.UserError('%s has no checkpoint: train first (STAGE=train)' % cfg.RUN_DIR)
     if cfg.CHECKPOINT == 'best':
         best = runs.best_checkpoint(cfg.RUN_DIR)
-        if best is None:
+        if best is None and not os.path.exists(os.path.join(cfg.RUN_DIR, PACKED)):
             print('%s: no evaluation has kept the labels: the newest checkpoint refines' % cfg.RUN_DIR)
         checkpoint = best or checkpoint
+    trained = config.read_json(os.path.join(cfg.RUN_DIR, 'config.json'))
+    if 'REFINER_CHANNELS' not in trained:
+        raise config.UserError('%s is no run of 2_mpgan.py: give another RUN_DIR' % cfg.RUN_DIR)
+    if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS and not os.path.exists(os.path.join(cfg.RUN_DIR, PACKED)):
+        raise config.UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
+                               % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
+    tf.reset_default_graph()
+    inference = gan.build_inference(trained['BITS'], trained['REFINER_CHANNELS'], trained.get('STANDARDISE', False))
+    return inference, tf.train.Saver(gan.inference_variables()), checkpoint, trained
+
+
+def pack(cfg):
+    """Write the weights that refine, and their settings, into OUTPUT: a RUN_DIR for refining, a tenth as large."""
+    if cfg.OUTPUT == config.read_constants(config.rooted('configs/mpgan.py'))['OUTPUT']:
+        raise config.UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/refiner')
+    _, saver, checkpoint, trained = open_refiner(cfg)
+    with runs.open_session(cfg.THREADS) as session:
+        runs.restore(session, saver, checkpoint)
+        path = runs.save_weights(cfg.OUTPUT, runs.step_of(checkpoint), session, saver)
+    kept = {name: value for name, value in trained.items() if name not in FREE}
+    config.write_json(os.path.join(cfg.OUTPUT, 'config.json'), kept)
+    config.write_json(os.path.join(cfg.OUTPUT, PACKED), {'step': runs.step_of(checkpoint)})
+    print('%s: weights of step %d of %s' % (path, runs.step_of(checkpoint), cfg.RUN_DIR))
+
+
+def refine(cfg):
+    """Refine every draft stack with the best checkpoint, then cut the refined training patches."""
+    inference, saver, checkpoint, trained = open_refiner(cfg)
+    bits = trained['BITS']
     if cfg.INPUT:
         paths = stacks.find(cfg.INPUT)
     else:
         paths = [image for image, _ in stacks.pair_by_name(os.path.join(cfg.DRAFTS, 'images'),
                                                            os.path.join(cfg.DRAFTS, 'labels'))]
-    trained = config.read_json(os.path.join(cfg.RUN_DIR, 'config.json'))
-    if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS:
-        raise config.UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
-                               % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
-    bits = trained['BITS']
-    tf.reset_default_graph()
-    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, trained.get('STANDARDISE', False))
-    saver = tf.train.Saver(gan.inference_variables())
     record_path = os.path.join(cfg.OUTPUT, 'made_from.json')
     record = config.read_json(record_path) if os.path.exists(record_path) else {}
     images_dir = os.path.join(cfg.OUTPUT, 'images')
@@ -317,8 +344,8 @@ def cut_refined(cfg, images_dir, names):
 
 def main():
     cfg = config.load('configs/mpgan.py', sys.argv[1:], __doc__)
-    if cfg.STAGE not in ('train', 'refine', 'train+refine'):
-        raise config.UserError('STAGE=%s: want train, refine or train+refine' % cfg.STAGE)
+    if cfg.STAGE not in ('train', 'refine', 'train+refine', 'pack'):
+        raise config.UserError('STAGE=%s: want train, refine, train+refine or pack' % cfg.STAGE)
     if cfg.INPUT and cfg.OUTPUT == config.read_constants(config.rooted('configs/mpgan.py'))['OUTPUT']:
         raise config.UserError('INPUT=%s: give an OUTPUT of its own with it; %s is for refined drafts' % (cfg.INPUT, cfg.OUTPUT))
     if cfg.INPUT and cfg.STAGE != 'refine':
@@ -334,6 +361,8 @@ def main():
                                      'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
     config.require(cfg, HISTORY_BATCHES=(0, None))
     ranks = runs.find_ranks()
+    if cfg.STAGE == 'pack':
+        return pack(cfg)
     if 'train' in cfg.STAGE:
         train(cfg, ranks)
     if 'refine' in cfg.STAGE and ranks.rank == 0:

@@ -213,7 +213,8 @@ def pack(cfg):
         raise config.UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/segmentation')
     with Network(cfg.RUN_DIR, cfg.THREADS) as network:
         path = runs.save_weights(cfg.OUTPUT, network.step, network.session, network.saver)
-        config.write_json(os.path.join(cfg.OUTPUT, 'config.json'), network.settings)
+        config.write_json(os.path.join(cfg.OUTPUT, 'config.json'),
+                          {name: value for name, value in network.settings.items() if name not in FREE})
     print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR, sum(
         os.path.getsize(os.path.join(path, name)) for name in os.listdir(path)) / 1024))
 

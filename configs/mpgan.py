@@ -1,7 +1,7 @@
 """Constants of 2_mpgan.py (step 2): METHOD's, unless a comment says otherwise."""
 
 # --- what to do ---
-STAGE = 'train+refine'           # 'train', 'refine' or 'train+refine'
+STAGE = 'train+refine'           # 'train', 'refine', 'train+refine' or 'pack' (weights alone)
 REAL_PATCHES = 'data/patches/real.h5'   # patch file or folder of TIFF patches
 DRAFTS = 'data/simulated'        # folder of 1_simulator.py: patches.h5 to train on, images/ to refine
 RUN_DIR = 'runs/mpgan'           # checkpoints, TensorBoard events, log.csv, previews

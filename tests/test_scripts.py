@@ -121,6 +121,19 @@ def test_any_stack_can_be_refined(pipeline, tmp_path):
     bad('2_mpgan.py', *(arguments + ['INPUT=whole/images/s0.tif', 'OUTPUT=whole']), cwd=tmp_path, words=['overwritten'])
 
 
+def test_packed_weights_refine_as_the_run_does(pipeline):
+    run = ['RUN_DIR=runs/mpgan']
+    good('2_mpgan.py', *(TRAIN + ['STAGE=pack', 'OUTPUT=packed'] + run), cwd=pipeline)
+    found = config.read_json(str(pipeline / 'packed/config.json'))
+    assert found['REFINER_CHANNELS'] == 4 and not set(found) & {'REAL_PATCHES', 'DRAFTS', 'RUN_DIR'}
+    # packed settings tell the width: none is given
+    good('2_mpgan.py', 'STAGE=refine', 'RUN_DIR=packed', 'INPUT=data/real', 'OUTPUT=refined_packed', 'TILE_SHAPE=24,48,48', cwd=pipeline)
+    good('2_mpgan.py', *(TRAIN + ['STAGE=refine', 'INPUT=data/real', 'OUTPUT=refined_run'] + run), cwd=pipeline)
+    np.testing.assert_array_equal(*[stacks.read(str(pipeline / name / 'images/s0.tif')).voxels
+                                    for name in ('refined_packed', 'refined_run')])
+    bad('2_mpgan.py', *(TRAIN + ['STAGE=pack']), cwd=pipeline, words=['STAGE=pack', 'OUTPUT'])
+
+
 def test_evaluations_are_logged_and_the_best_checkpoint_is_kept(pipeline):
     with open(str(pipeline / 'runs/mpgan/log.csv'), newline='') as file:
         rows = list(csv.DictReader(file))
@@ -317,6 +330,12 @@ def test_figures_are_drawn(pipeline):
     for name in ('patches', 'simulator', 'panel', 'stack', 'curves', 'levels'):
         assert (pipeline / 'imgs' / (name + '.png')).read_bytes()[:4] == b'\x89PNG'
     assert 'Wasserstein' in (pipeline / 'imgs/summary.md').read_text()
+    good('make_figures.py', 'FIGURES=framework', 'FORMAT=svg', cwd=pipeline)
+    assert '<svg' in (pipeline / 'imgs/framework.svg').read_text()
+    assert 'results/index.html' in good('make_figures.py', 'FIGURES=gallery', cwd=pipeline)
+    page = (pipeline / 'results/index.html').read_text(encoding='utf-8')
+    assert page.count('<img ') >= 7 and 'python 1_simulator.py PRIORS=None' in page
+    bad('make_figures.py', 'FIGURES=traces', cwd=pipeline, words=['4_reconstruction.py'])
 
 
 def other_python():
