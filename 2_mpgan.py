@@ -26,7 +26,8 @@ from utils import config, evaluation, figures, history, patches, runs, stacks, t
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
 FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
-        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT', 'MIXED_PRECISION', 'XLA')
+        'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT', 'XLA')
+FORMAT = 2                                               # of runs: raised where an older one cannot go on
 PACKED = 'packed.json'                                   # in a folder that STAGE=pack made
 PREVIEWS = 4                                             # patches in a preview picture
 
@@ -83,13 +84,14 @@ def train(cfg, ranks):
         for i, file in enumerate((real, drafts))]
     bits = bits_of(real.dtype)
     if ranks.rank == 0:
-        config.claim(cfg.RUN_DIR, dict(vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits), FREE,
+        config.claim(cfg.RUN_DIR, dict(
+            vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits, FORMAT=FORMAT), FREE,
                      overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     shape = [None] + list(cfg.CROP_SHAPE) + [1]
-    draft_stream = runs.Stream(draft_batches.batch, [shape, shape])
-    real_stream = runs.Stream(lambda i: real_batches.batch(i)[:1], [shape])
+    draft_stream = runs.Stream(draft_batches.batch, [shape, shape], drafts.path)
+    real_stream = runs.Stream(lambda i: real_batches.batch(i)[:1], [shape], real.path)
     graph = gan.build(cfg.CROP_SHAPE, bits, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS,
                       cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, steepness(cfg, drafts), cfg.BACKGROUND_QUANTILE,
                       cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1,
@@ -105,8 +107,10 @@ def train(cfg, ranks):
     judge = open_judge(cfg, drafts, real) if ranks.rank == 0 else None
 
     with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, runs.Stop(ranks.size == 1) as stop:
+        run.lenient = ('_gradient',) if cfg.MIXED_PRECISION else ()      # its loss scale is raised until they overflow
         if run.step:
             buffer.restore(*history.share(run.history, run.extra, ranks.rank, ranks.size))
+            run.history = None
             if run.first:
                 print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
         else:
@@ -116,25 +120,23 @@ def train(cfg, ranks):
             run.share_weights()
         if run.first and not run.step and not os.path.exists(preview_path(cfg, 0)):
             preview(cfg, run, inference, drafts, real)
-        draft_stream.start(run.session, run.step * cfg.REFINER_UPDATES)
-        real_stream.start(run.session, run.step)
+        run.start(draft_stream, run.step * cfg.REFINER_UPDATES)
+        run.start(real_stream, run.step)
         first, started, said = run.step, time.time(), time.time()
         for step in tqdm(range(first, cfg.MAX_STEPS), 'training', disable=not (run.first and sys.stderr.isatty())):
             weight = 0.0 if step < cfg.PRETRAIN_STEPS else cfg.LAMBDA_LABEL
             for k in range(cfg.REFINER_UPDATES):
-                refined, refiner_losses, _ = run.session.run(
+                refined, refiner_losses, _ = run.update(
                     [graph.refined, graph.refiner_losses, graph.refiner_update], {graph.label_weight: weight})
-            rate, discriminator_losses, _ = run.session.run(
+            rate, discriminator_losses, _ = run.update(
                 [graph.learning_rate, graph.discriminator_losses, graph.discriminator_update],
                 {graph.history: buffer.mix(refined)})
             run.step = step + 1
-            last = run.step == cfg.MAX_STEPS
+            last, stopping = run.step == cfg.MAX_STEPS, stop.asked          # asked for later: after the next step
             to_evaluate = run.step % cfg.EVALUATE_EVERY == 0 or last
-            to_save = run.step % cfg.SAVE_EVERY == 0 or last or stop.asked
-            states = run.gather(buffer.state()) if to_evaluate or to_save else None
+            to_save, best = run.step % cfg.SAVE_EVERY == 0 or last or stopping, False
             if run.first:
                 values = dict(refiner_losses, **discriminator_losses)
-                best = False
                 if to_evaluate or to_save:
                     run.check(values)                    # what is not finite is never saved
                 if to_evaluate:
@@ -154,11 +156,13 @@ def train(cfg, ranks):
                                    {'draft': judge.draft, 'floor': judge.floor})
                 if run.step % cfg.PREVIEW_EVERY == 0 or last:
                     preview(cfg, run, inference, drafts, real)
+            if to_save or (to_evaluate and run.gather(best)[0]):            # the first process tells all whether to save
+                states = run.gather(buffer.state())
                 if best:
                     run.save_best(scores['gap'], *history.join(states))
-                elif to_save:
+                elif run.first:
                     run.save(*history.join(states))
-            if stop.asked and not last:
+            if stopping:
                 raise KeyboardInterrupt('%s: stopped after step %d, which is saved: run the same command again to go on'
                                         % (cfg.RUN_DIR, run.step))
         if not run.first:
@@ -360,7 +364,7 @@ def main():
         name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
                                      'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
     config.require(cfg, HISTORY_BATCHES=(0, None))
-    ranks = runs.find_ranks()
+    ranks = runs.find_ranks('train' in cfg.STAGE)
     if cfg.STAGE == 'pack':
         return pack(cfg)
     if 'train' in cfg.STAGE:

@@ -41,7 +41,8 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     Returns:
         Graph. `refined` is [-1, 1], `refined_grey` grey levels, both of the update's own forward pass.
         `step` counts discriminator updates and drives the learning rate's decay. The two dicts map
-        a loss's name to its scalar; `..._gradient` is the Euclidean norm of a network's gradient.
+        a loss's name to its scalar; `..._gradient` is the Euclidean norm of a network's gradient, `refiner_weights` that
+        of the weights.
     """
     shape = [None] + list(crop) + [1]
     draft, label, real = inputs or [tf.placeholder(tf.float32, shape, name) for name in ('draft', 'label', 'real')]
@@ -98,7 +99,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
     return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
                  refiner_update, discriminator_update,
                  {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept,
-                  'refiner_gradient': refiner_gradient},
+                  'refiner_gradient': refiner_gradient, 'refiner_weights': tf.global_norm(tf.trainable_variables('refiner/'))},
                  {'discriminator': d_total, 'accuracy': accuracy, 'discriminator_gradient': discriminator_gradient},
                  tf.group(*calibration), tf.group(*start_average))
 
@@ -106,7 +107,11 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
 def _minimise(optimizer, loss, scope, step=None):
     """One update of a scope's variables, and the Euclidean norm of the gradient that it takes."""
     gradients = optimizer.compute_gradients(loss, var_list=tf.trainable_variables(scope))
-    return optimizer.apply_gradients(gradients, global_step=step), tf.global_norm([g for g, _ in gradients])
+    update = optimizer.apply_gradients(gradients)
+    if step is not None:                                 # counted even where mixed precision skips an overflow
+        with tf.control_dependencies([update]):
+            update = tf.assign_add(step, 1).op
+    return update, tf.global_norm([g for g, _ in gradients])
 
 
 def build_inference(bits, refiner_channels, standardised=False):

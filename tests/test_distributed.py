@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, run_script
 
 from models import tf
-from utils import history, patches
+from utils import history, patches, runs
 
 TRAIN = ['STAGE=train', 'REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'CROP_SHAPE=8,16,16',
          'LOG_EVERY=1', 'PREVIEW_EVERY=9', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
@@ -39,7 +39,7 @@ def weights(run):
 def compare(a, b):
     assert set(a) == set(b) and any(name.startswith('discriminator/') for name in a)
     for name in a:
-        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=0.01 * max(np.abs(a[name]).max(), 1e-4), err_msg=name)
+        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=1e-4 * max(np.abs(a[name]).max(), 1e-2), err_msg=name)
 
 
 def two_processes(cwd, *arguments):
@@ -78,8 +78,18 @@ def test_several_processes_without_horovod_are_refused(data):
         pytest.skip('Horovod is installed')
     except ImportError:
         pass
-    status, _, err = run_script('2_mpgan.py', *TRAIN, cwd=data, HOROVOD_RANK='0', HOROVOD_SIZE='2')
-    assert status == 1 and 'requirements-distributed.txt' in err and 'Traceback' not in err
+    for rank, size in (('HOROVOD_RANK', 'HOROVOD_SIZE'), ('PMI_RANK', 'PMI_SIZE')):
+        status, _, err = run_script('2_mpgan.py', *TRAIN, cwd=data, **{rank: '0', size: '2'})
+        assert status == 1 and 'requirements-distributed.txt' in err and 'Traceback' not in err
+
+
+def test_one_process_of_a_launcher_is_alone(monkeypatch):
+    monkeypatch.setenv('PMI_RANK', '0')
+    monkeypatch.setenv('PMI_SIZE', '1')
+    assert runs.find_ranks() == (0, 1, None)
+    monkeypatch.setenv('PMI_SIZE', '3')
+    monkeypatch.setenv('PMI_RANK', '2')
+    assert runs.find_ranks(training=False) == (2, 3, None)            # refining: the first process alone works
 
 
 def test_two_processes_leave_the_weights_of_one_on_the_joint_batch(data):

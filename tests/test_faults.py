@@ -58,7 +58,7 @@ def test_bright_voxels_and_the_rim_are_refined_like_the_rest():
 
 def test_an_update_passes_each_network_once():
     """Executed, not built: a traced refiner update mirrors the refiner's input (its first op) exactly once, thresholds
-    included, and a discriminator update passes the refiner not at all."""
+    included, and pools once in the discriminator; a discriminator update pools twice and passes the refiner not at all."""
     tf.reset_default_graph()
     graph = gan.build((8, 16, 16), 16, 4, 4, True, 5.0, 0.1, 0.95, 1e-3, 0.9, 100, 0.5, frozen=True)
     image = np.random.default_rng(0).uniform(0, 500, (1, 8, 16, 16, 1)).astype(np.float32)
@@ -67,14 +67,15 @@ def test_an_update_passes_each_network_once():
         found = tf.RunMetadata()
         session.run(fetches, feed, tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), found)
         names = {node.node_name.split(':')[0] for device in found.step_stats.dev_stats for node in device.node_stats}
-        return sum(name.split('/')[-1].startswith('MirrorPad') for name in names)
+        return [sum(name.split('/')[-1] in (op, op + '_1') and 'gradients' not in name for name in names)
+                for op in ('MirrorPad', 'MaxPool3D')]
 
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         assert forward([graph.refined, graph.refiner_losses, graph.refiner_update],
-                       {graph.draft: image, graph.label: image > 400, graph.label_weight: 1.0}) == 1
+                       {graph.draft: image, graph.label: image > 400, graph.label_weight: 1.0}) == [1, 1]
         assert forward([graph.discriminator_losses, graph.discriminator_update],
-                       {graph.real: image, graph.history: image / 500}) == 0
+                       {graph.real: image, graph.history: image / 500}) == [0, 2]
 
 
 def test_full_disk_leaves_the_checkpoint_before_it(tmp_path):

@@ -22,21 +22,36 @@ READ_AHEAD = 4                          # batches that the data pipeline prepare
 Ranks = namedtuple('Ranks', 'rank size horovod')
 
 
-def find_ranks():
+GATHERED = 2 ** 30                      # bytes that all processes together exchange at a time: MPI and Gloo count in int32
+
+
+def find_ranks(training=True):
     """The processes that horovodrun (or mpirun) started, this one among them.
 
+    Args:
+        training: False: they need not talk to each other.
+
     Raises:
-        UserError: several were started and Horovod is not installed.
+        UserError: several were started, and Horovod is not installed or does not see them.
     """
-    if not {'HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK'} & set(os.environ):
+    for rank, size in (('HOROVOD_RANK', 'HOROVOD_SIZE'), ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'), ('PMI_RANK', 'PMI_SIZE')):
+        if os.environ.get(rank, '').isdigit() and os.environ.get(size, '').isdigit() and int(os.environ[size]) > 1:
+            started = Ranks(int(os.environ[rank]), int(os.environ[size]), None)
+            break
+    else:
         return Ranks(0, 1, None)
+    if not training:
+        return started
     try:
         import horovod.tensorflow as horovod
-    except ImportError as error:
-        raise UserError('started as one of several processes, but Horovod does not import (%s): see '
-                        'requirements-distributed.txt' % str(error).split('\n')[0])
+    except Exception as error:                           # ImportError, or what a TensorFlow that it was not built for raises
+        raise UserError('started as one of %d processes, but Horovod does not import (%s): see '
+                        'requirements-distributed.txt' % (started.size, str(error).split('\n')[0]))
     horovod.init()
-    return Ranks(horovod.rank(), horovod.size(), horovod if horovod.size() > 1 else None)
+    if horovod.size() != started.size:
+        raise UserError('started as one of %d processes, but Horovod sees %d: it was built without that launcher; use '
+                        'horovodrun --gloo' % (started.size, horovod.size()))
+    return Ranks(horovod.rank(), horovod.size(), horovod)
 
 
 def wrapper(ranks, mixed_precision=False):
@@ -58,15 +73,22 @@ class Stream:
         tensors: of the next batch, one per array of it.
     """
 
-    def __init__(self, draw, shapes):
+    def __init__(self, draw, shapes, name):
         """Args:
             draw: function of a batch's number, int, that returns float32 arrays, any number of times.
-            shapes: of the arrays, None where a size varies.
+            shapes: of the arrays, None where a size varies; name: of the file, for messages.
         """
+        self.name, self.error = name, None
+
         def batches(first):
             number = int(first)
             while True:
-                yield tuple(draw(number))
+                try:
+                    batch = tuple(draw(number))
+                except Exception as error:               # TensorFlow would wrap it in a page of its own
+                    self.error = error
+                    raise
+                yield batch
                 number += 1
 
         self._first = tf.placeholder(tf.int64, [], 'first_batch')
@@ -127,7 +149,7 @@ class Run:
         self.saver = tf.train.Saver(max_to_keep=None)
         self.session.run(tf.global_variables_initializer())
         self.step, self.history, self.extra, self.seconds, self.best = 0, None, None, 0.0, None
-        self.events = None
+        self.events, self.streams, self.lenient = None, [], ()
         if ranks.horovod:        # fed, since TensorFlow 2 folds a collective operation on a constant and so runs it alone
             self._bytes, self._length = tf.placeholder(tf.uint8, [None]), tf.placeholder(tf.int64, [1])
             self._all_bytes, self._all_lengths = [ranks.horovod.allgather(part, name=name) for part, name in (
@@ -166,6 +188,28 @@ class Run:
             self.events.close()
         self.session.close()
 
+    def start(self, stream, number):
+        """Begin a Stream with this batch."""
+        self.streams.append(stream)
+        stream.start(self.session, number)
+
+    def update(self, fetches, feed):
+        """session.run of a training step.
+
+        Raises:
+            UserError: a stream cannot read its file.
+        """
+        try:
+            return self.session.run(fetches, feed)
+        except tf.errors.OpError:
+            for stream in self.streams:
+                if isinstance(stream.error, MemoryError):
+                    raise stream.error
+                if stream.error is not None:
+                    raise UserError('%s cannot be read (%s): make it anew; the checkpoints stay' % (
+                        stream.name, str(stream.error).split('\n')[0]))
+            raise
+
     def share_weights(self):
         """Give all processes the first one's variables."""
         if self.ranks.horovod:
@@ -177,8 +221,13 @@ class Run:
             return [value]
         own = np.frombuffer(pickle.dumps(value, protocol=4), np.uint8)
         lengths = self.session.run(self._all_lengths, {self._length: [len(own)]})
-        joined = self.session.run(self._all_bytes, {self._bytes: own})
-        return [pickle.loads(part.tobytes()) for part in np.split(joined, np.cumsum(lengths)[:-1])]
+        step, parts = GATHERED // self.ranks.size, [[] for _ in lengths]
+        for first in range(0, int(lengths.max()), step):
+            joined = self.session.run(self._all_bytes, {self._bytes: own[first:first + step]})
+            sizes = np.clip(lengths - first, 0, step)
+            for part, piece in zip(parts, np.split(joined, np.cumsum(sizes)[:-1])):
+                part.append(piece)
+        return [pickle.loads(np.concatenate(part).tobytes()) for part in parts]
 
     def _trim_log(self):
         """Drop rows of log.csv after the restored step; start the file if there is none."""
@@ -208,7 +257,7 @@ class Run:
 
     def check(self, values):
         """Raise UserError if a value is not finite: the run has diverged, its last checkpoint stays."""
-        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        bad = [name for name, value in values.items() if not np.isfinite(value) and not name.endswith(self.lenient or ('\n',))]
         if bad:
             raise UserError('%s: training diverged at step %d (%s is not finite): lower LEARNING_RATE and use another '
                             'RUN_DIR; the checkpoints before it stay' % (self.folder, self.step, ', '.join(bad)))

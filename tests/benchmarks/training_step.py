@@ -94,12 +94,13 @@ def released(cfg, drafts, real):
 
 
 def ours(cfg, drafts, real, own):
-    """Seconds of each step, and seconds by kind of op of the last one."""
+    """Seconds of each step, and the share of a traced step that each kind of op takes."""
     layers.OWN_GRADIENT = own
     tf.reset_default_graph()
     shape = [None] + list(CROP) + [1]
     samplers = [patches.Sampler(file, BATCH, CROP, [0, i], True) for i, file in enumerate((drafts, real))]
-    streams = [runs.Stream(samplers[0].batch, [shape, shape]), runs.Stream(lambda i: samplers[1].batch(i)[:1], [shape])]
+    streams = [runs.Stream(samplers[0].batch, [shape, shape], 'drafts'),
+               runs.Stream(lambda i: samplers[1].batch(i)[:1], [shape], 'real')]
     graph = gan.build(CROP, BITS, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS, cfg.DISCRIMINATOR_ACTIVATION,
                       cfg.LAMBDA_IDENTITY, 0.01, cfg.BACKGROUND_QUANTILE, cfg.LEARNING_RATE, cfg.DECAY_RATE,
                       cfg.DECAY_STEPS, cfg.BETA1, (-1.4, 0.3), cfg.FROZEN_MOMENTS, (-1.4, 0.3), (-0.8, 0.1),
@@ -120,7 +121,9 @@ def ours(cfg, drafts, real, own):
         for stream in streams:
             stream.start(session, 0)
         times = []
-        for step in range(STEPS + 2):                     # the first warms up, the last is traced
+        shares = []
+        for step in range(2 * STEPS + 1):                 # the first warms up, the later half is traced
+            del traces[:]
             begun = time.perf_counter()
             for _ in range(cfg.REFINER_UPDATES):
                 refined = run(session, [graph.refined, graph.refiner_losses, graph.refiner_update],
@@ -128,7 +131,11 @@ def ours(cfg, drafts, real, own):
             run(session, [graph.learning_rate, graph.discriminator_losses, graph.discriminator_update],
                 {graph.history: buffer.mix(refined)}, step > STEPS)
             times.append(time.perf_counter() - begun)
-    return times[1:-1], by_kind(traces)
+            if traces:
+                found = by_kind(traces)
+                found['between the ops (Python, session, tracing)'] = max(times[-1] - sum(found.values()), 0.0)
+                shares.append({name: seconds / max(times[-1], sum(found.values())) for name, seconds in found.items()})
+    return times[1:STEPS + 1], {name: float(np.median([share[name] for share in shares])) for name in shares[0]}
 
 
 def kind(name):
@@ -165,16 +172,13 @@ def main():
         before = released(cfg, drafts, real)
         after, parts = ours(cfg, drafts, real, own)
     a, b = float(np.median(before)), float(np.median(after))
-    total = max(b, sum(parts.values()))
     print('TensorFlow %s, %d and %d channels, batch %d of %s, one thread' % (
         tf.__version__, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS, BATCH, CROP))
     print('%-50s %7.2f s a step (%s)' % ('released loop', a, ', '.join('%.2f' % t for t in before)))
     print('%-50s %7.2f s a step (%s)' % ('ours', b, ', '.join('%.2f' % t for t in after)))
-    for name, seconds in sorted(parts.items(), key=lambda item: -item[1]):
-        print('    %-46s %7.3f s  %5.1f %%' % (name, seconds, 100 * seconds / total))
-    print('    %-46s %7.3f s  %5.1f %%' % ('between the ops (Python, session)', total - sum(parts.values()),
-                                           100 * (1 - sum(parts.values()) / total)))
-    outside = 1 - (parts.get('convolutions', 0) + parts.get('batch norm', 0)) / total
+    for name, share in sorted(parts.items(), key=lambda item: -item[1]):
+        print('    %-50s %5.1f %%' % (name, 100 * share))
+    outside = 1 - parts['convolutions'] - parts.get('batch norm', 0)
     print('result: ratio=%.3f outside_share=%.4f' % (a / b, outside))
 
 
