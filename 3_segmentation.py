@@ -357,7 +357,8 @@ def check(cfg):
     if cfg.STAGE not in STAGES:
         raise config.UserError('STAGE=%s: want one of %s' % (cfg.STAGE, ', '.join(STAGES)))
     config.require(cfg, THRESHOLD=(0, 1), SEEN=(0.01, 1), PSF=(0, 10), RIM=(0, 10), HAZE=(0, 20), BLUR=(0, 10),
-                   SNR=(0.01, 1), GAIN=(0.01, 100), GAMMA=(0, 3), OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
+                   SNR=(0.01, 1), GAIN=(0.01, 100), GAMMA=(0, 3), OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1),
+                   AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
                    MANUAL_SHARE=(0.01, 0.99), SEED=(0, None), LEVELS=(0, 5), SPLIT_AXIS=(0, 2), SPLIT_GAP=(0, None),
                    DRAFT_DENSITY=(0, 0.02), **{name: (1, None) for name in (
                        'CHANNELS', 'MAX_STEPS', 'BATCH_SIZE', 'CROP_SHAPE', 'LOG_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',

@@ -230,7 +230,8 @@ def otsu_dice(cfg):
     return float(np.mean(scores))
 
 
-DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts, 'panel': draw_panel, 'stack': draw_stack,
+DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts,
+        'panel': draw_panel, 'stack': draw_stack,
         'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces}
 DRAW.update((name, copied(name)) for name in ('segmentation_arms', 'segmentation_curves', 'segmentation_overlays'))
 COPIED = ('patches', 'priors', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # PNG as they were left

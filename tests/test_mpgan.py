@@ -162,6 +162,7 @@ def test_tiles_refine_as_the_whole_stack_rim_included():
             return session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None]})[0, ..., 0]
 
         whole = run(stack)
+
         def shed(voxels, sides):
             return session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None],
                                                         inference.shed: sides})[0, ..., 0]

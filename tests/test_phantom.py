@@ -47,7 +47,8 @@ def settings(*overrides):
 def test_same_seed_same_bytes_and_stacks_differ(made, tmp_path):
     make(tmp_path)
     first, second = contents(made), contents(tmp_path)
-    first.pop('config.json'), second.pop('config.json')              # these name their folders
+    for name in ('config.json', 'command.txt'):                      # these name their folders
+        first.pop(name), second.pop(name)
     assert first == second
     assert first['images/0001.tif'] != first['images/0002.tif']
 
@@ -59,7 +60,7 @@ def test_a_stack_does_not_depend_on_how_many_are_made(made, tmp_path):
 
 
 def test_files_and_formats(made):
-    assert sorted(os.listdir(str(made))) == ['config.json', 'images', 'truth']
+    assert sorted(os.listdir(str(made))) == ['command.txt', 'config.json', 'images', 'truth']
     assert sorted(os.listdir(str(made / 'images'))) == ['0001.tif', '0002.tif']       # no label, no SWC
     trees = ['000%d_%d.swc' % (stack, k) for stack in (1, 2) for k in (1, 2, 3)]
     assert sorted(os.listdir(str(made / 'truth' / 'swc'))) == trees

@@ -183,3 +183,22 @@ def test_comparison_runs_every_arm(tmp_path):
     assert (tmp_path / 'runs/compare/manual-1-2/config.json').exists()
     again = good(*arguments, cwd=tmp_path)
     assert 'steps already' in again and ' s each' not in again
+
+
+def test_shipped_weights_work_on_a_clone_without_training(tmp_path):
+    """models/pretrained on either runtime: a fibre in noise is found, and refined without being lost."""
+    image, label = fibre(3)
+    stacks.write(str(tmp_path / 'in/fibre.tif'), image, (1.0, 1.0, 1.0))
+    weights = os.path.join(ROOT, 'models', 'pretrained')
+    good('STAGE=predict', 'RUN_DIR=' + os.path.join(weights, 'trailmap_segmentation'), 'INPUT=in', 'OUTPUT=out', cwd=tmp_path)
+    found = stacks.read(str(tmp_path / 'out/fibre.prob.tif'), (2, 2, 2), probabilities=True).voxels
+    assert found[label > 0].mean() > 128 and found[label == 0].mean() < 64
+    status, out, err = run_script('2_mpgan.py', 'STAGE=refine', 'RUN_DIR=' + os.path.join(weights, 'trailmap_refiner'), 'INPUT=in',
+                                  'OUTPUT=refined', cwd=tmp_path)
+    assert status == 0, out + err
+    refined = stacks.read(str(tmp_path / 'refined/images/fibre.tif')).voxels.astype(float)
+    assert refined[label > 0].mean() > refined[label == 0].mean() + 100
+    for folder, _, names in os.walk(weights):                        # no machine's path goes along
+        for name in names:
+            with open(os.path.join(folder, name), 'rb') as file:
+                assert b'/tmp/' not in file.read(), name
