@@ -127,10 +127,11 @@ def test_packed_weights_refine_as_the_run_does(pipeline):
     found = config.read_json(str(pipeline / 'packed/config.json'))
     assert found['REFINER_CHANNELS'] == 4 and not set(found) & {'REAL_PATCHES', 'DRAFTS', 'RUN_DIR'}
     # packed settings tell the width: none is given
-    good('2_mpgan.py', 'STAGE=refine', 'RUN_DIR=packed', 'INPUT=data/real', 'OUTPUT=refined_packed', 'TILE_SHAPE=24,48,48', cwd=pipeline)
+    good('2_mpgan.py', 'STAGE=refine', 'RUN_DIR=packed', 'INPUT=data/real', 'OUTPUT=refined_packed', 'TILE_SHAPE=24,48,48',
+         'THREADS=1', cwd=pipeline)
     good('2_mpgan.py', *(TRAIN + ['STAGE=refine', 'INPUT=data/real', 'OUTPUT=refined_run'] + run), cwd=pipeline)
-    np.testing.assert_array_equal(*[stacks.read(str(pipeline / name / 'images/s0.tif')).voxels
-                                    for name in ('refined_packed', 'refined_run')])
+    a, b = [stacks.read(str(pipeline / name / 'images/s0.tif')).voxels.astype(int) for name in ('refined_packed', 'refined_run')]
+    assert np.abs(a - b).max() <= 1                      # rounding of sums in another order
     bad('2_mpgan.py', *(TRAIN + ['STAGE=pack']), cwd=pipeline, words=['STAGE=pack', 'OUTPUT'])
 
 
