@@ -21,7 +21,7 @@ from utils import swc
 from utils.config import UserError
 
 GREY_WEIGHT = 10.0       # lambda of APP2's exp(lambda (1 - p)^2)
-CENTRING = 8.0           # power of the distance to the background in the cost; Kimimaro's is 16 of a ratio to the maximum
+CENTRING = 8.0           # power of the distance to the background in the cost: paths keep to the middle
 AHEAD = 5                # nodes over which a tip's direction is taken
 CLOSE = 3.0              # x voxels: nearer tips are joined whatever their directions
 FAINT = 0.05             # least darkness of a voxel on a bridge: a detour through foreground is not for nothing
