@@ -94,7 +94,7 @@ def picture(name, path, shape, cfg):
         return None if split(path)[1] else stacks.read(path, probabilities=True).voxels
     found = [p for p in stacks.find(cfg.IMAGES) if stacks.name_of(p) == name]
     if not found:
-        raise config.UserError('%s has no %s.tif to draw the traces over: give another IMAGES, or IMAGES=None'
+        raise config.UserError('%s has no stack %s to draw the traces over: give another IMAGES, or IMAGES=None'
                                % (cfg.IMAGES, name))
     voxels = stacks.read(found[0]).voxels
     if voxels.shape != shape:

@@ -162,7 +162,8 @@ def draw_traces(cfg, target):
     name = stacks.name_of(paths[0])
     made = config.read_json(os.path.join(cfg.TRACES, 'config.json'))
     images = made['IMAGES'] or made['INPUT']
-    stack = stacks.read(need(os.path.join(images, name + '.tif'), '4_reconstruction.py IMAGES=folder'))
+    found = [p for p in stacks.find(images) if stacks.name_of(p) == name]
+    stack = stacks.read(found[0] if found else need(os.path.join(images, name + '.tif'), '4_reconstruction.py IMAGES=folder'))
     constants = argparse.Namespace(**made)
     spacing = np.array(stack.voxel_size or (1.0, 1.0, 1.0)) / (stack.voxel_size or (1.0, 1.0, 1.0))[2]
     evidence = segmentation.evidence(stack.voxels, 'gaussian', 0.0, *[made[n] for n in (
