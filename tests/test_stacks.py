@@ -131,9 +131,10 @@ def test_voxel_sizes_that_tell_nothing_are_unknown(tmp_path, attribute, expected
 
 
 @pytest.mark.parametrize('datasets, words', [
-    ({'x': noise(6, 7)}, 'x is 6 x 7: want a 3-D'), ({'x': noise(2, 5, 6, 7)}, 'want a 3-D.*one channel'), ({}, 'no 3-D dataset'),
+    ({'x': noise(6, 7)}, 'x is 6 x 7: want a 3-D'), ({'x': noise(2, 5, 6, 7)}, 'want a 3-D.*one channel'),
+    ({}, 'no 3-D dataset'), ({'x': noise(0, 6, 7)}, 'no 3-D dataset'),
     ({'a': noise(5, 6, 7), 'b': noise(5, 6, 7)}, '2 3-D datasets .*/a, /b.*: keep one'),
-    ({'image': noise(5, 6, 7), 'data': noise(5, 6, 7)}, 'just one'), ({'x': noise(5, 6, 7) / 2}, 'floating point'), ({'x': noise(0, 6, 7)}, 'no 3-D dataset'),
+    ({'image': noise(5, 6, 7), 'data': noise(5, 6, 7)}, 'just one'), ({'x': noise(5, 6, 7) / 2}, 'floating point'),
     ({'x': noise(5, 6, 7).astype(int)}, 'int64: convert'), ({'x': noise(4, 6, 7)}, 'smaller than a patch'),
     ({'image': noise(3, 5, 6, 7), 'origin': noise(3, 3), 'source': noise(3)}, 'patches, not a stack')])
 def test_wrong_hdf5_files_are_named(tmp_path, datasets, words):
@@ -183,7 +184,8 @@ def pbd(dtype, shape, runs):
 def test_pbd_is_read_as_another_program_wrote_it(tmp_path, dtype, steps, runs):
     i = np.arange(120)
     step = (i + 2) % 4 // 2
-    expected = np.concatenate([np.full(30, 7), 9 + step[30:60] * steps[0], i[60:90] ** 2 * 31 % 256, 150 + step[90:] * steps[1]])
+    expected = np.concatenate([np.full(30, 7), 9 + step[30:60] * steps[0], i[60:90] ** 2 * 31 % 256,
+                               150 + step[90:] * steps[1]])
     (tmp_path / 'a.v3dpbd').write_bytes(pbd(dtype, (4, 5, 6), base64.b64decode(runs)))
     stack = stacks.read(str(tmp_path / 'a.v3dpbd'))
     np.testing.assert_array_equal(stack.voxels, expected.reshape(4, 5, 6))
@@ -209,7 +211,8 @@ def test_pbd_of_any_runs_equals_decoding_them_one_by_one(tmp_path, monkeypatch, 
             if bits in (0, 8 * size):
                 value = int(payload.view(np.dtype(dtype).newbyteorder('<'))[k if bits else 0])
             else:
-                some = digits[len(digits) - (k + 1) * bits:len(digits) - k * bits] if size == 1 else digits[k * bits:(k + 1) * bits]
+                begin = len(digits) - (k + 1) * bits if size == 1 else k * bits
+                some = digits[begin:begin + bits]
                 difference = int(''.join(map(str, some)), 2)
                 value = expected[-1] + (difference if difference <= 1 << (bits - 1) else (1 << (bits - 1)) - difference)
             expected.append(value % 256 ** size)
@@ -222,8 +225,9 @@ def test_pbd_of_any_runs_equals_decoding_them_one_by_one(tmp_path, monkeypatch, 
     ('wrong.v3draw', b'', 'no Vaa3D stack'), ('wrong.v3draw', vaa3d(noise(5, 6, 7))[:40], 'cut short'),
     ('wrong.raw', noise(5, 6, 7).tobytes(), 'no Vaa3D stack.*TIFF'), ('wrong.v3draw', vaa3d(noise(5, 6, 7)) + b'x', 'longer'),
     ('wrong.v3draw', vaa3d(noise(5, 6, 7), channels=3), '3 channels'), ('wrong.v3draw', vaa3d(noise(1, 6, 7)), '2 dimensions'),
-    ('wrong.v3draw', vaa3d(noise(5, 6, 7).astype('f4')), 'floating point'), ('wrong.v3draw', vaa3d(noise(5, 6, 0)), '5 x 6 x 0'),
-    ('wrong.v3draw', vaa3d(noise(5, 6, 7), kind=8), 'data type 8'), ('wrong.v3draw', vaa3d(noise(4, 6, 7)), 'smaller than a patch'),
+    ('wrong.v3draw', vaa3d(noise(5, 6, 7).astype('f4')), 'floating point'),
+    ('wrong.v3draw', vaa3d(noise(5, 6, 0)), '5 x 6 x 0'), ('wrong.v3draw', vaa3d(noise(5, 6, 7), kind=8), 'data type 8'),
+    ('wrong.v3draw', vaa3d(noise(4, 6, 7)), 'smaller than a patch'),
     ('wrong.v3dpbd', pbd('u1', (5, 6, 7), b'\xff\0'), 'cut short or damaged'),
     ('wrong.v3dpbd', pbd('u1', (5, 6, 7), b'\xff\0\xff'), 'cut short or damaged'),
     ('wrong.v3dpbd', pbd('u1', (5, 6, 7), b'\xff\0' * 3), 'cut short or damaged'),
@@ -262,7 +266,8 @@ def test_a_folder_may_mix_formats_but_patch_files_are_no_stacks(tmp_path):
     stacks.write(str(tmp_path / 'a.tif'), noise(5, 6, 7))
     write_hdf5(tmp_path / 'b.h5', image=noise(5, 6, 7))
     (tmp_path / 'c.v3draw').write_bytes(vaa3d(noise(5, 6, 7)))
-    (tmp_path / 'd.v3dpbd').write_bytes(pbd('u2', (5, 6, 7), b''.join(b'\0' + struct.pack('<H', v) for v in noise(5, 6, 7).flat)))
+    singly = b''.join(b'\0' + struct.pack('<H', voxel) for voxel in noise(5, 6, 7).flat)
+    (tmp_path / 'd.v3dpbd').write_bytes(pbd('u2', (5, 6, 7), singly))
     (tmp_path / 'e.raw').write_bytes(vaa3d(noise(5, 6, 7)))
     (tmp_path / 'a.raw').write_bytes(noise(5, 6, 7).tobytes())            # of another program, beside its TIFF
     (tmp_path / 'f.h5').write_bytes(b'damaged')
