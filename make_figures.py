@@ -12,6 +12,7 @@ Writes  imgs/patches.png     the four steps of prepare_patches.py
         imgs/framework.png   the method as a diagram, with pictures of this run
         imgs/segmentation_arms.png, _curves.png, _overlays.png         of 3_segmentation.py ARMS=all
         imgs/traces.png      before and after: traces of the stack itself and of its mask
+        imgs/reconstruction.png        length F1 over noise, of tests/benchmarks/reconstruction.py
         imgs/summary.md      what was made, in figures
         results/index.html   with FIGURES=gallery (make gallery): figures, tables, commands, settings, in one page
 Run     python make_figures.py FIGURES=panel,curves
@@ -19,6 +20,7 @@ Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
 import argparse
+import csv
 import glob
 import os
 import shutil
@@ -172,6 +174,21 @@ def draw_traces(cfg, target):
         ('the network\'s mask', swc.read(paths[0]))])
 
 
+def draw_reconstruction(cfg, target):
+    """Length F1 of traces by each way to a mask, over noise."""
+    folder = os.path.join(cfg.RESULTS, 'reconstruction')
+    with open(need(os.path.join(folder, 'benchmark.csv'), 'tests/benchmarks/reconstruction.py FOLDER=%s RUN_DIR=%s' % (
+            folder, cfg.SEGMENTATION_RUN)), newline='') as file:
+        rows = list(csv.DictReader(file))
+    levels = sorted({float(row['noise']) for row in rows})
+    panels = []
+    for kind in dict.fromkeys(row['stacks'] for row in rows):
+        here = [row for row in rows if row['stacks'] == kind]
+        panels.append((kind, [(method, [float(row['length_f1']) for row in sorted(here, key=lambda row: float(row['noise']))
+                                        if row['method'] == method]) for method in dict.fromkeys(row['method'] for row in here)]))
+    figures.score_curves(target, levels, panels, 'noise, times the phantom\'s', 'length F1')
+
+
 def make_gallery(cfg):
     """One page of everything that there is; returns its path."""
     found = sorted(path for folder in (cfg.OUTPUT, cfg.RESULTS, cfg.TRACES) for path in glob.glob(os.path.join(
@@ -232,10 +249,11 @@ def otsu_dice(cfg):
 
 DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts,
         'panel': draw_panel, 'stack': draw_stack,
-        'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces}
+        'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces,
+        'reconstruction': draw_reconstruction}
 DRAW.update((name, copied(name)) for name in ('segmentation_arms', 'segmentation_curves', 'segmentation_overlays'))
 COPIED = ('patches', 'priors', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # PNG as they were left
-LATER = ('traces', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # of steps 3 and 4
+LATER = ('traces', 'reconstruction', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # of steps 3 and 4
 
 
 def main():

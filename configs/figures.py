@@ -10,5 +10,5 @@ RESULTS = 'results'              # of 3_segmentation.py ARMS=all; folder of the 
 OUTPUT = 'imgs'                  # folder of the figures
 FORMAT = 'png'                   # or 'svg', for the figures that are drawn here and not copied
 FIGURES = 'all'                  # all of steps 0 to 2; or some of: patches priors simulator drafts panel stack curves levels framework
-                                 # traces segmentation_arms segmentation_curves segmentation_overlays, joined by commas; or gallery
+                                 # traces reconstruction segmentation_arms segmentation_curves segmentation_overlays, joined by commas; or gallery
 TRUTH = None                     # folder of label stacks of the images that PATCHES came from, to score OTSU; the phantom's
