@@ -1,4 +1,6 @@
 """The segmentation network, its losses, its crops and their augmentation."""
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -108,6 +110,19 @@ def test_normalisation_asks_neither_brightness_nor_density():
     a, b = [augmentation.normalise(v, augmentation.measure(v)) for v in
             [(k * (500 + noise)).astype(np.uint16) for k in (1, 3)]]
     np.testing.assert_allclose(a, b, atol=0.1)
+
+
+@pytest.mark.parametrize('shape, dtype', [((70, 128, 160), np.uint16), ((3, 4, 5), np.uint8), ((2, 3, 1), np.uint16)])
+def test_a_stack_is_measured_by_medians_without_a_copy_of_it(shape, dtype):
+    voxels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    some = voxels[::2 if len(voxels) > 64 else 1].astype(float)
+    noise = 1.4826 * np.median(np.abs(np.diff(some, axis=2))) / np.sqrt(2) if shape[2] > 1 else 1.0
+    tracemalloc.start()
+    measured = augmentation.measure(voxels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert measured == pytest.approx((np.median(some), noise))
+    assert peak < 4e6                                                # histograms are 3e6; float32 copies grow with the stack
 
 
 def test_turns_keep_arrays_together_and_grey_changes_are_repeatable():
