@@ -17,6 +17,7 @@ Intensities are normalised per whole stack, the same in training and predicting:
 in noise levels (utils/augmentation.py).
 """
 import copy
+import glob
 import hashlib
 import os
 import subprocess
@@ -51,7 +52,9 @@ def train(cfg, manual=None, synthetic=True, digest='', other='RUN_DIR'):
     drafts = pairs.Synthetic(cfg.PAIRS, cfg.SEEN, cfg.PSF, cfg.RIM, cfg.HELD_OUT) if synthetic else None
     places = [drafts] * cfg.BATCH_SIZE
     if manual is not None:
-        by_hand = max(1, int(round(cfg.MANUAL_SHARE * cfg.BATCH_SIZE))) if synthetic else cfg.BATCH_SIZE
+        by_hand = min(max(1, int(round(cfg.MANUAL_SHARE * cfg.BATCH_SIZE))), cfg.BATCH_SIZE - 1) if synthetic else cfg.BATCH_SIZE
+        if not by_hand:
+            raise config.UserError('BATCH_SIZE=1 has no place for both synthetic and manual crops: take 2 or more')
         places[:by_hand] = [manual] * by_hand
     config.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest if drafts else '', MANUAL=digest), FREE,
                  overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another %s, or remove this one' % other)
@@ -215,6 +218,8 @@ def pack(cfg):
     """Write the weights that predict, and their settings, into OUTPUT: a RUN_DIR for predicting, a fifth as large."""
     if cfg.OUTPUT == config.read_constants(config.rooted('configs/segmentation.py'))['OUTPUT']:
         raise config.UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/segmentation')
+    if os.path.isdir(cfg.OUTPUT) and set(os.listdir(cfg.OUTPUT)) - {'checkpoints', 'config.json', 'README.md'}:
+        raise config.UserError('STAGE=pack: %s holds a training run or other things: give another OUTPUT' % cfg.OUTPUT)
     with Network(cfg.RUN_DIR, cfg.THREADS) as network:
         path = runs.save_weights(cfg.OUTPUT, network.step, network.session, network.saver)
         config.write_json(os.path.join(cfg.OUTPUT, 'config.json'),
@@ -227,7 +232,7 @@ def pack(cfg):
 
 def compare(cfg):
     """Train what is missing of every arm, score all on the labelled stack, write the table and the figures."""
-    arms = list(ARMS) if cfg.ARMS in (None, 'all') else [name.strip() for name in cfg.ARMS.split(',')]
+    arms = list(ARMS) if cfg.ARMS in (None, 'all') else list(dict.fromkeys(name.strip() for name in cfg.ARMS.split(',')))
     unknown = [name for name in arms if name not in ARMS]
     if unknown:
         raise config.UserError('ARMS=%s: want all, or some of %s' % (cfg.ARMS, ', '.join(ARMS)))
@@ -309,7 +314,7 @@ def data_of(cfg):
     folder = os.path.join(cfg.DATA, 'phantom')
     script('-m', 'utils.phantom', 'OUTPUT=%s' % folder)
     images = stacks.find(os.path.join(folder, 'images'))
-    return (os.path.join(folder, 'images', '000[12].tif'), images[2],
+    return (os.path.join(glob.escape(folder), 'images', '000[12].tif'), images[2],
             os.path.join(folder, 'truth', 'labels', os.path.basename(images[2])))
 
 

@@ -328,8 +328,8 @@ def checkpoints(folder):
     """Whole checkpoints of a run, oldest first."""
     root = os.path.join(folder, 'checkpoints')
     names = os.listdir(root) if os.path.isdir(root) else []
-    return [os.path.join(root, name) for name in sorted(names)
-            if name.startswith('step-') and not name.endswith('.partial')]
+    return sorted((os.path.join(root, name) for name in names if name.startswith('step-') and not name.endswith('.partial')),
+                  key=step_of)
 
 
 def newest_checkpoint(folder):
