@@ -173,19 +173,17 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
             continue
         path, at = _walk(tip, before, row)
         reach = cover_radii * found.depth[path] + cover
-        around = tree.query_ball_point(points[path[::2]], reach[::2])       # two voxels in a row cover nearly the same
-        rest, end = _rest_of_loop(tip, path, at, before, row, points, around[0], cover_radii * found.depth[at] + cover)
+        rest, end = _rest_of_loop(tip, path, at, before, row, points, tree.query_ball_point(points[tip], reach[0]),
+                                  cover_radii * found.depth[at] + cover)
         free[path] = False
-        for near in around:
-            free[near] = False
+        _cover(free, tree, points[path], reach)
         body = found.depth[at] if length[at] else 0
         body += found.depth[end] if len(rest) else 0
         total = length[tip] - length[at] + (length[rest[0]] - length[end] if len(rest) else 0)
         if total < (spur_length + (1 + spur_radii) * body if body else 2 * HALF):
             continue
         if len(rest):
-            for near in tree.query_ball_point(points[rest[::2]], cover_radii * found.depth[rest[::2]] + cover):
-                free[near] = False
+            _cover(free, tree, points[rest], cover_radii * found.depth[rest] + cover)
             outside = ((points[rest] - points[end]) ** 2).sum(1) > found.depth[end] ** 2
             path = np.r_[rest[outside][::-1], path]
         else:
@@ -201,6 +199,12 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
     kept = np.array(kept)
     return Nodes(found.voxels[kept].astype(float), found.depth[kept], np.concatenate(edges or [np.zeros((0, 2), int)]),
                  np.zeros(len(kept), bool))
+
+
+def _cover(free, tree, points, reach):
+    """Mark the voxels near a path as covered; point by point, since balls of thick paths are most of the foreground."""
+    for point, radius in zip(points[::2], reach[::2]):                      # two voxels in a row cover nearly the same
+        free[tree.query_ball_point(point, radius)] = False
 
 
 def _lengths(points, before):
@@ -516,10 +520,10 @@ def to_tree(nodes):
     part = _parts(nodes)
     order = np.lexsort((-nodes.depth, ~nodes.soma, part))
     roots = order[np.r_[True, np.diff(part[order]) > 0]]
-    roots = roots[np.argsort(-np.bincount(part)[part[roots]], kind='stable')]          # the largest tree first
     rows = np.concatenate([nodes.edges, np.stack([np.full(len(roots), n), roots], 1)])  # a node that leads to all roots
     walk, parent = depth_first_order(_graph(rows.T, np.ones(len(rows)), n + 1), n, directed=False)
     walk = walk[1:]
+    walk = walk[np.argsort(-np.bincount(part)[part[walk]], kind='stable')]             # the largest tree first
     row = np.full(n + 1, -1)
     row[walk] = np.arange(n)
     kind = np.where(nodes.soma[walk], swc.SOMA, swc.UNDEFINED)
