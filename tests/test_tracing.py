@@ -76,11 +76,22 @@ def test_loop_is_opened_once_and_traced_all_around():
     assert abs(scores.length_of(tree) - 2 * np.pi * 20) < 9
 
 
-def test_crossing_tubes_keep_all_four_arms():
+@pytest.mark.parametrize('reach, trees', [(0.0, 1), (6.0, 2)])
+def test_crossing_tubes_are_two_trees(reach, trees):
     lines = [(15, 32, 6), (15, 32, 58)], [(15, 6, 32), (15, 58, 32)]
-    tree = traced(drawn((30, 64, 64), *lines))
-    assert count(tree)[:2] == (1, 4) and off(tree, *lines) < 1.5
+    tree = traced(drawn((30, 64, 64), *lines), CROSS_REACH=reach)
+    assert count(tree)[:2] == (trees, 4) and off(tree, *lines) < 1.5 and (count(tree)[2] == 0) == (trees == 2)
     assert abs(scores.length_of(tree) - 104) < 6
+
+
+def test_forks_near_each_other_and_somata_are_no_crossings():
+    """Two side branches on one side do not go straight on; a thick place with four arms is a soma, found or not."""
+    trunk = [(15, 50, 6), (15, 50, 74)]
+    mask = drawn((30, 64, 80), trunk, [(15, 50, 36), (15, 12, 22)], [(15, 50, 40), (15, 12, 58)], radius=1.5)
+    assert count(traced(mask))[:2] == (1, 4)
+    mask = drawn((40, 80, 80), [(20, 40, 6), (20, 40, 74)], [(20, 6, 40), (20, 74, 40)], radius=1.5)
+    mask |= drawn(mask.shape, [(20, 40, 40)] * 2, radius=5.0)
+    assert [count(traced(mask, SOMA_RATIO=ratio))[:2] for ratio in (0.0, 3.0)] == [(1, 4)] * 2
 
 
 def test_parallel_tubes_apart_stay_two_trees():
