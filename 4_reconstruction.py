@@ -105,7 +105,7 @@ def image_of(name, cfg):
     """
     found = [path for path in stacks.find(cfg.IMAGES) if stacks.name_of(path) == name]
     if not found:
-        raise config.UserError('%s has no %s.tif to draw the traces over: give another IMAGES, or IMAGES=None'
+        raise config.UserError('%s has no stack %s to draw the traces over: give another IMAGES, or IMAGES=None'
                                % (cfg.IMAGES, name))
     return found[0]
 

@@ -1,7 +1,7 @@
 """Constants of prepare_patches.py (step 0)."""
 
 # --- files ---
-STACKS = 'data/real'             # folder, file or glob pattern of TIFF stacks, (z, y, x), 8 or 16 bit
+STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D), (z, y, x), 8 or 16 bit
 OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real_NAME.png
 TIFF_FOLDER = None               # also write every patch as TIFF into this folder
 OVERWRITE = False                # True: redo results that other settings made

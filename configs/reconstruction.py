@@ -4,7 +4,7 @@
 INPUT = 'data/segmented'         # folder, file or pattern: NAME.prob.tif (3_segmentation.py; uint8, 255 for certain, or
                                  # float, 0 to 1), NAME.mask.tif ({0, 1} or {0, 255}), or 8- or 16-bit stacks
 OUTPUT = 'results/traces'        # folder: NAME.swc, NAME.png
-IMAGES = None                    # folder of the stacks (NAME.tif) to draw the traces over; None: over INPUT itself
+IMAGES = None                    # folder of the stacks (NAME.tif, ...) to draw the traces over; None: over INPUT itself
 GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc, ...); None: no scores
 VOXEL_SIZE = 'auto'              # um (z, y, x); auto: of the files, and cubes where they do not tell it
 OVERWRITE = False                # True: redo results that other settings made

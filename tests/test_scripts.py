@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 
+import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, run_script
+from conftest import ROOT, run_script, vaa3d
 
 from utils import config, patches, raster, stacks, swc
 
@@ -116,6 +117,13 @@ def test_any_stack_can_be_refined(pipeline, tmp_path):
     good('2_mpgan.py', *(arguments + ['OUTPUT=tiles', 'TILE_SHAPE=11,17,23']), cwd=tmp_path)
     tiles = stacks.read(str(tmp_path / 'tiles/images/s0.tif')).voxels
     assert np.abs(tiles.astype(int) - after.voxels).max() <= 1             # rounding of sums in another order
+    with h5py.File(str(tmp_path / 's0.h5'), 'w') as file:
+        file['image'] = before.voxels
+        file['image'].attrs['element_size_um'] = before.voxel_size
+    good('2_mpgan.py', *(arguments + ['INPUT=s0.h5', 'OUTPUT=hdf5']), cwd=tmp_path)
+    again = stacks.read(str(tmp_path / 'hdf5/images/s0.tif'))
+    np.testing.assert_array_equal(again.voxels, after.voxels)
+    np.testing.assert_allclose(again.voxel_size, after.voxel_size, rtol=1e-4)
     bad('2_mpgan.py', *(arguments + ['STAGE=train+refine', 'OUTPUT=x']), cwd=tmp_path, words=['STAGE=refine'])
     bad('2_mpgan.py', *arguments, cwd=tmp_path, words=['OUTPUT'])
     bad('2_mpgan.py', *(arguments + ['INPUT=whole/images/s0.tif', 'OUTPUT=whole']), cwd=tmp_path, words=['overwritten'])
@@ -239,7 +247,9 @@ def test_changed_constants_are_refused_and_nothing_is_lost(pipeline):
 
 
 def test_one_bad_stack_does_not_stop_the_batch(tmp_path):
-    real_stack(tmp_path / 'in/good.tif')
+    real_stack(tmp_path / 'good.tif')
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in/good.v3draw').write_bytes(vaa3d(stacks.read(str(tmp_path / 'good.tif')).voxels))
     real_stack(tmp_path / 'in/cut.tif')
     whole = (tmp_path / 'in/cut.tif').read_bytes()
     (tmp_path / 'in/cut.tif').write_bytes(whole[:len(whole) // 2])

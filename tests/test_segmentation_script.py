@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -67,7 +68,8 @@ def place(tmp_path_factory):
     good(*(SMALL + ['PAIRS=pairs']), cwd=folder)
     image, _ = fibre(7, (37, 50, 61))
     stacks.write(str(folder / 'in/odd.tif'), image, (2.0, 1.0, 0.5))
-    stacks.write(str(folder / 'in/eight.tif'), (image >> 4).astype(np.uint8))
+    with h5py.File(str(folder / 'in/eight.h5'), 'w') as file:             # any format will do
+        file['volume'] = (image >> 4).astype(np.uint8)
     good(*(SMALL + ['STAGE=predict', 'INPUT=in', 'OUTPUT=out']), cwd=folder)
     return folder
 

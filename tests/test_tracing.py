@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
-from conftest import run_script
+from conftest import run_script, vaa3d
 from scipy import ndimage
 
 from utils import config, figures, phantom, raster, scores, segmentation, stacks, swc, tracing
@@ -244,7 +244,7 @@ def inputs(tmp_path):
     stacks.write(str(folder / 'b.mask.tif'), mask.astype(np.uint8) * 255)
     tifffile.imwrite(str(folder / 'c.prob.tif'), blurred)
     rng = np.random.default_rng(0)
-    stacks.write(str(folder / 'd.tif'), (rng.normal(500, 20, mask.shape) + 900 * blurred).astype(np.uint16))
+    (folder / 'd.v3draw').write_bytes(vaa3d((rng.normal(500, 20, mask.shape) + 900 * blurred).astype(np.uint16)))
     for name in 'abcd':
         swc.write(str(tmp_path / 'gold' / (name + ('_1' if name == 'b' else '') + '.swc')),
                   swc.Tree(np.full(2, 2), np.array(LINE, float), np.full(2, 2.0), np.array([-1, 0])))
@@ -316,7 +316,7 @@ def test_nothing_of_others_is_overwritten_and_figures_come_back(inputs):
 @pytest.mark.parametrize('arguments, words', [
     (['INPUT=nowhere'], ['nowhere']), (['METHOD=magic'], ['METHOD=magic', 'otsu']), (['LOW=0.9'], ['LOW=0.9']),
     (['VOXEL_SIZE=2,1'], ['VOXEL_SIZE']), (['GOLD=nowhere'], ['nowhere', 'a.swc']),
-    (['IMAGES=data/segmented', 'INPUT=data/segmented/b.mask.tif'], ['b.tif', 'IMAGES'])])
+    (['IMAGES=data/segmented', 'INPUT=data/segmented/b.mask.tif'], ['no stack b', 'IMAGES'])])
 def test_bad_settings_are_one_clear_line(inputs, arguments, words):
     status, _, err = run_script('4_reconstruction.py', *arguments, cwd=inputs)
     assert status == 1 and 'Traceback' not in err and all(word in err for word in words), err
