@@ -17,6 +17,7 @@ Intensities are normalised per whole stack, the same in training and predicting:
 in noise levels (utils/augmentation.py).
 """
 import copy
+import glob
 import hashlib
 import os
 import subprocess
@@ -41,19 +42,22 @@ ARMS = WITHOUT_NETWORK + tuple(FOLDER_OF)
 
 # --- training ---
 
-def train(cfg, manual=None, synthetic=True, digest=''):
+def train(cfg, manual=None, synthetic=True, digest='', other='RUN_DIR'):
     """Train up to MAX_STEPS; goes on from the newest checkpoint.
 
     Args:
-        manual: pairs.Manual or None; synthetic: train on PAIRS, too; digest: what the manual labels are told by.
+        manual: pairs.Manual or None; synthetic: train on PAIRS, too; digest: what the manual labels are told by;
+        other: the constant by which the user gives another folder.
     """
     drafts = pairs.Synthetic(cfg.PAIRS, cfg.SEEN, cfg.PSF, cfg.RIM, cfg.HELD_OUT) if synthetic else None
     places = [drafts] * cfg.BATCH_SIZE
     if manual is not None:
-        by_hand = max(1, int(round(cfg.MANUAL_SHARE * cfg.BATCH_SIZE))) if synthetic else cfg.BATCH_SIZE
+        by_hand = min(max(1, int(round(cfg.MANUAL_SHARE * cfg.BATCH_SIZE))), cfg.BATCH_SIZE - 1) if synthetic else cfg.BATCH_SIZE
+        if not by_hand:
+            raise config.UserError('BATCH_SIZE=1 has no place for both synthetic and manual crops: take 2 or more')
         places[:by_hand] = [manual] * by_hand
     config.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest if drafts else '', MANUAL=digest), FREE,
-                 overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
+                 overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another %s, or remove this one' % other)
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     graph = segmenter.build(cfg.CROP_SHAPE, cfg.CHANNELS, cfg.LEVELS, cfg.LEARNING_RATE, cfg.MAX_STEPS, cfg.AVERAGE_DECAY)
@@ -61,7 +65,7 @@ def train(cfg, manual=None, synthetic=True, digest=''):
     held = drafts.validation(cfg.CROP_SHAPE, cfg.EVALUATION_PATCHES) if drafts else None
     strength = (cfg.HAZE, cfg.BLUR) + cfg.SNR + cfg.GAIN + (cfg.GAMMA, cfg.OFFSET, cfg.NOISE)
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
-    with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS) as run:
+    with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS) as run, runs.Stop() as stop:
         if not run.step:
             run.session.run(graph.start_average)
         elif run.step < cfg.MAX_STEPS:
@@ -72,7 +76,7 @@ def train(cfg, manual=None, synthetic=True, digest=''):
             rate, values, _ = run.session.run([graph.learning_rate, graph.losses, graph.update],
                                               {graph.image: image, graph.label: label, graph.weight: weight})
             run.step, values = step + 1, dict(values, learning_rate=rate)
-            last = run.step == cfg.MAX_STEPS
+            last, stopping = run.step == cfg.MAX_STEPS, stop.asked          # asked for later: after the next step
             if held and (run.step % cfg.EVALUATE_EVERY == 0 or last):
                 values.update(validate(run.session, inference, held))
             if run.step % cfg.LOG_EVERY == 0 or 'validation_loss' in values or last:
@@ -82,9 +86,12 @@ def train(cfg, manual=None, synthetic=True, digest=''):
                     print('step %d of %d, %.2f s each' % (run.step, cfg.MAX_STEPS, (said - started) / (run.step - first)))
             if 'validation_loss' in values and (run.best is None or values['validation_loss'] < run.best['score']):
                 run.save_best(float(values['validation_loss']), np.zeros(0, np.float32), None)
-            if run.step % cfg.SAVE_EVERY == 0 or last:
+            if run.step % cfg.SAVE_EVERY == 0 or last or stopping:
                 run.check(values)
                 run.save(np.zeros(0, np.float32), None)
+            if stopping:
+                raise KeyboardInterrupt('%s: stopped after step %d, which is saved: run the same command again to go on'
+                                        % (cfg.RUN_DIR, run.step))
         if run.step > first:
             print('%s: %d steps, %.3f s each%s' % (cfg.RUN_DIR, run.step - first, (time.time() - started) / (run.step - first),
                                                   ', best at step %(step)d, loss %(score).3f on held-out stacks' % run.best
@@ -211,6 +218,8 @@ def pack(cfg):
     """Write the weights that predict, and their settings, into OUTPUT: a RUN_DIR for predicting, a fifth as large."""
     if cfg.OUTPUT == config.read_constants(config.rooted('configs/segmentation.py'))['OUTPUT']:
         raise config.UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/segmentation')
+    if os.path.isdir(cfg.OUTPUT) and set(os.listdir(cfg.OUTPUT)) - {'checkpoints', 'config.json', 'README.md'}:
+        raise config.UserError('STAGE=pack: %s holds a training run or other things: give another OUTPUT' % cfg.OUTPUT)
     with Network(cfg.RUN_DIR, cfg.THREADS) as network:
         path = runs.save_weights(cfg.OUTPUT, network.step, network.session, network.saver)
         config.write_json(os.path.join(cfg.OUTPUT, 'config.json'),
@@ -223,7 +232,7 @@ def pack(cfg):
 
 def compare(cfg):
     """Train what is missing of every arm, score all on the labelled stack, write the table and the figures."""
-    arms = list(ARMS) if cfg.ARMS in (None, 'all') else [name.strip() for name in cfg.ARMS.split(',')]
+    arms = list(ARMS) if cfg.ARMS in (None, 'all') else list(dict.fromkeys(name.strip() for name in cfg.ARMS.split(',')))
     unknown = [name for name in arms if name not in ARMS]
     if unknown:
         raise config.UserError('ARMS=%s: want all, or some of %s' % (cfg.ARMS, ', '.join(ARMS)))
@@ -284,7 +293,7 @@ def trained(cfg, arm, seed, stack, ending='', manual=None, digest=''):
     mine = copy.copy(cfg)
     mine.SEED, mine.RUN_DIR = seed, os.path.join(cfg.RUNS, '%s-%d%s' % (arm, seed, ending))
     mine.PAIRS = os.path.join(cfg.DATA, FOLDER_OF[arm]) if FOLDER_OF[arm] else ''
-    train(mine, manual, FOLDER_OF[arm] is not None, digest)
+    train(mine, manual, FOLDER_OF[arm] is not None, digest, 'RUNS')
     with Network(mine.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE, cfg.MIRRORS) as network:
         path = os.path.join(mine.RUN_DIR, 'labelled.prob.tif')
         key = hashlib.sha1(('%s %d' % (network.digest, cfg.MIRRORS)).encode() + stack.voxels.tobytes()).hexdigest()
@@ -305,7 +314,7 @@ def data_of(cfg):
     folder = os.path.join(cfg.DATA, 'phantom')
     script('-m', 'utils.phantom', 'OUTPUT=%s' % folder)
     images = stacks.find(os.path.join(folder, 'images'))
-    return (os.path.join(folder, 'images', '000[12].tif'), images[2],
+    return (os.path.join(glob.escape(folder), 'images', '000[12].tif'), images[2],
             os.path.join(folder, 'truth', 'labels', os.path.basename(images[2])))
 
 
@@ -346,8 +355,8 @@ def script(*arguments):
     command = list(arguments) if name == '-m' else [config.rooted(name)] + list(arguments[1:])
     print('\n$ python %s' % ' '.join(arguments))
     if subprocess.call([sys.executable] + command, env=dict(os.environ, PYTHONPATH=config.ROOT)):
-        raise config.UserError('%s failed (see above): set right what it names and run the same command again; what is done '
-                               'is kept' % ' '.join(arguments[:2]))
+        raise config.UserError('%s failed (see above): set right what it names and run the same command again, what is done is '
+                               'kept; or, for other data or settings, give another DATA and RUNS' % ' '.join(arguments[:2]))
 
 
 # --- run ---

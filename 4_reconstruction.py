@@ -21,6 +21,7 @@ from utils import config, figures, scores, segmentation, stacks, swc, tracing
 
 FREE = ('INPUT', 'OUTPUT', 'OVERWRITE', 'IMAGES', 'GOLD', 'MAX_FOREGROUND')      # may change between runs
 KINDS = ('.prob', '.mask')                               # ends of names; a probability map goes before a mask
+HEADER = '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x voxels'
 METHODS = ('auto', 'otsu', 'gaussian', 'ridge', 'threshold')
 
 
@@ -51,13 +52,13 @@ def evidence_of(stack, cfg):
         for plane, p in zip(scaled, voxels):
             plane[:] = np.rint(255 * p)
         return scaled, cfg.LOW, cfg.HIGH
-    low, high = int(voxels.min()), int(voxels.max())
-    two = all(((plane == low) | (plane == high)).all() for plane in voxels)
-    if kind == '.prob' and not two:
+    if kind == '.prob':
         if voxels.dtype != np.uint8:
             raise config.UserError('%s is %s: want a probability map of uint8, 255 for certain, or of floats from 0 to 1'
                                    % (stack.path, voxels.dtype))
         return voxels, cfg.LOW, cfg.HIGH
+    low, high = int(voxels.min()), int(voxels.max())
+    two = all(((plane == low) | (plane == high)).all() for plane in voxels)
     if kind or (two and low == 0):
         if not two:
             raise config.UserError('%s is no mask: it has more than two grey levels: name it NAME.prob.tif if it is a '
@@ -76,6 +77,9 @@ def spacing_of(stack, cfg):
 
 def reconstruct(name, path, cfg):
     """Trace one stack and write its figure and its SWC, the SWC last; returns the tree."""
+    target = os.path.join(cfg.OUTPUT, name + '.swc')
+    if os.path.exists(target) and not is_own(target):
+        raise config.UserError('%s was not made by this script: move it, or give another OUTPUT' % target)
     stack = stacks.read(path, (2, 2, 2), probabilities=True)
     spacing = spacing_of(stack, cfg)
     evidence, low, high = evidence_of(stack, cfg)
@@ -83,23 +87,38 @@ def reconstruct(name, path, cfg):
     tree = tracing.trace(evidence, spacing, low, high, cfg, path)
     image = picture(name, path, evidence.shape, cfg)
     figures.traces(os.path.join(cfg.OUTPUT, name + '.png'), evidence if image is None else image, tree, spacing, name)
-    swc.write(os.path.join(cfg.OUTPUT, name + '.swc'), tree, '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x '
-              'voxels' % (os.path.basename(path), ' '.join('%g' % v for v in spacing)), one_root=False)
+    swc.write(target, tree, HEADER % (os.path.basename(path), ' '.join('%g' % v for v in spacing)), one_root=False)
     return tree
+
+
+def is_own(path):
+    """Whether a SWC has this script's first line."""
+    with open(path, errors='replace') as file:
+        return HEADER.split('%s')[1] in file.readline()
+
+
+def image_of(name, cfg):
+    """Path of the stack in IMAGES.
+
+    Raises:
+        UserError: if there is none.
+    """
+    found = [path for path in stacks.find(cfg.IMAGES) if stacks.name_of(path) == name]
+    if not found:
+        raise config.UserError('%s has no stack %s to draw the traces over: give another IMAGES, or IMAGES=None'
+                               % (cfg.IMAGES, name))
+    return found[0]
 
 
 def picture(name, path, shape, cfg):
     """Voxels to draw over: of IMAGES if it is given, else of the input if that is a stack, else None."""
     if not cfg.IMAGES:
         return None if split(path)[1] else stacks.read(path, probabilities=True).voxels
-    found = [p for p in stacks.find(cfg.IMAGES) if stacks.name_of(p) == name]
-    if not found:
-        raise config.UserError('%s has no stack %s to draw the traces over: give another IMAGES, or IMAGES=None'
-                               % (cfg.IMAGES, name))
-    voxels = stacks.read(found[0]).voxels
+    found = image_of(name, cfg)
+    voxels = stacks.read(found).voxels
     if voxels.shape != shape:
         raise config.UserError('%s is %s voxels, %s is %s: give IMAGES=folder with the stacks that they were made from'
-                               % (found[0], voxels.shape, path, shape))
+                               % (found, voxels.shape, path, shape))
     return voxels
 
 
@@ -116,7 +135,8 @@ def gold_of(name, cfg):
         UserError: if there is none.
     """
     paths = glob.glob(os.path.join(glob.escape(cfg.GOLD), glob.escape(name) + '.swc')) or sorted(
-        glob.glob(os.path.join(glob.escape(cfg.GOLD), glob.escape(name) + '_*.swc')))
+        path for path in glob.glob(os.path.join(glob.escape(cfg.GOLD), glob.escape(name) + '_*.swc'))
+        if stacks.name_of(path)[len(name) + 1:].isdigit())
     if not paths:
         raise config.UserError('%s has no %s.swc and no %s_1.swc: give another GOLD, or GOLD=None' % (cfg.GOLD, name, name))
     return scores.joined([swc.read(path) for path in paths])
@@ -146,7 +166,8 @@ def check(cfg):
     config.require(cfg, LOW=(0.004, 1), HIGH=(0.004, 1), MIN_OBJECT=(1, None), MAX_FOREGROUND=(1, None), FLATTEN_BLOCK=(0, None),
                    SMOOTH_SIGMA=(0, None), CLIP_QUANTILE=(0.5, 1), NOISE_FLOOR=(0, None), RIDGE_SIGMAS=(0.3, 50),
                    COVER_RADII=(1, 10), COVER=(0, None), SPUR_LENGTH=(0, None), SPUR_RADII=(0, None), SMOOTH_ROUNDS=(0, 1000),
-                   MIN_LENGTH=(0, None), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180), SOMA_RATIO=(0, None), SOMA_RADIUS=(0, None))
+                   MIN_LENGTH=(0, None), CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 90), MAX_GAP=(0, 100),
+                   MAX_ANGLE=(0, 180), SOMA_RATIO=(0, None), SOMA_RADIUS=(0, None))
     if cfg.LOW > cfg.HIGH:
         raise config.UserError('LOW=%g, HIGH=%g: want LOW at most as high as HIGH' % (cfg.LOW, cfg.HIGH))
     if cfg.METHOD not in METHODS:
@@ -161,16 +182,22 @@ def main():
     cfg = config.load('configs/reconstruction.py', sys.argv[1:], __doc__)
     check(cfg)
     named = find(cfg.INPUT)
-    if cfg.GOLD:
-        for name, _ in named:
-            gold_of(name, cfg)                           # said now, not after the tracing
+    for other in [os.path.dirname(path) for _, path in named] + [cfg.GOLD] * bool(cfg.GOLD):
+        if os.path.realpath(other) == os.path.realpath(cfg.OUTPUT):
+            raise config.UserError('OUTPUT is %s, where %s come from: give another OUTPUT'
+                                   % (cfg.OUTPUT, 'GOLD' if other == cfg.GOLD else 'the stacks'))
+    for name, _ in named:                                # said now, not after the tracing
+        if cfg.GOLD:
+            gold_of(name, cfg)
+        if cfg.IMAGES:
+            image_of(name, cfg)
     record_path = os.path.join(cfg.OUTPUT, 'made_from.json')
     config.claim(cfg.OUTPUT, vars(cfg), FREE, cfg.OVERWRITE or not os.path.exists(record_path))
     record = config.read_json(record_path) if os.path.exists(record_path) else {}
     done, bad = 0, []
     for name, path in tqdm(named, 'stacks', disable=not sys.stderr.isatty()):
         target = os.path.join(cfg.OUTPUT, name + '.swc')
-        if record.get(name) == made_from(path, cfg) and os.path.exists(target):
+        if record.get(name) == made_from(path, cfg) and os.path.exists(target) and os.path.exists(target[:-4] + '.png'):
             continue
         begun = time.time()
         try:

@@ -55,7 +55,6 @@ demo:
 	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py STAGE=predict $(SEG_ARGS) && \
 	step "$$py" 4_reconstruction.py --config configs/demo/reconstruction.py $(TRACE_ARGS) && \
 	step "$$py" make_figures.py --config configs/demo/figures.py $(FIG_ARGS) && \
-	step "$$py" make_figures.py --config configs/demo/figures.py FIGURES=traces && \
 	step "$$py" make_figures.py --config configs/demo/figures.py FIGURES=gallery && \
 	echo "demo: done in $$(($$(date +%s) - start)) s"
 

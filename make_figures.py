@@ -12,6 +12,7 @@ Writes  imgs/patches.png     the four steps of prepare_patches.py
         imgs/framework.png   the method as a diagram, with pictures of this run
         imgs/segmentation_arms.png, _curves.png, _overlays.png         of 3_segmentation.py ARMS=all
         imgs/traces.png      before and after: traces of the stack itself and of its mask
+        imgs/reconstruction.png        length F1 over noise, of tests/benchmarks/reconstruction.py
         imgs/summary.md      what was made, in figures
         results/index.html   with FIGURES=gallery (make gallery): figures, tables, commands, settings, in one page
 Run     python make_figures.py FIGURES=panel,curves
@@ -19,6 +20,7 @@ Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
 import argparse
+import csv
 import glob
 import os
 import shutil
@@ -161,16 +163,32 @@ def draw_traces(cfg, target):
         raise config.UserError('no SWC in %s: run 4_reconstruction.py first' % cfg.TRACES)
     name = stacks.name_of(paths[0])
     made = config.read_json(os.path.join(cfg.TRACES, 'config.json'))
-    images = made['IMAGES'] or made['INPUT']
-    found = [p for p in stacks.find(images) if stacks.name_of(p) == name]
-    stack = stacks.read(found[0] if found else need(os.path.join(images, name + '.tif'), '4_reconstruction.py IMAGES=folder'))
-    constants = argparse.Namespace(**made)
-    spacing = np.array(stack.voxel_size or (1.0, 1.0, 1.0)) / (stack.voxel_size or (1.0, 1.0, 1.0))[2]
+    images = [path for path in stacks.find(made['IMAGES'] or made['INPUT']) if stacks.name_of(path) == name]
+    if not images:
+        raise config.UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, made['IMAGES'] or made['INPUT']))
+    stack = stacks.read(images[0])
+    constants = argparse.Namespace(**dict(config.read_constants(config.rooted('configs/reconstruction.py')), **made))
+    size = (stack.voxel_size or (1.0, 1.0, 1.0)) if made['VOXEL_SIZE'] == 'auto' else made['VOXEL_SIZE']
+    spacing = np.array(size) / size[2]
     evidence = segmentation.evidence(stack.voxels, 'gaussian', 0.0, *[made[n] for n in (
         'FLATTEN_BLOCK', 'SMOOTH_SIGMA', 'CLIP_QUANTILE', 'NOISE_FLOOR', 'RIDGE_SIGMAS')], name)
     figures.traces_compared(target, stack.voxels, [
         ('OTSU on the smoothed stack', tracing.trace(evidence, spacing, 0.5, 0.5, constants, name)),
-        ('the network\'s mask', swc.read(paths[0]))])
+        ('4_reconstruction.py INPUT=%s' % made['INPUT'], swc.read(paths[0]))])
+
+
+def draw_reconstruction(cfg, target):
+    """Length F1 of traces by each way to a mask, over noise."""
+    with open(need(os.path.join(cfg.BENCHMARK, 'benchmark.csv'), 'tests/benchmarks/reconstruction.py FOLDER=%s RUN_DIR=%s' % (
+            cfg.BENCHMARK, cfg.SEGMENTATION_RUN)), newline='') as file:
+        rows = list(csv.DictReader(file))
+    levels = sorted({float(row['noise']) for row in rows})
+    panels = []
+    for kind in dict.fromkeys(row['stacks'] for row in rows):
+        here = [row for row in rows if row['stacks'] == kind]
+        panels.append((kind, [(method, [float(row['length_f1']) for row in sorted(here, key=lambda row: float(row['noise']))
+                                        if row['method'] == method]) for method in dict.fromkeys(row['method'] for row in here)]))
+    figures.score_curves(target, levels, panels, 'noise, times the phantom\'s', 'length F1')
 
 
 def make_gallery(cfg):
@@ -233,10 +251,11 @@ def otsu_dice(cfg):
 
 DRAW = {'patches': draw_patches, 'priors': draw_priors, 'simulator': draw_simulator, 'drafts': draw_drafts,
         'panel': draw_panel, 'stack': draw_stack,
-        'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces}
+        'curves': draw_curves, 'levels': draw_levels, 'framework': draw_framework, 'traces': draw_traces,
+        'reconstruction': draw_reconstruction}
 DRAW.update((name, copied(name)) for name in ('segmentation_arms', 'segmentation_curves', 'segmentation_overlays'))
 COPIED = ('patches', 'priors', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # PNG as they were left
-LATER = ('traces', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # of steps 3 and 4
+LATER = ('traces', 'reconstruction', 'segmentation_arms', 'segmentation_curves', 'segmentation_overlays')       # of steps 3 and 4
 
 
 def main():
@@ -246,7 +265,7 @@ def main():
         return
     if cfg.FORMAT not in ('png', 'svg'):
         raise config.UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
-    wanted = [name for name in DRAW if name not in LATER] if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
+    wanted = list(DRAW) if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
     unknown = [name for name in wanted if name not in DRAW]
     if unknown:
         raise config.UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(DRAW)))
@@ -257,8 +276,9 @@ def main():
             DRAW[name](cfg, target)
             print('%-28s %s' % (target, DRAW[name].__doc__.split('\n')[0]))
         except config.UserError as error:                 # the other figures are still worth drawing
-            print('error: %s: %s' % (target, error), file=sys.stderr)
-            missing += 1
+            late = cfg.FIGURES == 'all' and name in LATER     # steps 3 and 4 need not have run
+            print('%s: %s: %s' % ('left out' if late else 'error', target, error), file=sys.stderr)
+            missing += not late
     if cfg.FIGURES == 'all' and not missing:
         text = summary(cfg)
         path = os.path.join(cfg.OUTPUT, 'summary.md')

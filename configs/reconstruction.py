@@ -32,6 +32,11 @@ SPUR_RADII = 0.5                 # ... plus SPUR_RADII times the parent's radius
 SMOOTH_ROUNDS = 30               # of Taubin's smoothing; 0: the voxels' staircase
 MIN_LENGTH = 15.0                # trees of less cable are left out, but for those with a soma
 
+# --- crossings ---
+CROSS_REACH = 6.0                # fibres cross where forks with four arms lie within CROSS_REACH along the tree; 0: never.
+                                 # Chosen on phantoms of three seeds, as CROSS_ANGLE. 0 keeps neurons of four stems and no soma whole
+CROSS_ANGLE = 70.0               # degrees by which a fibre may bend there: shortest paths cut corners
+
 # --- gaps ---
 MAX_GAP = 8.0                    # dark length of a bridge between trees at most, full darkness counting once; 0: none
 MAX_ANGLE = 45.0                 # degrees between a tip's direction and the bridge

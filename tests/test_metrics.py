@@ -105,6 +105,16 @@ def test_masks_are_scored_in_three_dimensions(tmp_path):
     assert scoring.score(np.roll(mask, 3, 2), annotation)['f1_2'] == 0
 
 
+def test_perfect_scores_one_even_without_a_centreline():
+    """The skeleton of a stack that is all foreground, and of an even cube, has no voxel."""
+    everything = np.ones((6, 6, 6), bool)
+    cube = np.pad(np.ones((2, 2, 2), bool), 2, 'constant')
+    for truth in (everything, cube):
+        assert metrics.cldice_counts(truth, truth)[3] == 0
+        values = scoring.score(truth, scoring.Annotation(truth, everything, None))
+        assert all(values[m] == 1 for m in scoring.MEASURES[:8])
+
+
 def test_wrong_annotations_are_one_line(tmp_path):
     for name, values, words in (('shape', np.ones((2, 3, 4), np.uint8), 'this very stack'),
                                 ('values', np.full((3, 3, 4), 9, np.uint8), '0 to 4'),

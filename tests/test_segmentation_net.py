@@ -1,9 +1,12 @@
 """The segmentation network, its losses, its crops and their augmentation."""
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from models import losses, segmenter, tf, unet
-from utils import augmentation, pairs, patches, runs, scoring, tiling
+from utils import augmentation, config, pairs, patches, runs, scoring, stacks, tiling
 
 
 @pytest.mark.parametrize('levels, reach', [(0, 2), (1, 8), (2, 20)])
@@ -109,6 +112,19 @@ def test_normalisation_asks_neither_brightness_nor_density():
     np.testing.assert_allclose(a, b, atol=0.1)
 
 
+@pytest.mark.parametrize('shape, dtype', [((70, 128, 160), np.uint16), ((3, 4, 5), np.uint8), ((2, 3, 1), np.uint16)])
+def test_a_stack_is_measured_by_medians_without_a_copy_of_it(shape, dtype):
+    voxels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    some = voxels[::2 if len(voxels) > 64 else 1].astype(float)
+    noise = 1.4826 * np.median(np.abs(np.diff(some, axis=2))) / np.sqrt(2) if shape[2] > 1 else 1.0
+    tracemalloc.start()
+    measured = augmentation.measure(voxels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert measured == pytest.approx((np.median(some), noise))
+    assert peak < 4e6                                                # histograms are 3e6; float32 copies grow with the stack
+
+
 def test_turns_keep_arrays_together_and_grey_changes_are_repeatable():
     image = np.arange(2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4)
     for seed in range(8):
@@ -165,6 +181,36 @@ def test_batches_depend_on_the_seed_alone_and_held_out_stacks_are_not_trained_on
     held = source.validation((8, 8, 8), 10)
     assert len(held[0]) == 4 and held[2].all()
     assert held[0][held[1] > 0].mean() > held[0][held[1] == 0].mean() + 1
+
+
+@pytest.mark.parametrize('sigma', [0.85, 1.5, 3.0])
+def test_a_crop_has_the_labels_of_the_whole_patch(tmp_path, sigma):
+    label = ndimage.binary_dilation(np.random.default_rng(0).random((2, 16, 32, 32)) < 0.001, np.ones((1, 3, 3, 3)))
+    patches.write(str(tmp_path / 'patches.h5'), label.astype(np.uint16), np.zeros((2, 3), int), ['a', 'b'], label.astype(np.uint8))
+    source = pairs.Synthetic(str(tmp_path), 0.15, sigma, 1, 0.5)
+    whole = source.cut(0, (0, 0, 0), (16, 32, 32))
+    for low in ((0, 0, 0), (4, 6, 8), (8, 17, 22), (2, 12, 3)):
+        box = tuple(slice(a, a + 8) for a in low)
+        for part, everything in zip(source.cut(0, low, (8, 8, 8)), whole):
+            np.testing.assert_array_equal(part, everything[box])
+
+
+def test_a_large_share_leaves_a_stack_to_train_on(tmp_path):
+    write_patches(tmp_path)
+    source = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0, 0.9)
+    assert set(source.source[source.trained]) == {'s0'}
+
+
+def test_pairs_of_tiff_are_told_by_their_labels_too(tmp_path):
+    for i in range(2):
+        for kind in ('images', 'labels'):
+            stacks.write(str(tmp_path / kind / ('%d.tif' % i)), np.full((4, 5, 6), i, np.uint8))
+    before = patches.PatchFile(str(tmp_path), with_labels=True).digest
+    stacks.write(str(tmp_path / 'labels/1.tif'), np.zeros((4, 5, 6), np.uint8))
+    assert patches.PatchFile(str(tmp_path), with_labels=True).digest != before
+    stacks.write(str(tmp_path / 'labels/1.tif'), np.zeros((3, 5, 6), np.uint8))
+    with pytest.raises(config.UserError, match='1.tif is .3, 5, 6. voxels'):
+        patches.PatchFile(str(tmp_path), with_labels=True)
 
 
 def test_manual_crops_stay_in_their_end_and_hold_an_annotated_slice():

@@ -100,6 +100,19 @@ def test_resumed_training_equals_training_in_one_go(place):
         np.testing.assert_allclose(*[[float(v or 'nan') for v in row] for row in (a, b)], rtol=1e-3, atol=1e-5)
 
 
+def test_sigterm_saves_the_step_first(place):
+    arguments = SMALL + ['PAIRS=pairs', 'RUN_DIR=runs/asked', 'MAX_STEPS=100000', 'SAVE_EVERY=100000', 'EVALUATE_EVERY=100000']
+    process = subprocess.Popen([sys.executable, os.path.join(ROOT, SCRIPT)] + arguments, cwd=str(place),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True)
+    log, deadline = place / 'runs/asked/log.csv', time.time() + 120
+    while time.time() < deadline and not (log.exists() and log.read_text().count('\n') > 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate()[1].strip().split('\n')[-1]
+    assert process.returncode == 1 and 'which is saved' in said
+    assert glob.glob(str(place / 'runs/asked/checkpoints/step-*[0-9]'))
+
+
 def test_prediction_keeps_shape_voxel_size_and_does_not_depend_on_tiles(place):
     for name, size in (('odd', (2.0, 1.0, 0.5)), ('eight', None)):
         probability, mask = [stacks.read(str(place / 'out' / ('%s.%s.tif' % (name, kind)))) for kind in ('prob', 'mask')]
@@ -129,6 +142,8 @@ def test_packed_weights_predict_the_same(place):
     a, b = [stacks.read(str(place / folder / 'odd.prob.tif')).voxels for folder in ('out', 'by_kept')]
     np.testing.assert_array_equal(a, b)
     bad(*(SMALL + ['STAGE=pack']), cwd=place, words=['OUTPUT'])
+    bad(*(SMALL + ['STAGE=pack', 'OUTPUT=runs/segmentation']), cwd=place, words=['holds a training run', 'OUTPUT'])
+    assert 'has its 6 steps already' in good(*(SMALL + ['PAIRS=pairs']), cwd=place)        # nothing was lost
 
 
 def test_scoring_and_export(place):
@@ -151,6 +166,26 @@ def test_scoring_and_export(place):
     assert len(plain) == 3
 
 
+def test_export_follows_its_pairs(place):
+    """Pairs of the same names, older than what was exported: made anew; one that is gone is removed."""
+    arguments = ['STAGE=export', 'LABELS=others/labels', 'OUTPUT=followed']
+    good('STAGE=export', 'PAIRS=pairs', 'LABELS=pairs/labels', 'OUTPUT=followed', cwd=place)
+    for i in (1, 2):
+        name = '%04d.tif' % i
+        image, label = [stacks.read(str(place / 'pairs' / kind / name)) for kind in ('images', 'labels')]
+        for kind, voxels in (('images', image.voxels + 7), ('labels', label.voxels)):
+            stacks.write(str(place / 'others' / kind / name), voxels)
+            os.utime(str(place / 'others' / kind / name), (1e9, 1e9))
+    good('PAIRS=others', *arguments, cwd=place)
+    folder = place / 'followed/Dataset001_MPGAN'
+    for path in (folder / 'imagesTr/0001_0000.tif', place / 'followed/pairs/images/0001.tif'):
+        np.testing.assert_array_equal(tifffile.imread(str(path)), stacks.read(str(place / 'others/images/0001.tif')).voxels)
+    assert len(list((folder / 'imagesTr').iterdir())) == 4 and len(list((folder / 'labelsTr').iterdir())) == 4
+    before = os.stat(str(folder / 'imagesTr/0001_0000.tif')).st_mtime_ns
+    good('PAIRS=others', *arguments, cwd=place)
+    assert os.stat(str(folder / 'imagesTr/0001_0000.tif')).st_mtime_ns == before
+
+
 def test_bad_input_is_one_clear_line(place, tmp_path):
     bad(cwd=tmp_path, words=['data/refined', 'make it first'])
     bad('STAGE=predict', cwd=tmp_path, words=['data/real'])
@@ -162,6 +197,7 @@ def test_bad_input_is_one_clear_line(place, tmp_path):
     bad('STAGE=score', cwd=tmp_path, words=['LABELLED'])
     bad('STAGE=export', cwd=tmp_path, words=['data/refined/images', '2_mpgan.py'])
     bad('CROP_SHAPE=30,32,32', cwd=tmp_path, words=['CROP_SHAPE', 'multiples of 4'])
+    bad(*(SMALL + ['PAIRS=pairs', 'RUN_DIR=runs/threads', 'THREADS=-1']), cwd=place, words=['THREADS'])
     bad('GAIN=2,1', cwd=tmp_path, words=['GAIN', 'smaller'])
     bad(*(SMALL + ['PAIRS=pairs', 'CROP_SHAPE=32,32,32', 'RUN_DIR=runs/large']), cwd=place, words=['CROP_SHAPE', 'smaller'])
     bad('STAGE=predict', 'INPUT=in', 'OUTPUT=in', cwd=place, words=['OUTPUT'])
@@ -185,6 +221,8 @@ def test_comparison_runs_every_arm(tmp_path):
     assert (tmp_path / 'runs/compare/manual-1-2/config.json').exists()
     again = good(*arguments, cwd=tmp_path)
     assert 'steps already' in again and ' s each' not in again
+    bad(*(arguments + ['ARMS=manual', 'RIM=3']), cwd=tmp_path, words=['manual-1-1', 'RIM 1 -> 3', 'another RUNS'])
+    bad(*(arguments + ['ARMS=drafts', 'DRAFT_DENSITY=0.004']), cwd=tmp_path, words=['1_simulator.py', 'another DATA and RUNS'])
 
 
 def test_shipped_weights_work_on_a_clone_without_training(tmp_path):

@@ -1,5 +1,6 @@
 """Traces of shapes whose trees are known: tubes, forks, loops, breaks, somata; and 4_reconstruction.py as a user runs it."""
 import os
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import tifffile
 from conftest import run_script, vaa3d
 from scipy import ndimage
 
-from utils import config, phantom, raster, scores, segmentation, stacks, swc, tracing
+from utils import config, figures, phantom, raster, scores, segmentation, stacks, swc, tracing
 
 ISOTROPIC = np.ones(3)
 
@@ -75,11 +76,22 @@ def test_loop_is_opened_once_and_traced_all_around():
     assert abs(scores.length_of(tree) - 2 * np.pi * 20) < 9
 
 
-def test_crossing_tubes_keep_all_four_arms():
+@pytest.mark.parametrize('reach, trees', [(0.0, 1), (6.0, 2)])
+def test_crossing_tubes_are_two_trees(reach, trees):
     lines = [(15, 32, 6), (15, 32, 58)], [(15, 6, 32), (15, 58, 32)]
-    tree = traced(drawn((30, 64, 64), *lines))
-    assert count(tree)[:2] == (1, 4) and off(tree, *lines) < 1.5
+    tree = traced(drawn((30, 64, 64), *lines), CROSS_REACH=reach)
+    assert count(tree)[:2] == (trees, 4) and off(tree, *lines) < 1.5 and (count(tree)[2] == 0) == (trees == 2)
     assert abs(scores.length_of(tree) - 104) < 6
+
+
+def test_forks_near_each_other_and_somata_are_no_crossings():
+    """Two side branches on one side do not go straight on; a thick place with four arms is a soma, found or not."""
+    trunk = [(15, 50, 6), (15, 50, 74)]
+    mask = drawn((30, 64, 80), trunk, [(15, 50, 36), (15, 12, 22)], [(15, 50, 40), (15, 12, 58)], radius=1.5)
+    assert count(traced(mask))[:2] == (1, 4)
+    mask = drawn((40, 80, 80), [(20, 40, 6), (20, 40, 74)], [(20, 6, 40), (20, 74, 40)], radius=1.5)
+    mask |= drawn(mask.shape, [(20, 40, 40)] * 2, radius=5.0)
+    assert [count(traced(mask, SOMA_RATIO=ratio))[:2] for ratio in (0.0, 3.0)] == [(1, 4)] * 2
 
 
 def test_parallel_tubes_apart_stay_two_trees():
@@ -163,6 +175,32 @@ def test_what_cannot_be_traced_is_said_in_one_line(evidence, values, words):
     assert 'here.tif' in str(error.value) and '\n' not in str(error.value)
 
 
+def test_largest_tree_comes_first():
+    rows = np.arange(2, 9)
+    nodes = tracing.Nodes(np.arange(30.0).reshape(10, 3), np.ones(10), np.concatenate([[[0, 1]], np.stack([rows, rows + 1], 1)]),
+                          np.zeros(10, bool))
+    tree = tracing.to_tree(nodes)
+    assert list(np.flatnonzero(tree.parent < 0)) == [0, 8] and (tree.parent < np.arange(10)).all()
+
+
+def test_thick_neurites_take_no_more_memory_than_their_voxels():
+    """The balls that cover a thick path overlap: their voxels must not be listed all at once."""
+    mask = drawn((44, 44, 180), [(22, 22, 25), (22, 22, 155)], radius=18.0)
+    tracemalloc.start()
+    tree = traced(mask)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count(tree) == (1, 2, 0) and peak < 900 * mask.sum()
+
+
+def test_long_narrow_stacks_are_drawn(tmp_path):
+    mask = drawn((600, 600, 12), [(300, 10, 6), (300, 590, 6)]).astype(np.uint8)
+    tree = swc.Tree(np.zeros(2, int), np.array([[300.0, 10, 6], [300, 590, 6]]), np.ones(2), np.array([-1, 0]))
+    figures.traces(str(tmp_path / 'a.png'), mask, tree)
+    figures.traces_compared(str(tmp_path / 'b.png'), mask[:, :, :2], [('a', tree)])
+    assert sorted(os.listdir(str(tmp_path))) == ['a.png', 'b.png']
+
+
 def test_phantom_is_traced_from_its_label():
     cfg = SimpleNamespace(**config.read_constants(config.rooted('configs/demo/phantom.py')))
     made = phantom.render(cfg, np.random.default_rng(3))
@@ -239,6 +277,40 @@ def test_a_bad_stack_is_reported_and_the_rest_are_done(inputs):
     assert status == 1 and 'Traceback' not in err and '2 of 6' in err
     assert 'e.mask.tif has no foreground' in err and 'f.prob.tif is floating point' in err
     assert sorted(p.name for p in (inputs / 'results/traces').glob('*.swc')) == ['a.swc', 'b.swc', 'c.swc', 'd.swc']
+
+
+def test_gold_of_another_stack_is_not_joined(inputs):
+    """Stacks a and a_b: a_b_1.swc is no piece of a."""
+    (inputs / 'gold/a.swc').rename(inputs / 'gold/a_1.swc')
+    (inputs / 'data/segmented/b.mask.tif').rename(inputs / 'data/segmented/a_b.mask.tif')
+    far = swc.Tree(np.full(2, 2), np.array(LINE, float) + 100, np.full(2, 2.0), np.array([-1, 0]))
+    swc.write(str(inputs / 'gold/a_b_1.swc'), far)
+    status, out, err = run_script('4_reconstruction.py', 'GOLD=gold', 'INPUT=data/segmented/a*', cwd=inputs)
+    assert status == 0, out + err
+    rows = (inputs / 'results/traces/scores.csv').read_text().splitlines()
+    assert rows[1].startswith('a,') and float(rows[1].split(',')[2]) > 0.8 and float(rows[2].split(',')[1]) == 0
+
+
+def test_a_probability_map_of_two_levels_is_no_mask(inputs):
+    """A confident network leaves {0, 1} of 255 on an empty stack."""
+    for level, wanted in ((1, 1), (200, 0)):
+        stacks.write(str(inputs / 'two' / 'a.prob.tif'), drawn((20, 40, 60), LINE).astype(np.uint8) * np.uint8(level))
+        status, _, err = run_script('4_reconstruction.py', 'INPUT=two', 'OUTPUT=out', cwd=inputs)
+        assert status == wanted and ('no foreground' in err) == bool(wanted), err
+
+
+def test_nothing_of_others_is_overwritten_and_figures_come_back(inputs):
+    status, _, err = run_script('4_reconstruction.py', 'INPUT=data/segmented', 'OUTPUT=data/segmented', cwd=inputs)
+    assert status == 1 and 'give another OUTPUT' in err and not (inputs / 'data/segmented/config.json').exists()
+    before = (inputs / 'gold/a.swc').read_bytes()
+    status, _, err = run_script('4_reconstruction.py', 'GOLD=gold', 'OUTPUT=gold', cwd=inputs)
+    assert status == 1 and 'give another OUTPUT' in err
+    status, _, err = run_script('4_reconstruction.py', 'OUTPUT=gold', 'INPUT=data/segmented/a.*', cwd=inputs)
+    assert status == 1 and 'gold/a.swc was not made by this script' in err and (inputs / 'gold/a.swc').read_bytes() == before
+    for again in range(2):
+        status, out, err = run_script('4_reconstruction.py', 'OUTPUT=out', 'INPUT=data/segmented/a.*', cwd=inputs)
+        assert status == 0 and '(1 new)' in out, out + err
+        (inputs / 'out/a.png').unlink()
 
 
 @pytest.mark.parametrize('arguments, words', [

@@ -22,9 +22,18 @@ def measure(voxels):
         Scale, grey levels. An even image has a scale of 1.
     """
     some = voxels[:: 1 + (len(voxels) - 1) // 64]
-    step = np.abs(np.diff(some.astype(np.float32), axis=2))
-    noise = 1.4826 * float(np.median(step)) / np.sqrt(2) if step.size else 0.0
-    return Scale(float(np.median(some)), max(noise, 1.0))
+    grey, step = np.zeros((2, 65536), np.int64)           # histograms, slice by slice: no second stack is held
+    for plane in some:
+        grey += np.bincount(plane.ravel(), minlength=65536)
+        step += np.bincount(np.abs(np.diff(plane.astype(np.int32), axis=1)).ravel(), minlength=65536)
+    noise = 1.4826 * _median(step) / np.sqrt(2) if step.any() else 0.0
+    return Scale(_median(grey), max(noise, 1.0))
+
+
+def _median(counts):
+    """Median of whole numbers of which there are counts[0] zeros, counts[1] ones and so on."""
+    below, n = np.cumsum(counts), int(counts.sum())
+    return float(np.searchsorted(below, [(n - 1) // 2, n // 2], 'right').mean())
 
 
 def normalise(voxels, scale):

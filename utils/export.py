@@ -13,7 +13,8 @@ DATASET = 'Dataset001_MPGAN'
 
 
 def nnunet(output, images, labels):
-    """Write OUTPUT/Dataset001_MPGAN and OUTPUT/pairs/{images,labels}; finished files are kept, dataset.json comes last.
+    """Write OUTPUT/Dataset001_MPGAN and OUTPUT/pairs/{images,labels}; finished files of these very pairs are kept, those of
+    pairs that are gone are removed, dataset.json comes last.
 
     Args:
         images, labels: folders of stacks that pair by name; labels hold 0 and 1 alone.
@@ -26,13 +27,22 @@ def nnunet(output, images, labels):
                                % (labels if os.path.isdir(images) else images))
     found = stacks.pair_by_name(images, labels)
     folder, plain = os.path.join(output, DATASET), os.path.join(output, 'pairs')
+
+    def targets_of(name):
+        return [os.path.join(folder, 'imagesTr', name + '_0000.tif'), os.path.join(plain, 'images', name + '.tif'),
+                os.path.join(folder, 'labelsTr', name + '.tif'), os.path.join(plain, 'labels', name + '.tif'),
+                os.path.join(folder, 'imagesTr', name + '.json'), os.path.join(folder, 'labelsTr', name + '.json')]
+
+    record_path = os.path.join(plain, 'made_from.json')           # not in OUTPUT itself: STAGE=predict keeps its own there
+    record = config.read_json(record_path) if os.path.exists(record_path) else {}
+    for name in sorted(set(record) - {stacks.name_of(image_path) for image_path, _ in found}):
+        for target in targets_of(name):
+            config.remove(target)
+        del record[name]
     for image_path, label_path in found:
-        name = stacks.name_of(image_path)
-        targets = [os.path.join(folder, 'imagesTr', name + '_0000.tif'), os.path.join(plain, 'images', name + '.tif'),
-                   os.path.join(folder, 'labelsTr', name + '.tif'), os.path.join(plain, 'labels', name + '.tif'),
-                   os.path.join(folder, 'imagesTr', name + '.json'), os.path.join(folder, 'labelsTr', name + '.json')]
-        newest = max(os.path.getmtime(path) for path in (image_path, label_path))
-        if all(os.path.exists(path) and os.path.getmtime(path) >= newest for path in targets):
+        name, targets = stacks.name_of(image_path), targets_of(stacks.name_of(image_path))
+        key = ' '.join('%d %d' % (status.st_size, status.st_mtime_ns) for status in map(os.stat, (image_path, label_path)))
+        if record.get(name) == key and all(map(os.path.exists, targets)):
             continue
         image, label = stacks.read(image_path), stacks.read(label_path)
         if image.voxels.shape != label.voxels.shape:
@@ -45,6 +55,8 @@ def nnunet(output, images, labels):
             stacks.write(target, stack.voxels, size, compress=stack is label)
         for target in targets[4:]:                       # beside the images, and beside the labels
             config.write_json(target, {'spacing': [float(v) for v in size]})
+        record[name] = key
+        config.write_json(record_path, record)
     config.write_json(os.path.join(folder, 'dataset.json'), {
         'channel_names': {'0': 'fluorescence'}, 'labels': {'background': 0, 'neurite': 1}, 'numTraining': len(found),
         'file_ending': '.tif', 'overwrite_image_reader_writer': 'Tiff3DIO', 'name': 'MPGAN',

@@ -11,6 +11,7 @@ from scipy import ndimage            # noqa: E402
 from utils import swc               # noqa: E402
 from utils.config import whole_file  # noqa: E402
 
+TALLEST = 40.0                       # inches: figures of long and narrow stacks
 SHOWN = 16                           # patches in the figure of the four steps
 GREY = dict(cmap='gray', interpolation='nearest')
 
@@ -393,7 +394,8 @@ def traces_compared(path, voxels, named):
         voxels: [Z, Y, X]; named: list of (title, swc.Tree in voxels).
     """
     image = project(voxels)
-    figure, axes = plt.subplots(1, 1 + len(named), figsize=(5 * (1 + len(named)), 5 * image.shape[0] / image.shape[1] + 0.4))
+    figure, axes = plt.subplots(1, 1 + len(named), figsize=(
+        5 * (1 + len(named)), min(5 * image.shape[0] / image.shape[1] + 0.4, TALLEST)))
     for panel, (title, tree) in zip(axes, [('stack', None)] + named):
         _show(panel, image, title)
         if tree is not None:
@@ -410,7 +412,7 @@ def traces(path, voxels, tree, spacing=(1.0, 1.0, 1.0), title=''):
         voxels: [Z, Y, X]; tree: swc.Tree, positions in voxels, radii in x voxels; spacing: (z, y, x), x voxels.
     """
     depth, height, width = np.array(voxels.shape) * spacing
-    figure, axes = plt.subplots(2, 2, figsize=(11, 11 * (height + depth) / (2 * width) + 0.5),
+    figure, axes = plt.subplots(2, 2, figsize=(11, min(11 * (height + depth) / (2 * width) + 0.5, TALLEST)),
                                 gridspec_kw={'height_ratios': [height, depth]})
     for row, (axis, up) in enumerate(((0, 1), (1, 0))):
         image = project(voxels, axis)

@@ -95,7 +95,7 @@ def _counted(mask, truth, valid):
     return mask & valid, truth & valid, valid
 
 
-def _ratio(part, whole):
+def ratio(part, whole):
     """part / whole, 1 where there is nothing to be wrong about."""
     return 1.0 if whole == 0 else float(part) / float(whole)
 
@@ -109,8 +109,8 @@ def overlap(mask, truth, valid=None):
     """Dice, IoU, precision and recall of a mask, each in [0, 1] (1 where neither has a voxel); dict."""
     mask, truth, _ = _counted(mask, truth, valid)
     both = (mask & truth).sum()
-    return {'dice': dice(mask, truth), 'iou': _ratio(both, (mask | truth).sum()),
-            'precision': _ratio(both, mask.sum()), 'recall': _ratio(both, truth.sum())}
+    return {'dice': dice(mask, truth), 'iou': ratio(both, (mask | truth).sum()),
+            'precision': ratio(both, mask.sum()), 'recall': ratio(both, truth.sum())}
 
 
 def tolerant_counts(mask, truth, tolerance, valid=None):
@@ -132,7 +132,7 @@ def tolerant_counts(mask, truth, tolerance, valid=None):
 def tolerant_f1(mask, truth, tolerance, valid=None):
     """F1 with a tolerance, in [0, 1]: of the shares of mask and of truth voxels that lie near the other."""
     a, b, c, d = tolerant_counts(mask, truth, tolerance, valid)
-    return f1(_ratio(a, b), _ratio(c, d))
+    return f1(ratio(a, b), ratio(c, d))
 
 
 def cldice_counts(mask, truth, valid=None):
@@ -154,7 +154,7 @@ def cldice_counts(mask, truth, valid=None):
 def cldice(mask, truth, valid=None):
     """Centreline Dice in [0, 1]; see cldice_counts."""
     a, b, c, d = cldice_counts(mask, truth, valid)
-    return f1(_ratio(a, b), _ratio(c, d))
+    return f1(ratio(a, b), ratio(c, d))
 
 
 def betti0(mask):

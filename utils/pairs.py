@@ -7,9 +7,6 @@ from scipy import ndimage
 from utils import augmentation, patches, stacks
 from utils.config import UserError
 
-REACH = 5                # voxels that seen() looks around: half of its window and the blur
-
-
 def seen(label, share, sigma):
     """What one sees of a drawn label in a blurred image: voxels that have at least `share` of the light of the brightest
     place within two voxels, and the label itself.
@@ -27,6 +24,11 @@ def seen(label, share, sigma):
     return label | ((light >= share * ndimage.maximum_filter(light, 5)) & (light > 0.05))
 
 
+def reach(sigma, rim_width):
+    """Voxels around a crop that its label and weight depend on: the blur, half of seen()'s window, the rim."""
+    return int(3 * sigma + 0.5) + 2 + int(rim_width)
+
+
 def rim(label, width):
     """Voxels outside a mask, within `width` steps across faces; bool."""
     if not width or not label.any():
@@ -41,7 +43,7 @@ class Synthetic:
         """Args:
             folder: with patches.h5 (and the stacks it was cut from in images/), or of TIFF pairs images/, labels/.
             share, sigma: see seen; rim_width: voxels around foreground that do not count.
-            held_out: share of the stacks kept for validation, the last ones by name, one at least where it is above 0.
+            held_out: share of the stacks kept for validation, the last ones by name; where it is above 0, one at least, not all.
 
         Raises:
             UserError: as PatchFile; or one stack only, so that none can be held out.
@@ -51,7 +53,7 @@ class Synthetic:
         self.share, self.sigma, self.rim_width = share, sigma, rim_width
         self.source = np.array(self.file.source)
         names = sorted(set(self.file.source))
-        held = names[-max(1, int(round(held_out * len(names)))):] if held_out else []
+        held = names[-max(1, min(int(round(held_out * len(names))), len(names) - 1)):] if held_out else []
         if held and len(held) == len(names):
             raise UserError('%s comes of one stack: make more, or none can be held out for validation (HELD_OUT)'
                             % self.file.path)
@@ -71,7 +73,8 @@ class Synthetic:
     def cut(self, i, low, crop):
         """(deviation, label, weight) float32 [z, y, x] of patch i."""
         box = tuple(slice(a, a + c) for a, c in zip(low, crop))
-        wide = tuple(slice(max(a - REACH, 0), a + c + REACH) for a, c in zip(low, crop))
+        margin = reach(self.sigma, self.rim_width)
+        wide = tuple(slice(max(a - margin, 0), a + c + margin) for a, c in zip(low, crop))
         inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide))
         label = seen(self.file.label[i][wide], self.share, self.sigma)
         weight = ~rim(label, self.rim_width)[inner]

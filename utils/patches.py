@@ -168,13 +168,17 @@ class PatchFile:
             else:
                 pairs = [(image, None) for image in stacks.find(path)]
             voxels = [stacks.read(image).voxels for image, _ in pairs]
+            labels = [stacks.read(label).voxels for _, label in pairs] if with_labels else []
             if len({(v.shape, v.dtype) for v in voxels}) > 1:
                 raise UserError('%s holds patches of unlike shape or dtype: keep one kind' % path)
+            for (_, label_path), image, label in zip(pairs, voxels, labels):
+                if label.shape != image.shape:
+                    raise UserError('%s is %s voxels, its image %s: they are no pair' % (label_path, label.shape, image.shape))
             self.image = np.stack(voxels)
-            self.label = np.stack([stacks.read(label).voxels for _, label in pairs]) if with_labels else None
+            self.label = np.stack(labels) if with_labels else None
             self.source = [stacks.name_of(image) for image, _ in pairs]
             self.origin = np.zeros((len(pairs), 3), int)
-            self.digest = hashlib.sha1(self.image.tobytes()).hexdigest()
+            self.digest = hashlib.sha1(b''.join(a.tobytes() for a in voxels + labels)).hexdigest()
             self.voxel_size = stacks.read(pairs[0][0]).voxel_size
         else:
             if not os.path.isfile(path):

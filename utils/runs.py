@@ -309,7 +309,12 @@ def open_session(threads=0, xla=False, gpu=None):
 
     Args:
         threads: 0 takes all cores; xla: compile what XLA can; gpu: None, or the number of the one to use, if there are any.
+
+    Raises:
+        UserError: fewer threads than none, at which TensorFlow would abort.
     """
+    if threads < 0:
+        raise UserError('THREADS=%d: want at least 0' % threads)
     options = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
     options.gpu_options.allow_growth = True
     if gpu is not None and tf.config.experimental.list_physical_devices('GPU'):
@@ -323,8 +328,8 @@ def checkpoints(folder):
     """Whole checkpoints of a run, oldest first."""
     root = os.path.join(folder, 'checkpoints')
     names = os.listdir(root) if os.path.isdir(root) else []
-    return [os.path.join(root, name) for name in sorted(names)
-            if name.startswith('step-') and not name.endswith('.partial')]
+    return sorted((os.path.join(root, name) for name in names if name.startswith('step-') and not name.endswith('.partial')),
+                  key=step_of)
 
 
 def newest_checkpoint(folder):
@@ -361,7 +366,13 @@ def restore(session, saver, checkpoint):
 
 
 def save_weights(folder, step, session, saver):
-    """Write a saver's variables alone as the one checkpoint of a folder; returns its path."""
+    """Write a saver's variables alone as the one checkpoint of a folder; returns its path.
+
+    Raises:
+        UserError: the folder holds a training run, which would be lost; or the disk is full.
+    """
+    if any(os.path.exists(os.path.join(path, 'state.pickle')) for path in checkpoints(folder)):
+        raise UserError('%s holds a training run, whose checkpoints packing would replace: give another OUTPUT' % folder)
     final = os.path.join(folder, 'checkpoints', 'step-%06d' % step)
     shutil.rmtree(final + '.partial', ignore_errors=True)
     os.makedirs(final + '.partial')

@@ -74,7 +74,7 @@ def score(probability, annotation, threshold=0.5):
                         ('f1_2', lambda *p: metrics.tolerant_counts(p[0], p[1], 2, p[2])),
                         ('cldice', metrics.cldice_counts)):
         a, b, c, d = np.sum([count(*piece) for piece in pieces], 0)
-        values[name] = metrics.f1(a / max(b, 1), c / max(d, 1))
+        values[name] = metrics.f1(metrics.ratio(a, b), metrics.ratio(c, d))
     values['ap'] = metrics.average_precision(np.asarray(probability)[annotation.valid], annotation.truth[annotation.valid])
     values['betti0'] = float(np.mean([metrics.betti0_error(*piece) for piece in pieces]))
     return values

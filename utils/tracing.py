@@ -173,19 +173,17 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
             continue
         path, at = _walk(tip, before, row)
         reach = cover_radii * found.depth[path] + cover
-        around = tree.query_ball_point(points[path[::2]], reach[::2])       # two voxels in a row cover nearly the same
-        rest, end = _rest_of_loop(tip, path, at, before, row, points, around[0], cover_radii * found.depth[at] + cover)
+        rest, end = _rest_of_loop(tip, path, at, before, row, points, tree.query_ball_point(points[tip], reach[0]),
+                                  cover_radii * found.depth[at] + cover)
         free[path] = False
-        for near in around:
-            free[near] = False
+        _cover(free, tree, points[path], reach)
         body = found.depth[at] if length[at] else 0
         body += found.depth[end] if len(rest) else 0
         total = length[tip] - length[at] + (length[rest[0]] - length[end] if len(rest) else 0)
         if total < (spur_length + (1 + spur_radii) * body if body else 2 * HALF):
             continue
         if len(rest):
-            for near in tree.query_ball_point(points[rest[::2]], cover_radii * found.depth[rest[::2]] + cover):
-                free[near] = False
+            _cover(free, tree, points[rest], cover_radii * found.depth[rest] + cover)
             outside = ((points[rest] - points[end]) ** 2).sum(1) > found.depth[end] ** 2
             path = np.r_[rest[outside][::-1], path]
         else:
@@ -201,6 +199,12 @@ def paths(found, shape, spacing, spur_length, spur_radii, cover_radii, cover):
     kept = np.array(kept)
     return Nodes(found.voxels[kept].astype(float), found.depth[kept], np.concatenate(edges or [np.zeros((0, 2), int)]),
                  np.zeros(len(kept), bool))
+
+
+def _cover(free, tree, points, reach):
+    """Mark the voxels near a path as covered; point by point, since balls of thick paths are most of the foreground."""
+    for point, radius in zip(points[::2], reach[::2]):                      # two voxels in a row cover nearly the same
+        free[tree.query_ball_point(point, radius)] = False
 
 
 def _lengths(points, before):
@@ -344,18 +348,94 @@ def select(nodes, keep):
     return Nodes(nodes.position[keep], nodes.depth[keep], row[edges], nodes.soma[keep])
 
 
+# --- crossings ---
+
+def uncross(nodes, spacing, reach, max_angle):
+    """Part fibres that cross or touch: four arms at one place, two and two of which go straight on.
+
+    Args:
+        reach: x voxels of tree between forks that count as one place; 0: crossings stay forks.
+        max_angle: degrees by which a fibre may bend there. Somata, and places twice as thick as their arms, are no crossings.
+
+    Returns:
+        Nodes, with one tree more for each crossing: a place with four arms falls into four pieces, joined to two.
+    """
+    links, points = _links(nodes), nodes.position * spacing
+    fork = (np.array([len(some) for some in links]) > 2) & ~nodes.soma
+    if not reach or not fork.any():
+        return nodes
+
+    def way(last, at, end):
+        """Nodes from `at` on, away from `last`, to the next fork, tip or soma, or till end(nodes)."""
+        passed = [at]
+        while len(links[at]) == 2 and not nodes.soma[at] and not end(passed):
+            last, at = at, links[at][int(links[at][0] == last)]
+            passed.append(at)
+        return passed
+
+    def straight(a, b):
+        """Cosine of the bend from one arm into another."""
+        ends = [points[[arm[0], arm[-1]]] for arm in (a, b)]
+        inwards, outwards, gap = ends[0][0] - ends[0][1], ends[1][1] - ends[1][0], ends[1][0] - ends[0][0]
+        norms = [max(np.linalg.norm(v), 1e-9) for v in (inwards, outwards, gap)]
+        inwards, outwards, gap = inwards / norms[0], outwards / norms[1], gap / norms[2]
+        return min(inwards @ outwards, inwards @ gap, outwards @ gap)
+
+    joint = []                                           # edges between forks of one place
+    for at in np.flatnonzero(fork):
+        for beside in links[at]:
+            passed = [at] + way(at, beside, lambda some: np.linalg.norm(points[some[-1]] - points[at]) > reach)
+            if fork[passed[-1]] and np.sqrt((np.diff(points[passed], axis=0) ** 2).sum(1)).sum() <= reach:
+                joint += zip(passed[:-1], passed[1:])
+    place = _parts(nodes._replace(edges=np.array(joint, int).reshape(-1, 2)))
+    gone, joins = np.zeros(len(points), bool), []
+    for number in np.unique(place[fork]):
+        inside = np.flatnonzero(place == number)
+        arms = [way(at, beside, lambda some: len(some) > AHEAD)
+                for at in inside for beside in links[at] if place[beside] != number]
+        if len(arms) != 4 or nodes.depth[inside].max() > 2 * np.median([nodes.depth[arm[-1]] for arm in arms]):
+            continue
+        pairs = max((((0, i), tuple({1, 2, 3} - {i})) for i in (1, 2, 3)),
+                    key=lambda pairs: min(straight(arms[a], arms[b]) for a, b in pairs))
+        if min(straight(arms[a], arms[b]) for a, b in pairs) >= np.cos(np.radians(max_angle)):
+            gone[inside] = True
+            joins += [(arms[a][0], arms[b][0]) for a, b in pairs]
+    made = _joined(nodes, [(a, b, np.linspace(nodes.position[a], nodes.position[b], 1 + max(
+        1, int(np.ceil(np.linalg.norm(points[a] - points[b])))))[1:-1]) for a, b in joins])
+    return select(made, np.r_[~gone, np.ones(len(made.position) - len(gone), bool)])
+
+
 # --- gaps ---
 
 def _parts(nodes):
     return connected_components(_graph(nodes.edges.T, np.ones(len(nodes.edges)), len(nodes.position)), directed=False)[1]
 
 
-def _tips(nodes, spacing):
-    """Rows of tips and the unit vectors in which they point; (int [T], float [T, 3])."""
+def _links(nodes):
     links = [[] for _ in nodes.position]
     for a, b in nodes.edges:
         links[a].append(b)
         links[b].append(a)
+    return links
+
+
+def _joined(nodes, ways):
+    """Nodes and ways (row, row, float [L, 3] voxels between them), as thick as the thinner end."""
+    position, depth, edges = [nodes.position], [nodes.depth], [nodes.edges]
+    n = len(nodes.position)
+    for a, b, way in ways:
+        rows = np.r_[a, n + np.arange(len(way)), b]
+        edges.append(np.stack([rows[:-1], rows[1:]], 1))
+        position.append(way.astype(float).reshape(-1, 3))
+        depth.append(np.full(len(way), min(nodes.depth[a], nodes.depth[b])))
+        n += len(way)
+    return Nodes(np.concatenate(position), np.concatenate(depth), np.concatenate(edges),
+                 np.r_[nodes.soma, np.zeros(n - len(nodes.soma), bool)])
+
+
+def _tips(nodes, spacing):
+    """Rows of tips and the unit vectors in which they point; (int [T], float [T, 3])."""
+    links = _links(nodes)
     tips, towards = [], []
     for tip in np.flatnonzero(np.bincount(nodes.edges.ravel(), minlength=len(links)) == 1):
         last, at = tip, links[tip][0]
@@ -418,18 +498,8 @@ def bridge(nodes, evidence, spacing, low, max_gap, max_angle):
         return nodes
     keys = np.array(list(ways))
     chosen = minimum_spanning_tree(_graph(keys.T, np.array([way[0] for way in ways.values()]), part.max() + 1)).tocoo()
-    position, depth, edges = [nodes.position], [nodes.depth], [nodes.edges]
-    n = len(nodes.position)
-    for key in zip(chosen.row, chosen.col):
-        _, a, b, way = ways[tuple(sorted(key))]
-        way = way[1:-1]
-        rows = np.r_[a, n + np.arange(len(way)), b]
-        edges.append(np.stack([rows[:-1], rows[1:]], 1))
-        position.append(way.astype(float).reshape(-1, 3))
-        depth.append(np.full(len(way), min(nodes.depth[a], nodes.depth[b])))
-        n += len(way)
-    return Nodes(np.concatenate(position), np.concatenate(depth), np.concatenate(edges),
-                 np.r_[nodes.soma, np.zeros(n - len(nodes.soma), bool)])
+    chosen = [ways[tuple(sorted(key))] for key in zip(chosen.row, chosen.col)]
+    return _joined(nodes, [(a, b, way[1:-1]) for _, a, b, way in chosen])
 
 
 def _way(evidence, a, b, spacing, low):
@@ -516,10 +586,10 @@ def to_tree(nodes):
     part = _parts(nodes)
     order = np.lexsort((-nodes.depth, ~nodes.soma, part))
     roots = order[np.r_[True, np.diff(part[order]) > 0]]
-    roots = roots[np.argsort(-np.bincount(part)[part[roots]], kind='stable')]          # the largest tree first
     rows = np.concatenate([nodes.edges, np.stack([np.full(len(roots), n), roots], 1)])  # a node that leads to all roots
     walk, parent = depth_first_order(_graph(rows.T, np.ones(len(rows)), n + 1), n, directed=False)
     walk = walk[1:]
+    walk = walk[np.argsort(-np.bincount(part)[part[walk]], kind='stable')]             # the largest tree first
     row = np.full(n + 1, -1)
     row[walk] = np.arange(n)
     kind = np.where(nodes.soma[walk], swc.SOMA, swc.UNDEFINED)
@@ -546,6 +616,7 @@ def trace(evidence, spacing, low, high, values, name='stack'):
     nodes = paths(found, evidence.shape, spacing, values.SPUR_LENGTH, values.SPUR_RADII, values.COVER_RADII, values.COVER)
     nodes = collapse(nodes, *find_soma(nodes, found, spacing, values.SOMA_RATIO, values.SOMA_RADIUS), spacing=spacing,
                      spur_length=values.SPUR_LENGTH)
+    nodes = uncross(nodes, spacing, values.CROSS_REACH, values.CROSS_ANGLE)
     nodes = bridge(nodes, evidence, spacing, low, values.MAX_GAP, values.MAX_ANGLE)
     nodes = drop_short(nodes, spacing, values.MIN_LENGTH)
     if len(nodes.position) == 0:

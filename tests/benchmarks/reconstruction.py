@@ -6,8 +6,10 @@ segmentation network's probability maps, and the true label itself, which bounds
 
 Network masks: FOLDER/masks/NAME.prob.tif if they are there, else by 3_segmentation.py STAGE=predict with RUN_DIR.
 Run     python tests/benchmarks/reconstruction.py FOLDER=results/reconstruction RUN_DIR=runs/segmentation STACKS=2
-Writes  FOLDER/images/NAME.tif, FOLDER/benchmark.md, benchmark.png; FOLDER=None: into a temporary folder
+        python make_figures.py FIGURES=reconstruction         (RESULTS/reconstruction/benchmark.csv)
+Writes  FOLDER/images/NAME.tif, FOLDER/benchmark.md, benchmark.csv; FOLDER=None: into a temporary folder
 """
+import csv
 import os
 import subprocess
 import sys
@@ -24,7 +26,7 @@ sys.path.insert(0, ROOT)
 import numpy as np                        # noqa: E402
 from scipy import ndimage                 # noqa: E402
 
-from utils import config, drafts, figures, metrics, phantom, priors, scores, segmentation, stacks, tracing   # noqa: E402
+from utils import config, drafts, metrics, phantom, priors, scores, segmentation, stacks, tracing   # noqa: E402
 
 SEED = 90210                              # no other run's: the demo's are 2022 and 1
 NOISE = (1.0, 3.0, 10.0)                  # times the phantom's noise, photons' and camera's
@@ -126,9 +128,10 @@ def main():
         with config.whole_file(os.path.join(folder, 'benchmark.md')) as partial:
             with open(partial, 'w') as file:
                 file.write(text)
-        figures.score_curves(os.path.join(folder, 'benchmark.png'), NOISE, [
-            (kind, [(m, [means[kind, m, noise]['length_f1'] for noise in NOISE]) for m in methods])
-            for kind in ('phantom', 'simulated')], 'noise, times the phantom\'s', 'length F1')
+        with config.whole_file(os.path.join(folder, 'benchmark.csv')) as partial:
+            with open(partial, 'w', newline='') as file:
+                csv.writer(file).writerows([('stacks', 'method', 'noise') + SHOWN] + [
+                    key + tuple('%.5f' % values[column] for column in SHOWN) for key, values in means.items()])
 
     def f1(method, noise):
         return means['phantom', method, noise]['length_f1']
