@@ -25,6 +25,7 @@ import sys
 import time
 
 import numpy as np
+from scipy import ndimage
 from tqdm import tqdm
 
 from models import segmenter, tf, unet
@@ -33,7 +34,7 @@ from utils import augmentation, config, export, figures, metrics, pairs, runs, s
 # Constants that may change between runs into one RUN_DIR: how long they are kept, where they go, on what machine
 FREE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'THRESHOLD', 'REAL', 'LABELLED', 'ANNOTATION', 'ARMS', 'SEEDS',
         'DATA', 'RUNS', 'RESULTS', 'N_DRAFTS', 'DRAFT_SHAPE', 'DRAFT_DENSITY', 'SPLIT_AXIS', 'SPLIT_GAP', 'LOG_EVERY', 'THREADS',
-        'TILE_SHAPE', 'MIRRORS')
+        'TILE_SHAPE', 'MIRRORS', 'MIN_OBJECT')
 STAGES = ('train', 'score', 'predict', 'export', 'pack', 'compare')
 WITHOUT_NETWORK = ('otsu', 'oracle')
 FOLDER_OF = {'paper': 'paper', 'drafts': 'drafts', 'simgan': 'simgan', 'mpgan': 'mpgan', 'mpgan+manual': 'mpgan', 'manual': None}
@@ -63,7 +64,7 @@ def train(cfg, manual=None, synthetic=True, digest='', other='RUN_DIR'):
     graph = segmenter.build(cfg.CROP_SHAPE, cfg.CHANNELS, cfg.LEVELS, cfg.LEARNING_RATE, cfg.MAX_STEPS, cfg.AVERAGE_DECAY)
     inference = segmenter.build_inference(cfg.CHANNELS, cfg.LEVELS)
     held = drafts.validation(cfg.CROP_SHAPE, cfg.EVALUATION_PATCHES) if drafts else None
-    strength = (cfg.HAZE, cfg.BLUR) + cfg.SNR + cfg.GAIN + (cfg.GAMMA, cfg.OFFSET, cfg.NOISE)
+    strength = (cfg.PUNCTA, cfg.HAZE, cfg.BLUR) + cfg.SNR + cfg.GAIN + (cfg.GAMMA, cfg.OFFSET, cfg.NOISE)
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
     with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS) as run, runs.Stop() as stop:
         if not run.step:
@@ -72,7 +73,7 @@ def train(cfg, manual=None, synthetic=True, digest='', other='RUN_DIR'):
             print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
         first, started, said = run.step, time.time(), time.time()
         for step in tqdm(range(first, cfg.MAX_STEPS), 'training', disable=not sys.stderr.isatty()):
-            image, label, weight = pairs.batch(places, cfg.CROP_SHAPE, strength, [cfg.SEED], step)
+            image, label, weight = pairs.batch(places, cfg.CROP_SHAPE, strength, cfg.VISIBLE, [cfg.SEED], step)
             rate, values, _ = run.session.run([graph.learning_rate, graph.losses, graph.update],
                                               {graph.image: image, graph.label: label, graph.weight: weight})
             run.step, values = step + 1, dict(values, learning_rate=rate)
@@ -162,9 +163,14 @@ class Network:
                             lambda tiles: tqdm(tiles, name, leave=False, disable=not sys.stderr.isatty()), dtype=np.uint8)
 
 
-def mask_of(probability, threshold):
-    """uint8 {0, 1} of probability * 255."""
-    return (probability >= threshold * 255).astype(np.uint8)
+def mask_of(probability, threshold, smallest):
+    """uint8 {0, 1} of probability * 255, without objects of fewer voxels than `smallest` (they hang together by corners)."""
+    mask = probability >= threshold * 255
+    if smallest > 1:
+        objects, count = ndimage.label(mask, np.ones((3, 3, 3)))
+        sizes = sum(np.bincount(plane.ravel(), minlength=count + 1) for plane in objects)     # by planes: bincount copies
+        mask &= (sizes >= smallest)[objects]
+    return mask.astype(np.uint8)
 
 
 def predict(cfg):
@@ -179,7 +185,7 @@ def predict(cfg):
     with Network(cfg.RUN_DIR, cfg.THREADS, cfg.TILE_SHAPE, cfg.MIRRORS) as network:
         for path in paths:
             name, status = stacks.name_of(path), os.stat(path)
-            key = '%s %d %d %g %d' % (network.digest, status.st_size, status.st_mtime_ns, cfg.THRESHOLD, cfg.MIRRORS)
+            key = '%s %d %d %g %d %d' % (network.digest, status.st_size, status.st_mtime_ns, cfg.THRESHOLD, cfg.MIN_OBJECT, cfg.MIRRORS)
             targets = [os.path.join(cfg.OUTPUT, '%s.%s.tif' % (name, kind)) for kind in ('prob', 'mask')]
             if record.get(name) == key and all(map(os.path.exists, targets)):
                 continue
@@ -191,7 +197,7 @@ def predict(cfg):
                 continue
             started = time.time()
             probability = network.predict(stack.voxels, name)
-            for target, voxels in zip(targets, (probability, mask_of(probability, cfg.THRESHOLD))):
+            for target, voxels in zip(targets, (probability, mask_of(probability, cfg.THRESHOLD, cfg.MIN_OBJECT))):
                 stacks.write(target, voxels, stack.voxel_size, compress=True)
             record[name] = key
             config.write_json(record_path, record)
@@ -365,7 +371,7 @@ def check(cfg):
     """Raise UserError for constants that cannot work."""
     if cfg.STAGE not in STAGES:
         raise config.UserError('STAGE=%s: want one of %s' % (cfg.STAGE, ', '.join(STAGES)))
-    config.require(cfg, THRESHOLD=(0, 1), SEEN=(0.01, 1), PSF=(0, 10), RIM=(0, 10), HAZE=(0, 20), BLUR=(0, 10),
+    config.require(cfg, THRESHOLD=(0, 1), SEEN=(0.01, 1), PSF=(0, 10), RIM=(0, 10), VISIBLE=(0, None), PUNCTA=(0, 1000), MIN_OBJECT=(0, None), HAZE=(0, 20), BLUR=(0, 10),
                    SNR=(0.01, 1), GAIN=(0.01, 100), GAMMA=(0, 3), OFFSET=(0, None), NOISE=(0, None), LEARNING_RATE=(0, 1),
                    AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
                    MANUAL_SHARE=(0.01, 0.99), SEED=(0, None), LEVELS=(0, 5), SPLIT_AXIS=(0, 2), SPLIT_GAP=(0, None),

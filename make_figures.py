@@ -136,7 +136,7 @@ def draw_framework(cfg, target):
     if found:
         path = sorted(found)[0]
         stack = stacks.read(path, (2, 2, 2), probabilities=True).voxels
-        pictures['mask'] = figures.project(stack) / 255.0
+        pictures['mask'] = figures.project((stack > (0.5 if stack.dtype.kind == 'f' else 127)).astype(np.uint8))
         traced = os.path.join(cfg.TRACES, os.path.basename(path)[:-len('.prob.tif')] + '.swc')
         if os.path.exists(traced):
             tree = swc.read(traced)

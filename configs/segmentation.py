@@ -8,6 +8,7 @@ RUN_DIR = 'runs/segmentation'    # checkpoints, log.csv; for predicting also a f
 INPUT = 'data/real'              # stacks to predict: folder, file or pattern
 OUTPUT = 'data/segmented'        # NAME.prob.tif (uint8, probability * 255), NAME.mask.tif (uint8 {0, 1}); export: data set
 THRESHOLD = 0.5                  # probability from which a voxel is foreground
+MIN_OBJECT = 30                  # voxels; smaller objects are left out of the mask (the probability map keeps them)
 SEED = 1                         # of weights and batches
 
 # --- scoring and the comparison ---
@@ -39,19 +40,22 @@ SEEN = 0.15                      # a voxel counts as foreground from this share 
                                  # compared on TRAILMAP's labelled stack, as were HAZE, NOISE, GAIN and RIM)
 PSF = 0.85                       # voxels, sigma of the blur that this is reckoned with
 RIM = 1                          # voxels around foreground that do not count in the loss: no annotator agrees on them
+VISIBLE = 1.0                    # noise levels above its surroundings from which drawn foreground counts: to be told to find what
+                                 # cannot be seen teaches to find it everywhere; 0: all counts
 
 # --- augmentation: each drawn anew for each crop; flips and turns always ---
+PUNCTA = 80                      # granules that are no neurites in 32 x 32 x 32 voxels at most
 HAZE = 2.0                       # light from out of focus, largest factor: dense tangles shine beyond their outlines
 BLUR = 0.7                       # voxels, largest sigma
 SNR = (1.0, 1.0)                 # factor on the signal-to-noise ratio, log-uniform, in half of the crops; (0.1, 1.0) for stacks of
                                  # unlike quality
-GAIN = (0.3, 1.5)                # of the deviation from the background, log-uniform
+GAIN = (0.5, 2.0)                # of the deviation from the background, log-uniform
 GAMMA = 0.15                     # largest logarithm of the exponent, either way
 OFFSET = 3.0                     # noise levels, either way
 NOISE = 1.0                      # noise levels, largest
 
 # --- schedule ---
-MAX_STEPS = 300                  # steps; 0.17 s each on one core with TensorFlow 2.15
+MAX_STEPS = 400                  # steps; 0.17 s each on one core with TensorFlow 2.15
 BATCH_SIZE = 3                   # crops
 CROP_SHAPE = (32, 32, 32)        # (z, y, x) voxels, multiples of 2^LEVELS
 LEARNING_RATE = 2e-3             # of Adam, falls linearly to a hundredth

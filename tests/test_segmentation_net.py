@@ -133,10 +133,10 @@ def test_turns_keep_arrays_together_and_grey_changes_are_repeatable():
         assert sorted(a.ravel()) == sorted(image.ravel()) and a.shape == image.shape
         flat = augmentation.turn([image[:, :2]], np.random.default_rng(seed))[0]
         assert flat.shape == (2, 2, 4)                               # not square: turned by 180 degrees at most
-    strength = (2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
+    strength = (20, 2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
     one, two = [augmentation.change_grey(image, strength, np.random.default_rng(5)) for _ in range(2)]
     np.testing.assert_array_equal(one, two)
-    still = augmentation.change_grey(image, (0, 0, 1, 1, 1, 1, 0, 0, 0), np.random.default_rng(5))
+    still = augmentation.change_grey(image, (0, 0, 0, 1, 1, 1, 1, 0, 0, 0), np.random.default_rng(5))
     np.testing.assert_allclose(still, image)
 
 
@@ -145,11 +145,40 @@ def test_lower_signal_to_noise_keeps_the_noise_at_one():
     rng = np.random.default_rng(0)
     image = rng.standard_normal((40, 64, 64)).astype(np.float32)
     image[18:22] += 50
-    changed = [augmentation.change_grey(image, (0, 0, 0.2, 0.2, 1, 1, 0, 0, 0), np.random.default_rng(i)) for i in range(8)]
+    changed = [augmentation.change_grey(image, (0, 0, 0, 0.2, 0.2, 1, 1, 0, 0, 0), np.random.default_rng(i)) for i in range(8)]
     worse = [c for c in changed if not np.array_equal(c, image)]
     assert 0 < len(worse) < 8                                        # half of the crops
     for crop in worse:
         assert abs(crop[:18].std() - 1) < 0.02 and abs(crop[18:22].mean() - 10) < 0.2
+
+
+def test_puncta_are_as_many_and_as_bright_as_said():
+    light = augmentation.puncta((64, 64, 64), 40, np.random.default_rng(3))
+    peaks = (light == ndimage.maximum_filter(light, 5)) & (light > 0.9)
+    assert 20 < peaks.sum() < 8 * 40 and 0.9 < light[peaks].min() and np.median(light[peaks]) < 8
+    assert not augmentation.puncta((8, 8, 8), 0, np.random.default_rng(3)).any()
+
+
+def test_contrast_is_what_stands_out_of_the_background():
+    image = np.full((24, 24, 24), 7.0, np.float32)                   # an even background does not count
+    label = np.zeros(image.shape, bool)
+    label[8:16, 8:16] = True
+    image[label] += 5
+    found = pairs.contrast(image, label)
+    assert abs(found[12, 12, 12] - 5) < 0.1 and abs(found[2, 2, 12]) < 0.1
+
+
+def test_foreground_too_dim_to_be_seen_does_not_count(tmp_path):
+    label = np.zeros((8, 8, 16, 16), np.uint8)
+    label[:, 2:5, 3:6] = 1                                           # bright
+    label[:, 2:5, 10:13] = 1                                         # as dark as the background
+    noise = np.random.default_rng(0).normal(0, 10, label.shape)
+    image = (1000 + noise + 300 * label * (np.arange(16)[:, None] < 8)).astype(np.uint16)
+    patches.write(str(tmp_path / 'patches.h5'), image, np.zeros((8, 3), int), ['s%d' % i for i in range(8)], label)
+    source, still = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0), (0, 0, 0, 1, 1, 1, 1, 0, 0, 0)
+    for visible, share in ((0, 1.0), (2.0, 0.5)):
+        _, truth, weight = pairs.batch([source] * 4, (8, 16, 16), still, visible, [1], 0)
+        assert weight[truth > 0].mean() == pytest.approx(share, abs=0.1) and weight[truth == 0].all()
 
 
 def test_seen_label_is_wider_than_the_drawn_one_and_rim_lies_around_it():
@@ -174,8 +203,8 @@ def test_batches_depend_on_the_seed_alone_and_held_out_stacks_are_not_trained_on
     write_patches(tmp_path)
     source = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0, 0.34)
     assert set(source.source[source.held]) == {'s2'} and set(source.source[source.trained]) == {'s0', 's1'}
-    strength = (2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
-    one, two, other = [pairs.batch([source] * 2, (8, 8, 8), strength, [1], k) for k in (3, 3, 4)]
+    strength = (20, 2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
+    one, two, other = [pairs.batch([source] * 2, (8, 8, 8), strength, 2.0, [1], k) for k in (3, 3, 4)]
     np.testing.assert_array_equal(one[0], two[0])
     assert (one[0] != other[0]).any() and one[0].shape == (2, 8, 8, 8, 1) == one[1].shape
     held = source.validation((8, 8, 8), 10)

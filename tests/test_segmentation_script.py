@@ -11,6 +11,7 @@ import time
 import h5py
 import numpy as np
 import pytest
+from scipy import ndimage
 import tifffile
 from conftest import ROOT, run_script
 
@@ -122,6 +123,17 @@ def test_prediction_keeps_shape_voxel_size_and_does_not_depend_on_tiles(place):
     good(*(SMALL + ['STAGE=predict', 'INPUT=in', 'OUTPUT=whole', 'TILE_SHAPE=64,64,64']), cwd=place)
     a, b = [stacks.read(str(place / folder / 'odd.prob.tif')).voxels.astype(int) for folder in ('out', 'whole')]
     assert np.abs(a - b).max() <= 1 and a.std() > 0
+
+
+def test_masks_leave_small_objects_out(place):
+    probability = stacks.read(str(place / 'out/odd.prob.tif')).voxels
+    good(*(SMALL + ['STAGE=predict', 'INPUT=in/odd.tif', 'OUTPUT=all', 'MIN_OBJECT=0', 'THRESHOLD=0.55']), cwd=place)
+    good(*(SMALL + ['STAGE=predict', 'INPUT=in/odd.tif', 'OUTPUT=large', 'MIN_OBJECT=9', 'THRESHOLD=0.55']), cwd=place)
+    every, large = [stacks.read(str(place / name / 'odd.mask.tif')).voxels for name in ('all', 'large')]
+    np.testing.assert_array_equal(every, probability >= 0.55 * 255)
+    objects, _ = ndimage.label(every, np.ones((3, 3, 3)))
+    sizes = np.bincount(objects.ravel())
+    np.testing.assert_array_equal(large, (objects > 0) & (sizes >= 9)[objects])
 
 
 def test_prediction_does_what_is_missing_and_survives_a_bad_stack(place):

@@ -58,13 +58,26 @@ def turn(arrays, rng):
     return [np.rot90(a[flips], turns, (1, 2)) for a in arrays]
 
 
+def puncta(shape, most, rng):
+    """Light of granules that are no neurites (autofluorescence, debris): Gaussian dots, 0.8 to 1.7 voxels wide, 1 to 8 noise
+    levels bright, log-uniform; up to `most` in 32^3 voxels, uniform. float32 of a shape (z, y, x)."""
+    light, share = np.zeros(shape, np.float32), rng.uniform(0, most) * np.prod(shape) / 32 ** 3
+    for sigma in (0.8, 1.2, 1.7):
+        count, dots = rng.poisson(share / 3), np.zeros(shape, np.float32)
+        peak = np.exp(rng.uniform(0, np.log(8), count)) * (2 * np.pi * sigma ** 2) ** 1.5
+        np.add.at(dots, tuple(rng.integers(n, size=count) for n in shape), peak.astype(np.float32))
+        light += ndimage.gaussian_filter(dots, sigma, mode='constant')
+    return light
+
+
 def change_grey(deviation, strength, rng):
-    """Haze, blur, signal-to-noise ratio, gain, gamma, offset and noise of a crop, each drawn anew.
+    """Puncta, haze, blur, signal-to-noise ratio, gain, gamma, offset and noise of a crop, each drawn anew.
 
     Args:
         deviation: float32 [Z, Y, X], (v - level) / scale.
-        strength: (haze, blur, snr low, snr high, gain low, gain high, gamma, offset, noise): light that is spread 3 to 6 voxels wide, up to so
-            many times what there is, in half of the crops; sigma of the blur up to so many voxels, in half of them;
+        strength: (puncta, haze, blur, snr low, snr high, gain low, gain high, gamma, offset, noise): see puncta, in three quarters
+            of the crops; light that is spread 3 to 6 voxels wide, up to so many times what there is, in half of the crops; sigma
+            of the blur up to so many voxels, in half of them;
             factor on the signal-to-noise ratio, log-uniform between the two, at most 1, in half of them (white noise makes
             up for the noise that went with the signal, since a stack is normalised by its noise);
             gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and noise up to so
@@ -73,7 +86,9 @@ def change_grey(deviation, strength, rng):
     Returns:
         float32, same shape.
     """
-    haze, blur, least, most, low, high, gamma, offset, noise = strength
+    dots, haze, blur, least, most, low, high, gamma, offset, noise = strength
+    if dots and rng.random() < 0.75:
+        deviation = deviation + puncta(deviation.shape, dots, rng)
     if haze and rng.random() < 0.5:
         spread = ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
         deviation = deviation + np.float32(rng.uniform(0, haze)) * spread

@@ -353,7 +353,7 @@ def framework(path, pictures):
     box('discriminator D', 6.2, 0.55, colour='#f5e6d8')
     show('refined', 'refined R(z)', 8.3, 3.3)
     box('step 3\nsegmentation\nnetwork', 8.3, 1.5, height=1.0)
-    show('mask', 'probability on a real stack', 10.1, 1.2)
+    show('mask', 'mask of a real stack', 10.1, 1.2)
     box('step 4\ntracing', 11.9, 1.6, 0.95)
     show('traces', 'SWC', 11.2, 3.3)
     arrow((1.65, 1.35), (2.05, 1.35))

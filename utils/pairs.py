@@ -36,6 +36,20 @@ def rim(label, width):
     return ndimage.binary_dilation(label, iterations=int(width)) & ~label
 
 
+def contrast(deviation, label):
+    """How much brighter a smoothed image is than the background around each voxel, in the unit of `deviation`.
+
+    Args:
+        deviation: float32 [Z, Y, X]; label: bool [Z, Y, X], what is no background.
+    """
+    around = (~label).astype(np.float32)
+    light, share = [ndimage.gaussian_filter(values, AROUND, truncate=2.0) for values in (deviation * around, around)]
+    return ndimage.gaussian_filter(deviation, 1.0) - light / np.maximum(share, 1e-3)
+
+
+AROUND = 4.0             # voxels, sigma of the neighbourhood that contrast() looks at
+
+
 class Synthetic:
     """Crops of a patch file whose labels were drawn: every voxel is annotated."""
 
@@ -135,15 +149,20 @@ def collate(crops):
     return augmentation.compress(image), label, weight
 
 
-def batch(places, crop, strength, seed, index):
+def batch(places, crop, strength, visible, seed, index):
     """Batch number `index`, which depends on the seed alone.
 
     Args:
         places: the source (Synthetic or Manual) of each crop of the batch; strength: see augmentation.change_grey.
+        visible: noise levels above its surroundings from which drawn foreground counts; where it is dimmer, in the image as the
+            network gets it, no annotator would have seen it either.
         seed: list of whole numbers.
     """
     rng, crops = np.random.default_rng(seed + [index]), []
     for source in places:
         deviation, label, weight = augmentation.turn(source.draw(crop, rng), rng)
-        crops.append((augmentation.change_grey(deviation, strength, rng), label, weight))
+        deviation = augmentation.change_grey(deviation, strength, rng)
+        if visible and isinstance(source, Synthetic) and label.any():
+            weight = weight * ~((label > 0) & (contrast(deviation, label > 0) < visible))
+        crops.append((deviation, label, weight))
     return collate(crops)
