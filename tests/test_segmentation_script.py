@@ -18,7 +18,7 @@ from conftest import ROOT, run_script
 from utils import patches, raster, stacks
 
 SMALL = ['CHANNELS=2', 'LEVELS=1', 'CROP_SHAPE=8,16,16', 'BATCH_SIZE=2', 'MAX_STEPS=6', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'LOG_EVERY=1',
-         'EVALUATION_PATCHES=2', 'THREADS=1', 'TILE_SHAPE=16,24,24', 'MIRRORS=2']
+         'EVALUATION_PATCHES=2', 'THREADS=1', 'TILE_SHAPE=16,24,24', 'MIRRORS=2', 'MIN_OBJECT=0']
 SCRIPT = '3_segmentation.py'
 
 
