@@ -22,10 +22,15 @@ from tqdm import tqdm
 
 from models import gan, tf
 from models.refiner import LIMIT, RADIUS
-from utils import config, evaluation, figures, history, patches, runs, stacks, tiling
+from utils.common import claims, config, errors, files, tiling
+from utils.common.errors import UserError
+from utils.data import patches, stacks
+from utils.draw import figures
+from utils.score import evaluation
+from utils.train import history, runs, samplers
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
-FREE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
+MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
         'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT', 'XLA')
 FORMAT = 2                                               # of runs: raised where an older one cannot go on
 PACKED = 'packed.json'                                   # in a folder that STAGE=pack made
@@ -43,15 +48,15 @@ def open_patches(cfg):
     drafts = patches.PatchFile(drafts_path if os.path.exists(drafts_path) or not os.path.isdir(cfg.DRAFTS)
                                else cfg.DRAFTS, with_labels=True)
     if real.dtype != drafts.dtype:
-        raise config.UserError('%s is %d bit but %s %d bit: run 1_simulator.py BITS=%d'
+        raise UserError('%s is %d bit but %s %d bit: run 1_simulator.py BITS=%d'
                                % (drafts.path, bits_of(drafts.dtype), real.path, bits_of(real.dtype),
                                   bits_of(real.dtype)))
     if 'refine' in cfg.STAGE and os.path.isdir(drafts.path):     # said now, not after hours of training
-        raise config.UserError('%s has no patches.h5 of 1_simulator.py: it serves for STAGE=train alone' % drafts.path)
+        raise UserError('%s has no patches.h5 of 1_simulator.py: it serves for STAGE=train alone' % drafts.path)
     return real, drafts
 
 
-def intensities(file, bits, unbounded=False):
+def intensities(file, bits, *, unbounded=False):
     """Median and standard deviation of a patch file's intensities in [-1, 1], or of their atanh."""
     grey = file.image[:: 1 + len(file) // 50].astype(np.float32)
     x = (np.sqrt(grey) if bits == 16 else grey) * 2 / 255 - 1
@@ -65,7 +70,7 @@ def steepness(cfg, drafts):
         return float(cfg.LABEL_STEEPNESS)
     some = slice(None, None, 1 + len(drafts) // 50)
     if not drafts.label[some].any():
-        raise config.UserError('%s: no patch of a sample has a label voxel: make it anew' % drafts.path)
+        raise UserError('%s: no patch of a sample has a label voxel: make it anew' % drafts.path)
     grey, label = drafts.image[some].astype(np.float32), drafts.label[some] > 0
     return float(4 / max(grey[label].mean() - grey[~label].mean(), 1.0))
 
@@ -73,43 +78,43 @@ def steepness(cfg, drafts):
 def calibration(cfg, drafts):
     """Draft crops of about a million voxels, to measure the refiner's moments on; the same for any batch size."""
     count = max(1, 2 ** 20 // int(np.prod(cfg.CROP_SHAPE)))
-    return patches.Sampler(drafts, count, cfg.CROP_SHAPE, [cfg.SEED, 1], cfg.AUGMENT).batch(0)[0]
+    return samplers.Sampler(drafts, count, crop=cfg.CROP_SHAPE, seed=[cfg.SEED, 1], augment=cfg.AUGMENT).batch(0)[0]
 
 
 def train(cfg, ranks):
     """Train up to MAX_STEPS; goes on from the newest checkpoint."""
     real, drafts = open_patches(cfg)
     real_batches, draft_batches = [
-        patches.Sampler(file, cfg.BATCH_SIZE, cfg.CROP_SHAPE, [cfg.SEED, i], cfg.AUGMENT, ranks.rank, ranks.size)
+        samplers.Sampler(file, cfg.BATCH_SIZE, crop=cfg.CROP_SHAPE, seed=[cfg.SEED, i], augment=cfg.AUGMENT, rank=ranks.rank, ranks=ranks.size)
         for i, file in enumerate((real, drafts))]
     bits = bits_of(real.dtype)
     if ranks.rank == 0:
-        config.claim(cfg.RUN_DIR, dict(
-            vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits, FORMAT=FORMAT), FREE,
+        claims.claim(cfg.RUN_DIR, dict(
+            vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits, FORMAT=FORMAT), may_change=MAY_CHANGE,
                      overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     shape = [None] + list(cfg.CROP_SHAPE) + [1]
-    draft_stream = runs.Stream(draft_batches.batch, [shape, shape], drafts.path)
-    real_stream = runs.Stream(lambda i: real_batches.batch(i)[:1], [shape], real.path)
-    graph = gan.build(cfg.CROP_SHAPE, bits, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS,
-                      cfg.DISCRIMINATOR_ACTIVATION, cfg.LAMBDA_IDENTITY, steepness(cfg, drafts), cfg.BACKGROUND_QUANTILE,
-                      cfg.LEARNING_RATE, cfg.DECAY_RATE, cfg.DECAY_STEPS, cfg.BETA1,
-                      intensities(drafts, bits) if cfg.IDENTITY_START else None, cfg.FROZEN_MOMENTS,
-                      intensities(drafts, bits, True) if cfg.STANDARDISE else None,
-                      intensities(real, bits) if cfg.STANDARDISE else None, cfg.DISCRIMINATOR_SEES_LEVEL, cfg.AVERAGE_DECAY,
-                      cfg.DISCRIMINATOR_RATE or None, draft_stream.tensors + real_stream.tensors,
-                      runs.wrapper(ranks, cfg.MIXED_PRECISION))
-    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, cfg.STANDARDISE)
+    draft_stream = runs.Stream(draft_batches.batch, [shape, shape], name=drafts.path)
+    real_stream = runs.Stream(lambda i: real_batches.batch(i)[:1], [shape], name=real.path)
+    graph = gan.build(cfg.CROP_SHAPE, bits, refiner_channels=cfg.REFINER_CHANNELS, discriminator_channels=cfg.DISCRIMINATOR_CHANNELS,
+                      activation=cfg.DISCRIMINATOR_ACTIVATION, lambda_identity=cfg.LAMBDA_IDENTITY, steepness=steepness(cfg, drafts), background_quantile=cfg.BACKGROUND_QUANTILE,
+                      learning_rate=cfg.LEARNING_RATE, decay_rate=cfg.DECAY_RATE, decay_steps=cfg.DECAY_STEPS, beta1=cfg.BETA1,
+                      start=intensities(drafts, bits) if cfg.IDENTITY_START else None, frozen=cfg.FROZEN_MOMENTS,
+                      domain=intensities(drafts, bits, unbounded=True) if cfg.STANDARDISE else None,
+                      target=intensities(real, bits) if cfg.STANDARDISE else None, sees_level=cfg.DISCRIMINATOR_SEES_LEVEL, average_decay=cfg.AVERAGE_DECAY,
+                      discriminator_rate=cfg.DISCRIMINATOR_RATE or None, inputs=draft_stream.tensors + real_stream.tensors,
+                      wrap=runs.wrapper(ranks, cfg.MIXED_PRECISION))
+    inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, standardised=cfg.STANDARDISE)
     buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2, ranks.rank]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']
     columns += evaluation.COLUMNS
-    judge = open_judge(cfg, drafts, real) if ranks.rank == 0 else None
+    judge = open_judge(cfg, drafts, real=real) if ranks.rank == 0 else None
 
-    with runs.Run(cfg.RUN_DIR, columns, cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, runs.Stop(ranks.size == 1) as stop:
+    with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, runs.Stop(ranks.size == 1) as stop:
         run.lenient = ('_gradient',) if cfg.MIXED_PRECISION else ()      # its loss scale is raised until they overflow
         if run.step:
-            buffer.restore(*history.share(run.history, run.extra, ranks.rank, ranks.size))
+            buffer.restore(*history.share(run.history, run.extra, rank=ranks.rank, size=ranks.size))
             run.history = None
             if run.first:
                 print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
@@ -119,7 +124,7 @@ def train(cfg, ranks):
                 run.session.run(graph.start_average)
             run.share_weights()
         if run.first and not run.step and not os.path.exists(preview_path(cfg, 0)):
-            preview(cfg, run, inference, drafts, real)
+            preview(cfg, run, inference=inference, drafts=drafts, real=real)
         run.start(draft_stream, run.step * cfg.REFINER_UPDATES)
         run.start(real_stream, run.step)
         first, started, said = run.step, time.time(), time.time()
@@ -140,7 +145,7 @@ def train(cfg, ranks):
                 if to_evaluate or to_save:
                     run.check(values)                    # what is not finite is never saved
                 if to_evaluate:
-                    scores = evaluate(run, inference, judge)
+                    scores = evaluate(run, inference, judge=judge)
                     values.update(scores)
                     best = judge.keeps_labels(scores) and (run.best is None or scores['gap'] < run.best['score'])
                 if run.step % cfg.LOG_EVERY == 0 or to_evaluate:
@@ -153,13 +158,14 @@ def train(cfg, ranks):
                 if to_evaluate:
                     figures.curves(os.path.join(cfg.RUN_DIR, 'curves.png'),
                                    figures.read_log(os.path.join(cfg.RUN_DIR, 'log.csv')),
-                                   {'draft': judge.draft, 'floor': judge.floor})
+                                   judge={'draft': judge.draft, 'floor': judge.floor})
                 if run.step % cfg.PREVIEW_EVERY == 0 or last:
-                    preview(cfg, run, inference, drafts, real)
+                    preview(cfg, run, inference=inference, drafts=drafts, real=real)
             if to_save or (to_evaluate and run.gather(best)[0]):            # the first process tells all whether to save
                 states = run.gather(buffer.state())
                 if best:
-                    run.save_best(scores['gap'], *history.join(states))
+                    patches_, extra = history.join(states)
+                    run.save_best(scores['gap'], patches_, extra=extra)
                 elif run.first:
                     run.save(*history.join(states))
             if stopping:
@@ -175,31 +181,31 @@ def train(cfg, ranks):
             print('%s: has its %d steps already' % (cfg.RUN_DIR, run.step))
 
 
-def open_judge(cfg, drafts, real):
+def open_judge(cfg, drafts, *, real):
     """The evaluation set, the same in every run: drafts, and two disjoint sets of real patches; saved as figures need it."""
     rng = np.random.default_rng(0)
     some, others = rng.permutation(len(real))[:2 * cfg.EVALUATION_PATCHES], rng.permutation(len(drafts))
     if len(some) < 2:
-        raise config.UserError('%s has one patch only: evaluation needs two or more' % real.path)
+        raise UserError('%s has one patch only: evaluation needs two or more' % real.path)
     others = others[:cfg.EVALUATION_PATCHES]
     box = tuple(slice(min(a, b)) for a, b in zip(real.shape, drafts.shape))         # spectra want one shape
     target, image, label = [np.stack([file[i][box] for i in chosen]) for file, chosen in
                             ((real.image, some), (drafts.image, others), (drafts.label, others))]
     if not label.any():
-        raise config.UserError('%s: no patch of the evaluation set has a label voxel: make it anew' % drafts.path)
-    judge = evaluation.Judge(image, label, target[:len(some) // 2], target[len(some) // 2:])
-    config.write_json(os.path.join(cfg.RUN_DIR, 'evaluation.json'),
+        raise UserError('%s: no patch of the evaluation set has a label voxel: make it anew' % drafts.path)
+    judge = evaluation.Judge(image, label, real=target[:len(some) // 2], more_real=target[len(some) // 2:])
+    files.write_json(os.path.join(cfg.RUN_DIR, 'evaluation.json'),
                       {'draft': judge.draft, 'floor': judge.floor, 'label_steepness': steepness(cfg, drafts)})
     return judge
 
 
-def evaluate(run, inference, judge):
+def evaluate(run, inference, *, judge):
     """Refine the evaluation set, score it, and say how it is; returns the scores."""
-    scores = judge.score(np.stack([refine_tile(run.session, inference, image) for image in judge.drafts]))
+    scores = judge.score(np.stack([refine_tile(run.session, inference, voxels=image) for image in judge.drafts]))
     tqdm.write('step %d: gap to real patches %.2f (drafts %.2f), Dice %.3f (%.3f), clDice %.3f (%.3f), moved %.3g grey levels'
                % (run.step, scores['gap'], judge.draft['gap'], scores['dice'], judge.draft['dice'], scores['cldice'],
                   judge.draft['cldice'], scores['moved']))
-    wrong = evaluation.verdict(scores, judge.draft, judge.spread)
+    wrong = evaluation.verdict(scores, judge.draft, spread=judge.spread)
     if wrong:
         tqdm.write('step %d: warning: %s; %s' % (run.step, wrong, 'the best checkpoint, of step %d, is kept' % run.best['step']
                                                  if run.best else 'there is no best checkpoint yet'))
@@ -210,7 +216,7 @@ def preview_path(cfg, step):
     return os.path.join(cfg.RUN_DIR, 'preview_%06d.png' % step)
 
 
-def preview(cfg, run, inference, drafts, real):
+def preview(cfg, run, *, inference, drafts, real):
     """Draw draft | refined | real for a few fixed patches."""
     def spread(file):
         return [int(i) for i in np.linspace(0, len(file) - 1, PREVIEWS + 2)[1:-1]]
@@ -218,11 +224,11 @@ def preview(cfg, run, inference, drafts, real):
     draft = np.stack([drafts.image[i] for i in spread(drafts)])
     label = np.stack([drafts.label[i] for i in spread(drafts)])
     target = np.stack([real.image[i] for i in spread(real)])
-    refined = np.stack([refine_tile(run.session, inference, image) for image in draft])
-    figures.draft_refined_real(preview_path(cfg, run.step), draft, refined, target, label, 'step %d' % run.step)
+    refined = np.stack([refine_tile(run.session, inference, voxels=image) for image in draft])
+    figures.draft_refined_real(preview_path(cfg, run.step), draft, refined=refined, real=target, labels=label, title='step %d' % run.step)
 
 
-def refine_tile(session, inference, voxels, shed=((0, 0), (0, 0), (0, 0))):
+def refine_tile(session, inference, *, voxels, shed=((0, 0), (0, 0), (0, 0))):
     """Refine one array [Z, Y, X] of grey levels; returns its dtype, without the sides that are shed (tiling.apply)."""
     grey = session.run(inference.refined_grey, {inference.draft: voxels[None, ..., None].astype(np.float32),
                                                 inference.shed: shed})
@@ -237,34 +243,34 @@ def open_refiner(cfg):
     """
     checkpoint = runs.newest_checkpoint(cfg.RUN_DIR)
     if checkpoint is None:
-        raise config.UserError('%s has no checkpoint: train first (STAGE=train)' % cfg.RUN_DIR)
+        raise UserError('%s has no checkpoint: train first (STAGE=train)' % cfg.RUN_DIR)
     if cfg.CHECKPOINT == 'best':
         best = runs.best_checkpoint(cfg.RUN_DIR)
         if best is None and not os.path.exists(os.path.join(cfg.RUN_DIR, PACKED)):
             print('%s: no evaluation has kept the labels: the newest checkpoint refines' % cfg.RUN_DIR)
         checkpoint = best or checkpoint
-    trained = config.read_json(os.path.join(cfg.RUN_DIR, 'config.json'))
+    trained = files.read_json(os.path.join(cfg.RUN_DIR, 'config.json'))
     if 'REFINER_CHANNELS' not in trained:
-        raise config.UserError('%s is no run of 2_mpgan.py: give another RUN_DIR' % cfg.RUN_DIR)
+        raise UserError('%s is no run of 2_mpgan.py: give another RUN_DIR' % cfg.RUN_DIR)
     if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS and not os.path.exists(os.path.join(cfg.RUN_DIR, PACKED)):
-        raise config.UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
+        raise UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
                                % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
     tf.reset_default_graph()
-    inference = gan.build_inference(trained['BITS'], trained['REFINER_CHANNELS'], trained.get('STANDARDISE', False))
+    inference = gan.build_inference(trained['BITS'], trained['REFINER_CHANNELS'], standardised=trained.get('STANDARDISE', False))
     return inference, tf.train.Saver(gan.inference_variables()), checkpoint, trained
 
 
 def pack(cfg):
     """Write the weights that refine, and their settings, into OUTPUT: a RUN_DIR for refining, a tenth as large."""
     if cfg.OUTPUT == config.read_constants(config.rooted('configs/mpgan.py'))['OUTPUT']:
-        raise config.UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/refiner')
+        raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/refiner')
     _, saver, checkpoint, trained = open_refiner(cfg)
     with runs.open_session(cfg.THREADS) as session:
-        runs.restore(session, saver, checkpoint)
-        path = runs.save_weights(cfg.OUTPUT, runs.step_of(checkpoint), session, saver)
-    kept = {name: value for name, value in trained.items() if name not in FREE}
-    config.write_json(os.path.join(cfg.OUTPUT, 'config.json'), kept)
-    config.write_json(os.path.join(cfg.OUTPUT, PACKED), {'step': runs.step_of(checkpoint)})
+        runs.restore(session, saver, checkpoint=checkpoint)
+        path = runs.save_weights(cfg.OUTPUT, runs.step_of(checkpoint), session=session, saver=saver)
+    kept = {name: value for name, value in trained.items() if name not in MAY_CHANGE}
+    files.write_json(os.path.join(cfg.OUTPUT, 'config.json'), kept)
+    files.write_json(os.path.join(cfg.OUTPUT, PACKED), {'step': runs.step_of(checkpoint)})
     print('%s: weights of step %d of %s' % (path, runs.step_of(checkpoint), cfg.RUN_DIR))
 
 
@@ -278,14 +284,14 @@ def refine(cfg):
         paths = [image for image, _ in stacks.pair_by_name(os.path.join(cfg.DRAFTS, 'images'),
                                                            os.path.join(cfg.DRAFTS, 'labels'))]
     record_path = os.path.join(cfg.OUTPUT, 'made_from.json')
-    record = config.read_json(record_path) if os.path.exists(record_path) else {}
+    record = files.read_json(record_path) if os.path.exists(record_path) else {}
     images_dir = os.path.join(cfg.OUTPUT, 'images')
     done, bad = 0, []
     for path in paths:
         if os.path.realpath(path) == os.path.realpath(os.path.join(images_dir, stacks.name_of(path) + '.tif')):
-            raise config.UserError('%s would be overwritten: give another OUTPUT' % path)
+            raise UserError('%s would be overwritten: give another OUTPUT' % path)
     with runs.open_session(cfg.THREADS) as session:
-        runs.restore(session, saver, checkpoint)
+        runs.restore(session, saver, checkpoint=checkpoint)
         weights = hashlib.sha1()
         for values in session.run(gan.inference_variables()):
             weights.update(values.tobytes())
@@ -299,37 +305,37 @@ def refine(cfg):
             try:
                 stack = stacks.read(image_path, (2, 2, 2))
                 if bits_of(stack.voxels.dtype) != bits:
-                    raise config.UserError('%s is %d bit, %s was trained on %d: refine stacks of its kind'
+                    raise UserError('%s is %d bit, %s was trained on %d: refine stacks of its kind'
                                            % (image_path, bits_of(stack.voxels.dtype), cfg.RUN_DIR, bits))
-            except config.UserError as error:
+            except UserError as error:
                 if not cfg.INPUT:
                     raise
                 print('error: %s' % error, file=sys.stderr)          # the other stacks are still worth doing
                 bad.append(image_path)
                 continue
             started = time.time()
-            refined = tiling.apply(lambda tile, shed: refine_tile(session, inference, tile, shed), stack.voxels,
-                                   cfg.TILE_SHAPE, RADIUS, sheds=True, progress=lambda tiles: tqdm(
+            refined = tiling.apply(lambda tile, shed: refine_tile(session, inference, voxels=tile, shed=shed), stack.voxels,
+                                   tile=cfg.TILE_SHAPE, halo=RADIUS, sheds=True, progress=lambda tiles: tqdm(
                                        tiles, name, leave=False, disable=not sys.stderr.isatty()))
-            stacks.write(target, refined, stack.voxel_size, notes=stack.notes)
+            stacks.write(target, refined, voxel_size=stack.voxel_size, notes=stack.notes)
             record[name] = key
-            config.write_json(record_path, record)
+            files.write_json(record_path, record)
             tqdm.write('%s: refined in %.1f s' % (target, time.time() - started))
             done += 1
     said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), done, runs.step_of(checkpoint))
     if not cfg.INPUT:
-        said += ', %d patches' % cut_refined(cfg, images_dir, {stacks.name_of(path) for path in paths})
+        said += ', %d patches' % cut_refined(cfg, images_dir, names={stacks.name_of(path) for path in paths})
     print(said)
     if bad:
         return 'error: %d of %d stacks were left out: %s' % (len(bad), len(paths), ', '.join(bad[:5]))
 
 
-def cut_refined(cfg, images_dir, names):
+def cut_refined(cfg, images_dir, *, names):
     """Cut the refined patches where the drafts' were cut; returns their number."""
     drafts = patches.PatchFile(os.path.join(cfg.DRAFTS, 'patches.h5'), with_labels=True)
     unknown = sorted(set(drafts.source) - names)
     if unknown:
-        raise config.UserError('%s has patches of stacks that %s lacks (%s): run 1_simulator.py again'
+        raise UserError('%s has patches of stacks that %s lacks (%s): run 1_simulator.py again'
                                % (drafts.path, cfg.DRAFTS, ', '.join(unknown[:5])))
     images = np.empty((len(drafts),) + drafts.shape, drafts.dtype)
     source = np.array(drafts.source)
@@ -337,28 +343,28 @@ def cut_refined(cfg, images_dir, names):
         voxels = stacks.read(os.path.join(images_dir, name + '.tif')).voxels
         draft = stacks.read(os.path.join(cfg.DRAFTS, 'images', name + '.tif')).voxels
         for i in np.flatnonzero(source == name):
-            if (patches.cut(draft, drafts.origin[i], drafts.shape) != drafts.image[i]).any():
-                raise config.UserError('%s was not cut from %s/images/%s.tif: run 1_simulator.py again'
+            if (patches.cut(draft, drafts.origin[i], window=drafts.shape) != drafts.image[i]).any():
+                raise UserError('%s was not cut from %s/images/%s.tif: run 1_simulator.py again'
                                        % (drafts.path, cfg.DRAFTS, name))
-            images[i] = patches.cut(voxels, drafts.origin[i], drafts.shape)
-    patches.write(os.path.join(cfg.OUTPUT, 'patches.h5'), images, drafts.origin, drafts.source, drafts.label[:],
+            images[i] = patches.cut(voxels, drafts.origin[i], window=drafts.shape)
+    patches.write(os.path.join(cfg.OUTPUT, 'patches.h5'), images, origins=drafts.origin, sources=drafts.source, labels=drafts.label[:],
                   voxel_size=drafts.voxel_size)
     return len(images)
 
 
 def main():
-    cfg = config.load('configs/mpgan.py', sys.argv[1:], __doc__)
+    cfg = config.load('configs/mpgan.py', sys.argv[1:], description=__doc__)
     if cfg.STAGE not in ('train', 'refine', 'train+refine', 'pack'):
-        raise config.UserError('STAGE=%s: want train, refine, train+refine or pack' % cfg.STAGE)
+        raise UserError('STAGE=%s: want train, refine, train+refine or pack' % cfg.STAGE)
     if cfg.INPUT and cfg.OUTPUT == config.read_constants(config.rooted('configs/mpgan.py'))['OUTPUT']:
-        raise config.UserError('INPUT=%s: give an OUTPUT of its own with it; %s is for refined drafts' % (cfg.INPUT, cfg.OUTPUT))
+        raise UserError('INPUT=%s: give an OUTPUT of its own with it; %s is for refined drafts' % (cfg.INPUT, cfg.OUTPUT))
     if cfg.INPUT and cfg.STAGE != 'refine':
-        raise config.UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
+        raise UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
     if cfg.CHECKPOINT not in ('best', 'newest'):
-        raise config.UserError('CHECKPOINT=%s: want best or newest' % cfg.CHECKPOINT)
+        raise UserError('CHECKPOINT=%s: want best or newest' % cfg.CHECKPOINT)
     if cfg.LABEL_STEEPNESS != 'auto' and not (
             isinstance(cfg.LABEL_STEEPNESS, (int, float)) and cfg.LABEL_STEEPNESS > 0):
-        raise config.UserError("LABEL_STEEPNESS=%s: want a number above 0, or 'auto'" % (cfg.LABEL_STEEPNESS,))
+        raise UserError("LABEL_STEEPNESS=%s: want a number above 0, or 'auto'" % (cfg.LABEL_STEEPNESS,))
     config.require(cfg, LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999),
                    BACKGROUND_QUANTILE=(0.5, 0.9999), TILE_SHAPE=(2, None), SEED=(0, None), **{
         name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
@@ -374,4 +380,4 @@ def main():
 
 
 if __name__ == '__main__':
-    config.run(main)
+    errors.run(main)

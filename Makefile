@@ -44,7 +44,7 @@ env:
 
 demo:
 	@eval "$$FUNCTIONS"; take && start=$$(date +%s) && \
-	step "$$py" -m utils.phantom OUTPUT=data/demo/phantom $(PHANTOM_ARGS) && \
+	step "$$py" -m utils.simulate.phantom OUTPUT=data/demo/phantom $(PHANTOM_ARGS) && \
 	step "$$py" prepare_patches.py --config configs/demo/prepare_patches.py \
 	    STACKS=data/demo/phantom/images OUTPUT=data/demo/patches $(PATCH_ARGS) && \
 	step "$$py" 1_simulator.py --config configs/demo/simulator.py \

@@ -29,7 +29,14 @@ import sys
 import numpy as np
 from scipy import ndimage
 
-from utils import config, figures, gallery, metrics, patches, raster, segmentation, stacks, swc, tracing
+from utils.common import config, errors, files
+from utils.common.errors import UserError
+from utils.data import patches, stacks, swc
+from utils.draw import figures, gallery
+from utils.measure import otsu
+from utils.score import metrics
+from utils.simulate import raster
+from utils.trace import evidence, tracing
 
 
 def need(path, script):
@@ -39,7 +46,7 @@ def need(path, script):
         UserError: naming the script that makes it.
     """
     if not os.path.exists(path):
-        raise config.UserError('no %s: run %s first' % (path, script))
+        raise UserError('no %s: run %s first' % (path, script))
     return path
 
 
@@ -48,8 +55,8 @@ def draw_patches(cfg, target):
     found = sorted(name for name in os.listdir(need(cfg.PATCHES, 'prepare_patches.py'))
                    if name.startswith('real_') and name.endswith('.png'))
     if not found:
-        raise config.UserError('no real_*.png in %s: run prepare_patches.py first' % cfg.PATCHES)
-    with config.whole_file(target) as partial:
+        raise UserError('no real_*.png in %s: run prepare_patches.py first' % cfg.PATCHES)
+    with files.whole_file(target) as partial:
         shutil.copyfile(os.path.join(cfg.PATCHES, found[0]), partial)
 
 
@@ -68,7 +75,7 @@ def draw_simulator(cfg, target):
 
 def draw_priors(cfg, target):
     """The distributions that prepare_patches.py measured."""
-    with config.whole_file(target) as partial:
+    with files.whole_file(target) as partial:
         shutil.copyfile(need(os.path.join(cfg.PATCHES, 'priors.png'), 'prepare_patches.py'), partial)
 
 
@@ -93,12 +100,13 @@ def draw_panel(cfg, target):
     """Four patches: draft | refined | real domain, with the labels."""
     real, drafts, refined = three(cfg)
     if (len(drafts), drafts.source) != (len(refined), refined.source):
-        raise config.UserError('%s was not refined from %s: run 2_mpgan.py again' % (refined.path, drafts.path))
+        raise UserError('%s was not refined from %s: run 2_mpgan.py again' % (refined.path, drafts.path))
     pick = np.linspace(0, len(drafts) - 1, 6).astype(int)[1:-1]
     pick_real = np.linspace(0, len(real) - 1, 6).astype(int)[1:-1]
-    figures.draft_refined_real(target, *[np.stack([file.image[i] for i in chosen]) for file, chosen in
-                                         ((drafts, pick), (refined, pick), (real, pick_real))],
-                               np.stack([drafts.label[i] for i in pick]))
+    figures.draft_refined_real(target, np.stack([drafts.image[i] for i in pick]),
+                               refined=np.stack([refined.image[i] for i in pick]),
+                               real=np.stack([real.image[i] for i in pick_real]),
+                               labels=np.stack([drafts.label[i] for i in pick]))
 
 
 def draw_stack(cfg, target):
@@ -114,9 +122,9 @@ def draw_curves(cfg, target):
     """Training curves."""
     log = figures.read_log(need(os.path.join(cfg.RUN_DIR, 'log.csv'), '2_mpgan.py'))
     if not log:
-        raise config.UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps' % cfg.RUN_DIR)
+        raise UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps' % cfg.RUN_DIR)
     scale = os.path.join(cfg.RUN_DIR, 'evaluation.json')
-    figures.curves(target, log, config.read_json(scale) if os.path.exists(scale) else None)
+    figures.curves(target, log, judge=files.read_json(scale) if os.path.exists(scale) else None)
 
 
 def draw_levels(cfg, target):
@@ -141,7 +149,7 @@ def draw_framework(cfg, target):
         if os.path.exists(traced):
             tree = swc.read(traced)
             drawn = np.zeros(pictures['mask'].shape, bool)
-            drawn[tuple(raster.centreline(np.array(stack.shape), tree.position, tree.parent)[:, 1:].T)] = True
+            drawn[tuple(raster.centreline(np.array(stack.shape), tree.position, parent=tree.parent)[:, 1:].T)] = True
             pictures['traces'] = ndimage.binary_dilation(drawn)
     figures.framework(target, pictures)
 
@@ -149,7 +157,7 @@ def draw_framework(cfg, target):
 def copied(name):
     """A figure that 3_segmentation.py's comparison left in RESULTS."""
     def draw(cfg, target):
-        with config.whole_file(target) as partial:
+        with files.whole_file(target) as partial:
             shutil.copyfile(need(os.path.join(cfg.RESULTS, name + '.png'), '3_segmentation.py ARMS=all'), partial)
 
     draw.__doc__ = 'Comparison of segmentation networks: %s.' % name.split('_')[1]
@@ -160,20 +168,19 @@ def draw_traces(cfg, target):
     """Traces of the first stack by OTSU and of its probability map, over its projection."""
     paths = sorted(glob.glob(os.path.join(glob.escape(cfg.TRACES), '*.swc')))
     if not paths:
-        raise config.UserError('no SWC in %s: run 4_reconstruction.py first' % cfg.TRACES)
+        raise UserError('no SWC in %s: run 4_reconstruction.py first' % cfg.TRACES)
     name = stacks.name_of(paths[0])
-    made = config.read_json(os.path.join(cfg.TRACES, 'config.json'))
+    made = files.read_json(os.path.join(cfg.TRACES, 'config.json'))
     images = [path for path in stacks.find(made['IMAGES'] or made['INPUT']) if stacks.name_of(path) == name]
     if not images:
-        raise config.UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, made['IMAGES'] or made['INPUT']))
+        raise UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, made['IMAGES'] or made['INPUT']))
     stack = stacks.read(images[0])
     constants = argparse.Namespace(**dict(config.read_constants(config.rooted('configs/reconstruction.py')), **made))
     size = (stack.voxel_size or (1.0, 1.0, 1.0)) if made['VOXEL_SIZE'] == 'auto' else made['VOXEL_SIZE']
     spacing = np.array(size) / size[2]
-    evidence = segmentation.evidence(stack.voxels, 'gaussian', 0.0, *[made[n] for n in (
-        'FLATTEN_BLOCK', 'SMOOTH_SIGMA', 'CLIP_QUANTILE', 'NOISE_FLOOR', 'RIDGE_SIGMAS')], name)
-    figures.traces_compared(target, stack.voxels, [
-        ('OTSU on the smoothed stack', tracing.trace(evidence, spacing, 0.5, 0.5, constants, name)),
+    grey = evidence.of_grey_levels(stack.voxels, 'gaussian', settings=config.pick(constants, otsu.Settings), name=name)
+    figures.traces_compared(target, stack.voxels, named=[
+        ('OTSU on the smoothed stack', tracing.trace(grey, spacing, low=0.5, high=0.5, values=constants, name=name)),
         ('4_reconstruction.py INPUT=%s' % made['INPUT'], swc.read(paths[0]))])
 
 
@@ -188,7 +195,7 @@ def draw_reconstruction(cfg, target):
         here = [row for row in rows if row['stacks'] == kind]
         panels.append((kind, [(method, [float(row['length_f1']) for row in sorted(here, key=lambda row: float(row['noise']))
                                         if row['method'] == method]) for method in dict.fromkeys(row['method'] for row in here)]))
-    figures.score_curves(target, levels, panels, 'noise, times the phantom\'s', 'length F1')
+    figures.score_curves(target, levels, panels=panels, xlabel='noise, times the phantom\'s', ylabel='length F1')
 
 
 def make_gallery(cfg):
@@ -205,10 +212,10 @@ def make_gallery(cfg):
     tables = sorted({path for folder in (cfg.OUTPUT, cfg.RESULTS, cfg.TRACES) for path in glob.glob(os.path.join(
         glob.escape(folder), '*.md'))})
     if not images:
-        raise config.UserError('no figure in %s: run make_figures.py first' % cfg.OUTPUT)
+        raise UserError('no figure in %s: run make_figures.py first' % cfg.OUTPUT)
     path = os.path.join(cfg.RESULTS, 'index.html')
-    gallery.page(path, 'MPGAN: %s' % cfg.RUN_DIR, images, [(os.path.basename(table), table) for table in tables],
-                 [cfg.PATCHES, cfg.DRAFTS, cfg.RUN_DIR, cfg.SEGMENTATION_RUN, cfg.TRACES])
+    gallery.page(path, 'MPGAN: %s' % cfg.RUN_DIR, images=images, tables=[(os.path.basename(table), table) for table in tables],
+                 folders=[cfg.PATCHES, cfg.DRAFTS, cfg.RUN_DIR, cfg.SEGMENTATION_RUN, cfg.TRACES])
     return path
 
 
@@ -239,12 +246,11 @@ def summary(cfg):
 
 def otsu_dice(cfg):
     """Dice of prepare_patches.py's masks against the truth, which nothing but this score reads."""
-    settings = config.read_json(os.path.join(cfg.PATCHES, 'config.json'))
+    settings = files.read_json(os.path.join(cfg.PATCHES, 'config.json'))
+    how = config.pick(argparse.Namespace(**settings), otsu.Settings)
     scores = []
     for image, truth in stacks.pair_by_name(settings['STACKS'], cfg.TRUTH):
-        found = segmentation.segment(stacks.read(image).voxels, settings['FLATTEN_BLOCK'], settings['SMOOTH_SIGMA'],
-                                     settings['CLIP_QUANTILE'], settings['MIN_OBJECT'], settings['NOISE_FLOOR'],
-                                     image)
+        found = otsu.segment(stacks.read(image).voxels, how, name=image)
         scores.append(metrics.dice(found.mask, stacks.read(truth).voxels))
     return float(np.mean(scores))
 
@@ -259,30 +265,30 @@ LATER = ('traces', 'reconstruction', 'segmentation_arms', 'segmentation_curves',
 
 
 def main():
-    cfg = config.load('configs/figures.py', sys.argv[1:], __doc__)
+    cfg = config.load('configs/figures.py', sys.argv[1:], description=__doc__)
     if cfg.FIGURES == 'gallery':
         print(make_gallery(cfg))
         return
     if cfg.FORMAT not in ('png', 'svg'):
-        raise config.UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
+        raise UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
     wanted = list(DRAW) if cfg.FIGURES == 'all' else [name.strip() for name in cfg.FIGURES.split(',')]
     unknown = [name for name in wanted if name not in DRAW]
     if unknown:
-        raise config.UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(DRAW)))
+        raise UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(DRAW)))
     missing = 0
     for name in wanted:
         target = os.path.join(cfg.OUTPUT, name + ('.png' if name in COPIED else '.' + cfg.FORMAT))
         try:
             DRAW[name](cfg, target)
             print('%-28s %s' % (target, DRAW[name].__doc__.split('\n')[0]))
-        except config.UserError as error:                 # the other figures are still worth drawing
+        except UserError as error:                 # the other figures are still worth drawing
             late = cfg.FIGURES == 'all' and name in LATER     # steps 3 and 4 need not have run
             print('%s: %s: %s' % ('left out' if late else 'error', target, error), file=sys.stderr)
             missing += not late
     if cfg.FIGURES == 'all' and not missing:
         text = summary(cfg)
         path = os.path.join(cfg.OUTPUT, 'summary.md')
-        with config.whole_file(path) as partial:
+        with files.whole_file(path) as partial:
             with open(partial, 'w') as file:
                 file.write(text)
         print('\n%s\n%s' % (path, text))
@@ -291,4 +297,4 @@ def main():
 
 
 if __name__ == '__main__':
-    config.run(main)
+    errors.run(main)

@@ -1,4 +1,4 @@
-"""Constants of prepare_patches.py (step 0)."""
+"""Constants of prepare_patches.py (step 0); those of OTSU stand in configs/otsu.py."""
 
 # --- files ---
 STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D), (z, y, x), 8 or 16 bit
@@ -8,11 +8,6 @@ OVERWRITE = False                # True: redo results that other settings made
 MAX_STACK_FIGURES = 3            # four-step figures drawn, one per stack
 
 # --- segmentation ---
-FLATTEN_BLOCK = 32               # voxels per side of the blocks whose medians make the background; 0: no flattening
-SMOOTH_SIGMA = 1.0               # voxels of Gaussian smoothing before OTSU; 0: none
-CLIP_QUANTILE = 0.995            # brighter voxels are cut to this quantile before OTSU: few very bright spots pull it up
-NOISE_FLOOR = 4.0                # background standard deviations that OTSU's threshold is raised to; 0: OTSU as it is, which
-                                 # parts the noise in two halves where little is foreground
 MIN_OBJECT = 200                 # voxels; smaller objects are debris
 
 # --- windows ---

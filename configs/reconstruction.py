@@ -13,20 +13,16 @@ OVERWRITE = False                # True: redo results that other settings made
 METHOD = 'auto'                  # of stacks that are no masks or probabilities: 'otsu' on the grey levels as they are,
                                  # 'gaussian' (flattened, smoothed, OTSU, as prepare_patches.py), 'ridge' (Sato's filter, OTSU),
                                  # 'threshold'; auto: gaussian
-THRESHOLD = 0.0                  # grey level of METHOD=threshold
+GREY_THRESHOLD = 0.0             # grey level of METHOD=threshold
 LOW = 0.4                        # probability that joins the foreground where it hangs together with ...
 HIGH = 0.6                       # ... one as high as this (hysteresis)
 MIN_OBJECT = 30                  # voxels; smaller objects are debris
 MAX_FOREGROUND = 8000000         # voxels; more would not fit into memory (about 0.5 GB a million)
-FLATTEN_BLOCK = 32               # voxels, gaussian and ridge: as in configs/prepare_patches.py
-SMOOTH_SIGMA = 1.0               # voxels, gaussian: as in configs/prepare_patches.py
-CLIP_QUANTILE = 0.995            # gaussian and ridge: as in configs/prepare_patches.py
-NOISE_FLOOR = 4.0                # gaussian and ridge: as in configs/prepare_patches.py
 RIDGE_SIGMAS = (1.0, 2.0)        # voxels, ridge: half-widths of the neurites (Sato et al., Medical Image Analysis 1998)
 
 # --- paths ---
-COVER_RADII = 1.5                # a path covers what lies within COVER_RADII times its radius ...
-COVER = 2.0                      # ... plus COVER of it, so that it is not traced twice (TEASAR's scale and constant)
+COVER_SCALE = 1.5                # a path covers what lies within COVER_SCALE times its radius ...
+COVER_MARGIN = 2.0               # ... plus COVER_MARGIN of it, so that it is not traced twice (TEASAR's scale and constant)
 SPUR_LENGTH = 3.0                # a branch must leave its parent's surface by SPUR_LENGTH ...
 SPUR_RADII = 0.5                 # ... plus SPUR_RADII times the parent's radius, or it is a bump
 SMOOTH_ROUNDS = 30               # of Taubin's smoothing; 0: the voxels' staircase

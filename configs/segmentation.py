@@ -7,7 +7,7 @@ LABELS = 'data/simulated/labels'         # label stacks of PAIRS/images, for STA
 RUN_DIR = 'runs/segmentation'    # checkpoints, log.csv; for predicting also a folder of models/pretrained
 INPUT = 'data/real'              # stacks to predict: folder, file or pattern
 OUTPUT = 'data/segmented'        # NAME.prob.tif (uint8, probability * 255), NAME.mask.tif (uint8 {0, 1}); export: data set
-THRESHOLD = 0.5                  # probability from which a voxel is foreground
+PROBABILITY_THRESHOLD = 0.5      # probability from which a voxel is foreground
 MIN_OBJECT = 30                  # voxels; smaller objects are left out of the mask (the probability map keeps them)
 SEED = 1                         # of weights and batches
 
@@ -35,24 +35,24 @@ CHANNELS = 12                    # width at full resolution, doubled with each l
 LEVELS = 2                       # times that the resolution is halved
 
 # --- labels ---
-SEEN = 0.15                      # a voxel counts as foreground from this share of the light of the neurite's middle: what one
+LABEL_WIDTH_LEVEL = 0.15         # a voxel counts as foreground from this share of the light of the neurite's middle: what one
                                  # sees in a blurred image is wider than what was drawn; 1: the drawn label (0.3 and 0.15 were
-                                 # compared on TRAILMAP's labelled stack, as were HAZE, NOISE, GAIN and RIM)
-PSF = 0.85                       # voxels, sigma of the blur that this is reckoned with
-RIM = 1                          # voxels around foreground that do not count in the loss: no annotator agrees on them
-VISIBLE = 1.0                    # noise levels above its surroundings from which drawn foreground counts: to be told to find what
+                                 # compared on TRAILMAP's labelled stack, as were AUGMENT_HAZE, AUGMENT_NOISE, AUGMENT_CONTRAST and IGNORED_RIM)
+LABEL_BLUR = 0.85                # voxels, sigma of the blur that this is reckoned with
+IGNORED_RIM = 1                  # voxels around foreground that do not count in the loss: no annotator agrees on them
+VISIBLE_CONTRAST = 1.0           # noise levels above its surroundings from which drawn foreground counts: to be told to find what
                                  # cannot be seen teaches to find it everywhere; 0: all counts
 
 # --- augmentation: each drawn anew for each crop; flips and turns always ---
-PUNCTA = 80                      # granules that are no neurites in 32 x 32 x 32 voxels at most
-HAZE = 2.0                       # light from out of focus, largest factor: dense tangles shine beyond their outlines
-BLUR = 0.7                       # voxels, largest sigma
-SNR = (1.0, 1.0)                 # factor on the signal-to-noise ratio, log-uniform, in half of the crops; (0.1, 1.0) for stacks of
+AUGMENT_PUNCTA = 80              # granules that are no neurites in 32 x 32 x 32 voxels at most
+AUGMENT_HAZE = 2.0               # light from out of focus, largest factor: dense tangles shine beyond their outlines
+AUGMENT_BLUR = 0.7               # voxels, largest sigma
+AUGMENT_SNR = (1.0, 1.0)         # factor on the signal-to-noise ratio, log-uniform, in half of the crops; (0.1, 1.0) for stacks of
                                  # unlike quality
-GAIN = (0.5, 2.0)                # of the deviation from the background, log-uniform
-GAMMA = 0.15                     # largest logarithm of the exponent, either way
-OFFSET = 3.0                     # noise levels, either way
-NOISE = 1.0                      # noise levels, largest
+AUGMENT_CONTRAST = (0.5, 2.0)    # of the deviation from the background, log-uniform
+AUGMENT_GAMMA = 0.15             # largest logarithm of the exponent, either way
+AUGMENT_OFFSET = 3.0             # noise levels, either way
+AUGMENT_NOISE = 1.0              # noise levels, largest
 
 # --- schedule ---
 MAX_STEPS = 400                  # steps; 0.17 s each on one core with TensorFlow 2.15

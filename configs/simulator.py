@@ -41,7 +41,7 @@ TAPER = 0.0                      # share of its radius that a branch loses towar
 BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
 
 # --- light ---
-KEEP = 'auto'                    # probability that a foreground voxel is stained; paper: 0.5
+STAINED_SHARE = 'auto'           # probability that a foreground voxel is stained; paper: 0.5
 LEVEL = 'auto'                   # grey levels of a stained voxel above the background, (low, high); paper: 100, 1000
 LEVEL_SPREAD = 'auto'            # std of the log of brightness from neurite to neurite; 0: all alike (paper)
 LEVEL_DRIFT = 'auto'             # std of the log of brightness along a neurite; 0: constant (paper)
@@ -50,8 +50,8 @@ DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; pape
 
 # --- optics ---
 PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one isotropic voxel each
-HALO = 'auto'                    # share of the light that is spread HALO_WIDTH times as wide, [0, 0.6]; paper: 0
-HALO_WIDTH = 2.5                 # wings of a real point-spread function, in PSF_SIGMA
+PSF_WING_SHARE = 'auto'          # share of the light in the wings of a real point-spread function, [0, 0.6]; paper: 0
+PSF_WING_WIDTH = 2.5             # width of the wings, in PSF_SIGMA
 PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead of the Gaussian
 ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even
 ILLUMINATION_SIGMA = 60.0        # um over which it changes

@@ -14,7 +14,7 @@ AVERAGE = 'refiner_average'             # scope of what the inference graph uses
 Inference = namedtuple('Inference', 'draft shed refined_grey')
 
 
-def build(crop, bits, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
+def build(crop, bits, *, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
           background_quantile, learning_rate, decay_rate, decay_steps, beta1, start=None, frozen=False,
           domain=None, target=None, sees_level=True, average_decay=0.0, discriminator_rate=None, inputs=None,
           wrap=lambda optimizer: optimizer):
@@ -57,23 +57,23 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
         x = (x - level) / spread
         if not sees_level:
             x -= tf.reduce_mean(x, [1, 2, 3, 4], keepdims=True)
-        return discriminator(x, discriminator_channels, activation)
+        return discriminator(x, discriminator_channels, activation=activation)
 
     # --- refiner ---
     updates = []
     draft_x = losses.to_network(draft, bits)
-    refined = refiner(draft_x, refiner_channels, not frozen, updates, start, domain)  # [B, Z, Y, X, 1]
+    refined = refiner(draft_x, refiner_channels, training=not frozen, updates=updates, start=start, domain=domain)  # [B, Z, Y, X, 1]
     calibration = []
-    refiner(draft_x, refiner_channels, True, calibration, domain=domain, bn_decay=0.0)
+    refiner(draft_x, refiner_channels, training=True, updates=calibration, domain=domain, bn_decay=0.0)
     refined_grey = losses.to_grey(refined, bits)
     adversarial = losses.refiner_adversarial_loss(score(refined))
     identity = losses.identity_loss(draft_x, refined)
     kept = losses.label_loss(draft, refined_grey,
-                             losses.background_quantile(draft, label, background_quantile),
-                             losses.background_quantile(refined_grey, label, background_quantile), steepness)
+                             draft_cut=losses.background_quantile(draft, label, quantile=background_quantile),
+                             refined_cut=losses.background_quantile(refined_grey, label, quantile=background_quantile), steepness=steepness)
     total = adversarial + lambda_identity * identity + label_weight * kept
     with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
-        refiner_update, refiner_gradient = _minimise(wrap(tf.train.AdamOptimizer(rate, beta1)), total, 'refiner/')
+        refiner_update, refiner_gradient = _minimise(wrap(tf.train.AdamOptimizer(rate, beta1)), total, scope='refiner/')
     start_average, average = [], []
     decay = tf.minimum(average_decay, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
     for variable in tf.global_variables('refiner/'):         # moments are no weights: the average has the newest
@@ -93,7 +93,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
         own_rate = rate if discriminator_rate is None else tf.train.exponential_decay(
             discriminator_rate, step, decay_steps, decay_rate, staircase=True)
         discriminator_update, discriminator_gradient = _minimise(
-            wrap(tf.train.AdamOptimizer(own_rate, beta1)), d_total, 'discriminator/', step)
+            wrap(tf.train.AdamOptimizer(own_rate, beta1)), d_total, scope='discriminator/', step=step)
     accuracy = 0.5 * (tf.reduce_mean(tf.cast(score_real > 0.5, tf.float32))
                       + tf.reduce_mean(tf.cast(score_refined <= 0.5, tf.float32)))
     return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
@@ -104,7 +104,7 @@ def build(crop, bits, refiner_channels, discriminator_channels, activation, lamb
                  tf.group(*calibration), tf.group(*start_average))
 
 
-def _minimise(optimizer, loss, scope, step=None):
+def _minimise(optimizer, loss, *, scope, step=None):
     """One update of a scope's variables, and the Euclidean norm of the gradient that it takes."""
     gradients = optimizer.compute_gradients(loss, var_list=tf.trainable_variables(scope))
     update = optimizer.apply_gradients(gradients)
@@ -114,7 +114,7 @@ def _minimise(optimizer, loss, scope, step=None):
     return update, tf.global_norm([g for g, _ in gradients])
 
 
-def build_inference(bits, refiner_channels, standardised=False):
+def build_inference(bits, refiner_channels, *, standardised=False):
     """The refiner alone, on its weights' running averages and fixed moments, for images of any size.
 
     Args:
@@ -126,7 +126,7 @@ def build_inference(bits, refiner_channels, standardised=False):
     """
     draft = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_draft')
     shed = tf.placeholder_with_default(tf.zeros([3, 2], tf.int32), [3, 2], 'inference_shed')
-    refined = refiner(losses.to_network(draft, bits), refiner_channels, False, domain=(0.0, 1.0) if standardised else None,
+    refined = refiner(losses.to_network(draft, bits), refiner_channels, training=False, domain=(0.0, 1.0) if standardised else None,
                       scope=AVERAGE, shed=shed)
     return Inference(draft, shed, losses.to_grey(refined, bits))
 

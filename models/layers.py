@@ -29,7 +29,7 @@ def _insert_zeros(y, sizes):
     return y
 
 
-def conv3d_own_gradient(x, kernel, stride=1, padding='SAME'):
+def conv3d_own_gradient(x, kernel, *, stride=1, padding='SAME'):
     """Convolution with an odd cubic kernel, its gradients written as ops that are fast on a CPU.
 
     The gradient by x is a forward convolution with the flipped kernel; the one by the kernel a single
@@ -84,7 +84,7 @@ def centre_tap(matrix, noise=0.1):
     return initializer
 
 
-def conv3d(x, filters, size, name, stride=1, kernel_initializer=None, initial_bias=0.0, affine=None,
+def conv3d(x, filters, *, size, name, stride=1, kernel_initializer=None, initial_bias=0.0, affine=None,
            padding='SAME'):
     """3-D convolution with bias.
 
@@ -105,13 +105,13 @@ def conv3d(x, filters, size, name, stride=1, kernel_initializer=None, initial_bi
         if affine is not None:
             kernel, bias = kernel * affine[0], bias * affine[0] + affine[1]
         if OWN_GRADIENT and size > 1:
-            y = conv3d_own_gradient(x, kernel, stride, padding)
+            y = conv3d_own_gradient(x, kernel, stride=stride, padding=padding)
         else:
             y = tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], padding)
         return tf.nn.bias_add(y, bias)
 
 
-def _norm_variables(channels, name, initial_scale):
+def _norm_variables(channels, name, *, initial_scale):
     """gamma, beta, and the moving mean and variance of a batch norm, float32 [channels]."""
     with tf.variable_scope(name):
         return (tf.get_variable('gamma', [channels], initializer=tf.constant_initializer(initial_scale)),
@@ -120,15 +120,15 @@ def _norm_variables(channels, name, initial_scale):
                 tf.get_variable('moving_variance', [channels], initializer=tf.ones_initializer(), trainable=False))
 
 
-def frozen_norm(channels, name, initial_scale=1.0):
+def frozen_norm(channels, name, *, initial_scale=1.0):
     """Batch norm on its moving averages, as the `affine` of the convolution before it: (factor, offset), float32
     [channels] each. A voxel's result depends on no other image of the batch."""
-    scale, offset, mean, variance = _norm_variables(channels, name, initial_scale)
+    scale, offset, mean, variance = _norm_variables(channels, name, initial_scale=initial_scale)
     factor = scale * tf.rsqrt(variance + BN_EPSILON)
     return factor, offset - mean * factor
 
 
-def batch_norm(x, name, updates, initial_scale=1.0, decay=BN_DECAY):
+def batch_norm(x, name, *, updates, initial_scale=1.0, decay=BN_DECAY):
     """Batch normalisation over B, Z, Y, X by the batch's own moments, through the fused 2-D kernel (TF 1.15 has no 3-D
     one).
 
@@ -139,7 +139,7 @@ def batch_norm(x, name, updates, initial_scale=1.0, decay=BN_DECAY):
         decay: of the moving averages; 0 sets them to the batch's own moments.
     """
     channels = int(x.shape[-1])
-    scale, offset, mean, variance = _norm_variables(channels, name, initial_scale)
+    scale, offset, mean, variance = _norm_variables(channels, name, initial_scale=initial_scale)
     shape = tf.shape(x)
     flat = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3], channels])            # [B, Z * Y, X, C]
     y, batch_mean, batch_variance = tf.nn.fused_batch_norm(flat, scale, offset, epsilon=BN_EPSILON)

@@ -15,7 +15,7 @@ def to_grey(x, bits):
     return tf.square(v) if bits == 16 else v
 
 
-def background_quantile(grey, label, quantile):
+def background_quantile(grey, label, *, quantile):
     """Per image, the quantile of its own background voxels, as numpy.quantile gives it (linear).
 
     Args:
@@ -44,7 +44,7 @@ def background_quantile(grey, label, quantile):
         return tf.reshape(high * (1 - weight) + low * weight, [batch, 1, 1, 1, 1])
 
 
-def label_loss(draft, refined, draft_cut, refined_cut, steepness):
+def label_loss(draft, refined, *, draft_cut, refined_cut, steepness):
     """Charge the refiner for voxels that change side of the background cut (the data-control loss).
 
     Args:
@@ -76,7 +76,7 @@ def discriminator_loss(score_real, score_refined):
     return tf.reduce_mean(tf.square(score_real - 1.0)) + tf.reduce_mean(tf.square(score_refined))
 
 
-def masked_dice_loss(logits, label, weight):
+def masked_dice_loss(logits, label, *, weight):
     """1 - soft Dice over the whole batch, of the voxels that count.
 
     Args:
@@ -90,7 +90,7 @@ def masked_dice_loss(logits, label, weight):
         return 1.0 - (2.0 * tf.reduce_sum(weight * p * label) + 1.0) / (tf.reduce_sum(weight * (p + label)) + 1.0)
 
 
-def masked_cross_entropy(logits, label, weight):
+def masked_cross_entropy(logits, label, *, weight):
     """Cross-entropy, nats, mean over the voxels that count (arguments as above); 0 if there is none."""
     with tf.name_scope('masked_cross_entropy'):
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=logits)

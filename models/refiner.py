@@ -8,7 +8,7 @@ LIMIT = 0.999           # of intensities whose atanh is taken
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 
 
-def refiner(x, channels, training, updates=None, start=None, domain=None, scope='refiner', bn_decay=BN_DECAY, shed=None):
+def refiner(x, channels, *, training, updates=None, start=None, domain=None, scope='refiner', bn_decay=BN_DECAY, shed=None):
     """Refine draft intensities.
 
     Args:
@@ -49,11 +49,11 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
     def conv_norm(y, size, number, scale=1.0, initializer=None, padding='SAME'):
         names = 'conv%d' % number, 'bn%d' % number
         if training:
-            y = batch_norm(conv3d(y, channels, size, names[0], kernel_initializer=initializer, padding=padding), names[1],
-                           updates, scale, bn_decay)
+            y = batch_norm(conv3d(y, channels, size=size, name=names[0], kernel_initializer=initializer, padding=padding), names[1],
+                           updates=updates, initial_scale=scale, decay=bn_decay)
         else:
-            y = conv3d(y, channels, size, names[0], kernel_initializer=initializer, padding=padding,
-                       affine=frozen_norm(channels, names[1], scale))
+            y = conv3d(y, channels, size=size, name=names[0], kernel_initializer=initializer, padding=padding,
+                       affine=frozen_norm(channels, names[1], initial_scale=scale))
         return drop(y, size // 2)
 
     def drop(y, reach):
@@ -78,6 +78,6 @@ def refiner(x, channels, training, updates=None, start=None, domain=None, scope=
                 inner = lrelu(conv_norm(y, 3, 1))
                 inner = conv_norm(inner, 3, 2, residual_scale)
                 y = lrelu(drop(y, 2) + inner)
-        y = lrelu(drop(conv3d(y, channels, 3, 'conv4', kernel_initializer=onwards), 1))
-        y = conv3d(y, 1, 1, 'out', kernel_initializer=last, initial_bias=bias)              # [B, Z, Y, X, 1]
+        y = lrelu(drop(conv3d(y, channels, size=3, name='conv4', kernel_initializer=onwards), 1))
+        y = conv3d(y, 1, size=1, name='out', kernel_initializer=last, initial_bias=bias)              # [B, Z, Y, X, 1]
         return tf.tanh(y if domain is None else at[0] + y * at[1])

@@ -11,7 +11,7 @@ Inference = namedtuple('Inference', 'image probability')
 AVERAGE = 'unet_average'                # scope of what the inference graph uses
 
 
-def build(crop, channels, levels, learning_rate, max_steps, average_decay):
+def build(crop, channels, *, levels, learning_rate, max_steps, average_decay):
     """Build the training graph.
 
     Args:
@@ -31,9 +31,9 @@ def build(crop, channels, levels, learning_rate, max_steps, average_decay):
     done = tf.cast(step, tf.float32)
     rate = learning_rate * tf.maximum(1 - done / max_steps, 0.01)
     updates = []
-    logits = unet(image, channels, levels, True, updates)
-    dice = losses.masked_dice_loss(logits, label, weight)
-    entropy = losses.masked_cross_entropy(logits, label, weight)
+    logits = unet(image, channels, levels=levels, training=True, updates=updates)
+    dice = losses.masked_dice_loss(logits, label, weight=weight)
+    entropy = losses.masked_cross_entropy(logits, label, weight=weight)
     with tf.variable_scope('unet_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         update = tf.train.AdamOptimizer(rate).minimize(dice + entropy, global_step=step,
                                                        var_list=tf.trainable_variables('unet/'))
@@ -56,7 +56,7 @@ def build_inference(channels, levels):
         Inference: image float32 [B, Z, Y, X, 1], normalised; probability float32, same shape, in (0, 1).
     """
     image = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_image')
-    return Inference(image, tf.sigmoid(unet(image, channels, levels, False, scope=AVERAGE)))
+    return Inference(image, tf.sigmoid(unet(image, channels, levels=levels, training=False, scope=AVERAGE)))
 
 
 def inference_variables():

@@ -14,7 +14,7 @@ def halo(levels):
     return -(-reach // step) * step
 
 
-def unet(x, channels, levels, training, updates=None, scope='unet', decay=0.95):
+def unet(x, channels, *, levels, training, updates=None, scope='unet', decay=0.95):
     """Logits of the foreground.
 
     Two convolutions per level on the way down, max-pooling 2^3 between; on the way up the coarser level, brought to
@@ -36,8 +36,8 @@ def unet(x, channels, levels, training, updates=None, scope='unet', decay=0.95):
 
     def layer(y, width, name):
         if training:
-            return lrelu(batch_norm(conv3d(y, width, 3, name), name + '_bn', updates, decay=decay))
-        return lrelu(conv3d(y, width, 3, name, affine=frozen_norm(width, name + '_bn')))
+            return lrelu(batch_norm(conv3d(y, width, size=3, name=name), name + '_bn', updates=updates, decay=decay))
+        return lrelu(conv3d(y, width, size=3, name=name, affine=frozen_norm(width, name + '_bn')))
 
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
         skips, y = [], x
@@ -50,9 +50,9 @@ def unet(x, channels, levels, training, updates=None, scope='unet', decay=0.95):
             skips.append(y)
         for level in reversed(range(levels)):
             width = channels * 2 ** level
-            y = double(conv3d(y, width, 1, 'up%d' % level)) + skips[level]
+            y = double(conv3d(y, width, size=1, name='up%d' % level)) + skips[level]
             y = layer(y, width, 'out%d' % level)
-        return conv3d(y, 1, 1, 'logits')                                                     # [B, Z, Y, X, 1]
+        return conv3d(y, 1, size=1, name='logits')                                                     # [B, Z, Y, X, 1]
 
 
 def double(x):

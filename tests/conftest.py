@@ -1,8 +1,12 @@
 """Shared fixtures: the scripts run as a user runs them, small data, the real data if it is there."""
+import contextlib
+import io
 import os
+import runpy
 import struct
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pytest
@@ -10,12 +14,48 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from models import tf      # noqa: E402  (the path first)
+
+# TensorFlow's threads are those of a process's first session: one, so that results repeat
+tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)).close()
+
 
 def run_script(name, *arguments, cwd, **environment):
-    """Run a numbered script in a folder, with these environment variables; (exit status, standard output and error)."""
-    done = subprocess.run([sys.executable, os.path.join(ROOT, name)] + list(arguments), cwd=str(cwd), env=dict(os.environ, **environment),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
+    """Run a script in a folder: (exit status, standard output, standard error).
+
+    In this process, as loading TensorFlow takes longer than most scripts here; in one of its own
+    where the environment matters, or where the script starts workers.
+    """
+    forks = name == '1_simulator.py' and 'WORKERS=1' not in arguments
+    if environment or forks:
+        done = subprocess.run([sys.executable, os.path.join(ROOT, name)] + list(arguments),
+                              cwd=str(cwd), env=dict(os.environ, **environment),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              universal_newlines=True, timeout=600)
+        return done.returncode, done.stdout, done.stderr
+    return _in_this_process(os.path.join(ROOT, name), arguments, str(cwd))
+
+
+def _in_this_process(path, arguments, cwd):
+    out, err = [io.TextIOWrapper(io.BytesIO(), 'utf-8') for _ in range(2)]
+    before, argv, status = os.getcwd(), sys.argv, 0
+    os.chdir(cwd)
+    sys.argv = [path] + list(arguments)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                runpy.run_path(path, run_name='__main__')
+            except SystemExit as end:
+                status = end.code
+            except BaseException:                        # what Python itself would print
+                traceback.print_exc()
+                status = 1
+    finally:
+        os.chdir(before)
+        sys.argv = argv
+    for stream in (out, err):
+        stream.flush()
+    return (status or 0,) + tuple(s.buffer.getvalue().decode('utf-8') for s in (out, err))
 
 
 def vaa3d(voxels, order='<', channels=1, kind=None):

@@ -9,7 +9,8 @@ import pytest
 from conftest import ROOT, run_script
 
 from models import tf
-from utils import history, patches, runs
+from utils.data import patches
+from utils.train import history, runs, samplers
 
 TRAIN = ['STAGE=train', 'REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'CROP_SHAPE=8,16,16',
          'LOG_EVERY=1', 'PREVIEW_EVERY=9', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
@@ -26,7 +27,7 @@ def data(tmp_path_factory):
         label[4:7, :, 4 + i:7 + i] = 1
     for name, low, label in (('patches/real', 800, None), ('simulated/patches', 1000, labels)):
         images = (rng.normal(low, 40, labels.shape) + 600 * labels).astype(np.uint16)
-        patches.write(str(folder / 'data' / (name + '.h5')), images, np.zeros((12, 3)), ['s'] * 12, label)
+        patches.write(str(folder / 'data' / (name + '.h5')), images, origins=np.zeros((12, 3)), sources=['s'] * 12, labels=label)
     return folder
 
 
@@ -53,8 +54,8 @@ def two_processes(cwd, *arguments):
 
 def test_processes_share_each_joint_batch(data):
     file = patches.PatchFile(str(data / 'data/simulated/patches.h5'), with_labels=True)
-    one = patches.Sampler(file, 4, (8, 16, 16), [3], augment=True)
-    two = [patches.Sampler(file, 2, (8, 16, 16), [3], True, rank, 2) for rank in range(2)]
+    one = samplers.Sampler(file, 4, crop=(8, 16, 16), seed=[3], augment=True)
+    two = [samplers.Sampler(file, 2, crop=(8, 16, 16), seed=[3], augment=True, rank=rank, ranks=2) for rank in range(2)]
     for i in range(5):
         parts = [sampler.batch(i) for sampler in two]
         for k in range(2):
@@ -65,10 +66,10 @@ def test_histories_of_processes_are_saved_together_and_dealt_out_again():
     states = [(np.full((n, 2), n, np.float32), {'state': n}) for n in (3, 0, 2)]
     joined = history.join(states)
     for rank, (patches_, random_state) in enumerate(states):
-        found = history.share(*joined, rank=rank, size=3)
+        found = history.share(joined[0], joined[1], rank=rank, size=3)
         np.testing.assert_array_equal(found[0].reshape(-1, 2), patches_.reshape(-1, 2))
         assert found[1] == random_state
-    fewer = [history.share(*joined, rank=rank, size=2) for rank in range(2)]     # on another number of processes
+    fewer = [history.share(joined[0], joined[1], rank=rank, size=2) for rank in range(2)]     # on another number of processes
     assert [len(p) for p, _ in fewer] == [3, 2] and all(state is None for _, state in fewer)
 
 

@@ -3,14 +3,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from utils import evaluation, raster
+from utils.score import evaluation
+from utils.simulate import raster
 
 
 def patch(rng, level=400.0, background=1000.0, noise=20.0):
     """A bright winding fibre on noise, and its label."""
     t = np.linspace(0, 6, 30)
     position = np.stack([8 + 3 * np.sin(t + rng.uniform(0, 6)), 16 + 9 * np.cos(t + rng.uniform(0, 6)), np.linspace(2, 29, 30)], 1)
-    mask = raster.label((16, 32, 32), position, np.full(30, 1.6), np.arange(-1, 29))
+    mask = raster.label((16, 32, 32), position, radius=np.full(30, 1.6), parent=np.arange(-1, 29))
     image = rng.normal(background, noise, mask.shape) + level * ndimage.gaussian_filter(mask.astype(float), 0.8)
     return image.astype(np.uint16), mask.astype(np.uint8)
 
@@ -23,7 +24,7 @@ def patches(n, seed, **how):
 @pytest.fixture(scope='module')
 def judge():
     drafts, labels = patches(8, 0, level=300.0, background=1100.0, noise=35.0)
-    return evaluation.Judge(drafts, labels, patches(8, 1)[0], patches(8, 2)[0])
+    return evaluation.Judge(drafts, labels, real=patches(8, 1)[0], more_real=patches(8, 2)[0])
 
 
 def test_real_patches_are_at_the_floor_and_drafts_above_it(judge):
@@ -40,7 +41,7 @@ def test_each_loss_of_labels_is_seen(judge):
     gone[judge.labels] = 1100
     scores = judge.score(gone)
     assert not judge.keeps_labels(scores) and scores['auc'] < 0.6 and scores['contrast'] < 0.3 * judge.draft['contrast']
-    assert 'collapsed' in evaluation.verdict(scores, judge.draft, judge.spread)
+    assert 'collapsed' in evaluation.verdict(scores, judge.draft, spread=judge.spread)
     spotted = judge.drafts.copy()
     spotted[:, 2:5, 2:5, 2:5] = 1600                     # a bright spot beside the fibre
     assert judge.score(spotted)['spurious'] >= 0.9 > judge.draft['spurious']
@@ -48,14 +49,14 @@ def test_each_loss_of_labels_is_seen(judge):
     half[..., 16:] = np.random.default_rng(0).normal(1100, 35, half[..., 16:].shape)
     scores = judge.score(half)
     assert scores['dice'] < judge.draft['dice'] - 0.1 and scores['cldice'] < judge.draft['cldice'] - 0.1
-    assert 'labels are being lost' in evaluation.verdict(scores, judge.draft, judge.spread)
+    assert 'labels are being lost' in evaluation.verdict(scores, judge.draft, spread=judge.spread)
 
 
 def test_identity_and_divergence_are_named(judge):
     same = judge.score(judge.drafts)
-    assert same['moved'] == 0 and 'identity' in evaluation.verdict(same, judge.draft, judge.spread)
-    assert 'diverged' in evaluation.verdict(dict(same, gap=float('nan')), judge.draft, judge.spread)
-    assert evaluation.verdict(dict(same, moved=20.0), judge.draft, judge.spread) == ''
+    assert same['moved'] == 0 and 'identity' in evaluation.verdict(same, judge.draft, spread=judge.spread)
+    assert 'diverged' in evaluation.verdict(dict(same, gap=float('nan')), judge.draft, spread=judge.spread)
+    assert evaluation.verdict(dict(same, moved=20.0), judge.draft, spread=judge.spread) == ''
 
 
 def test_spectra_tell_the_axis_apart():
@@ -72,5 +73,5 @@ def test_black_borders_and_full_labels_are_no_trouble(judge):
     real[:, :, :10] = 0                                  # 31 % of a patch: outside the tissue
     drafts, labels = patches(8, 0, level=300.0)
     labels[0] = 1
-    other = evaluation.Judge(drafts, labels, real, real)
+    other = evaluation.Judge(drafts, labels, real=real, more_real=real)
     assert other.cut > 20 and np.isfinite(list(other.draft.values())).all()

@@ -10,7 +10,9 @@ import pytest
 from conftest import ROOT
 
 from models import gan, tf
-from utils import config, runs, tiling
+from utils.common import tiling
+from utils.common.errors import UserError
+from utils.train import runs
 
 CAUGHT_BY = {
     1: ('test_patches', 'test_history_fills_stays_bounded_and_returns_what_went_in'),
@@ -39,8 +41,8 @@ def test_bright_voxels_and_the_rim_are_refined_like_the_rest():
     """Voxels above 16,000 do not become 0, and no rim is left out: a refiner that passes its input on does so everywhere."""
     tf.reset_default_graph()
     tf.set_random_seed(0)
-    graph = gan.build((8, 16, 16), 16, 8, 4, True, 5.0, 0.1, 0.95, 1e-3, 0.9, 100, 0.5, (0.0, 0.2), True, (0.0, 0.2))
-    inference = gan.build_inference(16, 8, True)
+    graph = gan.build((8, 16, 16), 16, refiner_channels=8, discriminator_channels=4, activation=True, lambda_identity=5.0, steepness=0.1, background_quantile=0.95, learning_rate=1e-3, decay_rate=0.9, decay_steps=100, beta1=0.5, start=(0.0, 0.2), frozen=True, domain=(0.0, 0.2))
+    inference = gan.build_inference(16, 8, standardised=True)
     rng = np.random.default_rng(0)
     stack = rng.normal(17000, 3000, (20, 50, 45)).astype(np.float32)
     stack[8:12, :, 20:24] = 45000
@@ -49,7 +51,7 @@ def test_bright_voxels_and_the_rim_are_refined_like_the_rest():
         session.run(graph.calibrate, {graph.draft: stack[None, :16, :48, :32, None].reshape(-1, 8, 16, 16, 1)})
         session.run(graph.start_average)
         refined = tiling.apply(lambda v: session.run(inference.refined_grey, {inference.draft: v[None, ..., None]})[0, ..., 0],
-                               stack, (16, 24, 24), 13)
+                               stack, tile=(16, 24, 24), halo=13)
     assert refined.min() > 0 and refined[8:12, :, 20:24].mean() > 1.3 * refined.mean()
     rim = np.ones(stack.shape, bool)
     rim[2:-2, 2:-2, 2:-2] = False
@@ -60,7 +62,7 @@ def test_an_update_passes_each_network_once():
     """Executed, not built: a traced refiner update mirrors the refiner's input (its first op) exactly once, thresholds
     included, and pools once in the discriminator; a discriminator update pools twice and passes the refiner not at all."""
     tf.reset_default_graph()
-    graph = gan.build((8, 16, 16), 16, 4, 4, True, 5.0, 0.1, 0.95, 1e-3, 0.9, 100, 0.5, frozen=True)
+    graph = gan.build((8, 16, 16), 16, refiner_channels=4, discriminator_channels=4, activation=True, lambda_identity=5.0, steepness=0.1, background_quantile=0.95, learning_rate=1e-3, decay_rate=0.9, decay_steps=100, beta1=0.5, frozen=True)
     image = np.random.default_rng(0).uniform(0, 500, (1, 8, 16, 16, 1)).astype(np.float32)
 
     def forward(fetches, feed):
@@ -92,7 +94,7 @@ def test_full_disk_leaves_the_checkpoint_before_it(tmp_path):
                 before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
                 try:
-                    with pytest.raises(config.UserError, match='step-000002 cannot be written.*free some space'):
+                    with pytest.raises(UserError, match='step-000002 cannot be written.*free some space'):
                         run.save(small, 'two')
                 finally:
                     resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import matplotlib.image
 import numpy as np
 
-from utils import gallery
+from utils.draw import gallery
 
 
 class Reader(HTMLParser):
@@ -40,8 +40,8 @@ def test_page_holds_figures_tables_commands_and_needs_nothing_else(tmp_path):
     run.mkdir()
     (run / 'command.txt').write_text("python 2_mpgan.py 'RUN_DIR=a b'\n")
     (run / 'config.json').write_text('{"SEED": 7}')
-    gallery.page(str(tmp_path / 'index.html'), 'A "run" & more', [('first <figure>', str(tmp_path / 'a.png'))],
-                 [('scores', str(tmp_path / 'a.md'))], [str(run), str(tmp_path / 'missing')])
+    gallery.page(str(tmp_path / 'index.html'), 'A "run" & more', images=[('first <figure>', str(tmp_path / 'a.png'))],
+                 tables=[('scores', str(tmp_path / 'a.md'))], folders=[str(run), str(tmp_path / 'missing')])
     page = Reader((tmp_path / 'index.html').read_text(encoding='utf-8'))
     assert page.open == [] and page.links == [] and len(page.images) == 1
     assert page.images[0]['alt'] == 'first <figure>' and len(page.images[0]['src']) > 100

@@ -15,7 +15,7 @@ def test_own_convolution_gradient_equals_tensorflows(size, stride, shape, paddin
     kernel = tf.constant(rng.normal(size=(size, size, size, 3, 4)).astype(np.float32))
     results = []
     for y in (tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], padding),
-              layers.conv3d_own_gradient(x, kernel, stride, padding)):
+              layers.conv3d_own_gradient(x, kernel, stride=stride, padding=padding)):
         results.append([y] + tf.gradients(tf.reduce_sum(tf.sin(y)), [x, kernel]))
     with tf.Session() as session:
         theirs, ours = session.run(results)
@@ -29,7 +29,7 @@ def test_batch_norm_uses_the_batch_in_training_and_moving_averages_after():
     x = tf.constant(values)
     updates = []
     with tf.variable_scope('net', reuse=tf.AUTO_REUSE):
-        trained = layers.batch_norm(x, 'bn', updates)
+        trained = layers.batch_norm(x, 'bn', updates=updates)
         factor, offset = layers.frozen_norm(3, 'bn')
         used = x * factor + offset
     with tf.Session() as session:
@@ -49,8 +49,8 @@ def test_norm_folded_into_the_convolution_is_the_norm_after_it():
     rng = np.random.default_rng(1)
     with tf.variable_scope('net', reuse=tf.AUTO_REUSE):
         factor, offset = layers.frozen_norm(3, 'bn')
-        plain = layers.conv3d(x, 3, 3, 'conv') * factor + offset
-        folded = layers.conv3d(x, 3, 3, 'conv', affine=(factor, offset))
+        plain = layers.conv3d(x, 3, size=3, name='conv') * factor + offset
+        folded = layers.conv3d(x, 3, size=3, name='conv', affine=(factor, offset))
     weights = tf.global_variables()
     with tf.Session() as session:
         for variable in weights:

@@ -4,7 +4,9 @@ import pytest
 from scipy.spatial.distance import dice as scipy_dice
 from skimage import measure
 
-from utils import config, metrics, scoring, stacks
+from utils.common.errors import UserError
+from utils.data import stacks
+from utils.score import masks, metrics
 
 
 def test_overlap_by_hand_and_by_scipy():
@@ -14,21 +16,21 @@ def test_overlap_by_hand_and_by_scipy():
     for _ in range(5):
         a, b = rng.random((2, 4, 5, 6)) > 0.6
         assert metrics.overlap(a, b)['dice'] == pytest.approx(1 - scipy_dice(a.ravel(), b.ravel()))
-    assert metrics.overlap(mask, truth, [0, 1, 1, 0, 0, 1]) == {'dice': 1, 'iou': 1, 'precision': 1, 'recall': 1}
+    assert metrics.overlap(mask, truth, valid=[0, 1, 1, 0, 0, 1]) == {'dice': 1, 'iou': 1, 'precision': 1, 'recall': 1}
     assert metrics.overlap([0, 0], [0, 0])['precision'] == 1 and metrics.overlap([0, 1], [0, 0])['precision'] == 0
 
 
 def test_tolerance_forgives_a_shift_and_no_more():
     truth, mask = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
     truth[4, :], mask[5, :] = True, True
-    assert metrics.tolerant_f1(mask, truth, 1) == 1 and metrics.overlap(mask, truth)['dice'] == 0
+    assert metrics.tolerant_f1(mask, truth, tolerance=1) == 1 and metrics.overlap(mask, truth)['dice'] == 0
     mask = np.roll(mask, 1, 0)                                       # two voxels off
-    assert metrics.tolerant_f1(mask, truth, 1) == 0 and metrics.tolerant_f1(mask, truth, 2) == 1
+    assert metrics.tolerant_f1(mask, truth, tolerance=1) == 0 and metrics.tolerant_f1(mask, truth, tolerance=2) == 1
     mask[0, 0] = True                                                # one of ten is far off
-    assert metrics.tolerant_f1(mask, truth, 2) == pytest.approx(2 * 0.9 / 1.9)
-    assert list(metrics.tolerant_counts(mask, truth, 2, np.indices((9, 9))[0] > 0)) == [9, 9, 9, 9]
-    assert metrics.tolerant_f1(np.zeros((3, 3)), np.ones((3, 3)), 2) == 0
-    assert metrics.tolerant_f1(np.zeros((3, 3)), np.zeros((3, 3)), 2) == 1
+    assert metrics.tolerant_f1(mask, truth, tolerance=2) == pytest.approx(2 * 0.9 / 1.9)
+    assert list(metrics.tolerant_counts(mask, truth, tolerance=2, valid=np.indices((9, 9))[0] > 0)) == [9, 9, 9, 9]
+    assert metrics.tolerant_f1(np.zeros((3, 3)), np.ones((3, 3)), tolerance=2) == 0
+    assert metrics.tolerant_f1(np.zeros((3, 3)), np.zeros((3, 3)), tolerance=2) == 1
 
 
 def test_cldice_looks_at_centrelines():
@@ -51,7 +53,7 @@ def test_components_as_skimage_counts_them():
     assert metrics.betti0_error(mask, [[1, 1, 1, 1]] + 2 * [[0] * 4]) == 2
     valid = np.ones_like(mask)
     valid[2] = 0
-    assert metrics.betti0_error(mask, np.zeros_like(mask), valid) == 2
+    assert metrics.betti0_error(mask, np.zeros_like(mask), valid=valid) == 2
     volume = np.random.default_rng(0).random((6, 7, 8)) > 0.8
     assert metrics.betti0(volume) == measure.label(volume, connectivity=3).max()
 
@@ -82,15 +84,15 @@ def codes_of(shape=(6, 8, 10)):
 def test_only_annotated_voxels_count_and_the_rim_is_left_out(tmp_path):
     codes, path = codes_of(), str(tmp_path / 'codes.tif')
     stacks.write(path, codes)
-    annotation = scoring.read_annotation(path, codes.shape)
+    annotation = masks.read_annotation(path, codes.shape)
     assert annotation.slices == [1, 4] and annotation.truth.sum() == 40 and annotation.valid.sum() == 2 * 60
     fat = np.zeros(codes.shape)
     fat[:, 2:6] = 1                                                  # over the rim, and in slices without labels
-    values = scoring.score(fat, annotation)
-    assert all(values[m] == 1 for m in scoring.MEASURES[:8]) and values['betti0'] == 0
+    values = masks.score(fat, annotation)
+    assert all(values[m] == 1 for m in masks.MEASURES[:8]) and values['betti0'] == 0
     fat[1, 0, 0] = 1                                                 # an artefact is background
-    assert scoring.score(fat, annotation)['precision'] == pytest.approx(40 / 41)
-    ends = scoring.within(annotation, scoring.halves(codes.shape, 2, 4))
+    assert masks.score(fat, annotation)['precision'] == pytest.approx(40 / 41)
+    ends = masks.within(annotation, masks.halves(codes.shape, 2, gap=4))
     assert ends.valid.sum() == annotation.valid.sum() * 6 / 10 and not ends.valid[:, :, 3:7].any()
 
 
@@ -98,11 +100,11 @@ def test_masks_are_scored_in_three_dimensions(tmp_path):
     mask, path = np.zeros((5, 6, 7), np.uint8), str(tmp_path / 'mask.tif')
     mask[:, 2, 3] = 1
     stacks.write(path, mask)
-    annotation = scoring.read_annotation(path, mask.shape)
+    annotation = masks.read_annotation(path, mask.shape)
     assert annotation.slices is None and annotation.valid.all()
     moved = np.roll(mask, 1, 0)
-    assert scoring.score(moved, annotation)['f1_1'] == 1             # it wraps round onto itself
-    assert scoring.score(np.roll(mask, 3, 2), annotation)['f1_2'] == 0
+    assert masks.score(moved, annotation)['f1_1'] == 1             # it wraps round onto itself
+    assert masks.score(np.roll(mask, 3, 2), annotation)['f1_2'] == 0
 
 
 def test_perfect_scores_one_even_without_a_centreline():
@@ -111,8 +113,8 @@ def test_perfect_scores_one_even_without_a_centreline():
     cube = np.pad(np.ones((2, 2, 2), bool), 2, 'constant')
     for truth in (everything, cube):
         assert metrics.cldice_counts(truth, truth)[3] == 0
-        values = scoring.score(truth, scoring.Annotation(truth, everything, None))
-        assert all(values[m] == 1 for m in scoring.MEASURES[:8])
+        values = masks.score(truth, masks.Annotation(truth, everything, None))
+        assert all(values[m] == 1 for m in masks.MEASURES[:8])
 
 
 def test_wrong_annotations_are_one_line(tmp_path):
@@ -121,22 +123,22 @@ def test_wrong_annotations_are_one_line(tmp_path):
                                 ('empty', np.zeros((3, 3, 4), np.uint8), 'no foreground')):
         path = str(tmp_path / (name + '.tif'))
         stacks.write(path, values)
-        with pytest.raises(config.UserError, match=words):
-            scoring.read_annotation(path, (3, 3, 4))
+        with pytest.raises(UserError, match=words):
+            masks.read_annotation(path, (3, 3, 4))
 
 
 def test_oracle_and_otsu_part_two_levels():
     voxels = np.full((3, 4, 5), 100, np.uint16)
     voxels[1] = 900
-    annotation = scoring.Annotation(voxels > 500, np.ones(voxels.shape, bool), None)
-    for mask in (scoring.otsu(voxels), scoring.oracle(voxels, annotation)):
+    annotation = masks.Annotation(voxels > 500, np.ones(voxels.shape, bool), None)
+    for mask in (masks.otsu(voxels), masks.oracle(voxels, annotation)):
         np.testing.assert_array_equal(mask, annotation.truth)
 
 
 def test_table_has_means_and_deviations(tmp_path):
-    base = {m: 0.5 for m in scoring.MEASURES}
+    base = {m: 0.5 for m in masks.MEASURES}
     rows = [dict(base, arm='mpgan', seed=s, region=r, dice=d) for r in ('whole', 'ends') for s, d in ((1, 0.7), (2, 0.8))]
     rows.append(dict(base, arm='otsu', seed=1, region='whole'))
-    text = scoring.write_table(str(tmp_path), rows, 'a stack')
+    text = masks.write_table(str(tmp_path), rows, title='a stack')
     assert '| mpgan | 0.750 +- 0.071 |' in text and '| otsu | 0.500 |' in text
     assert len((tmp_path / 'segmentation.csv').read_text().splitlines()) == 6

@@ -5,7 +5,7 @@ import pytest
 from models import gan, losses, tf
 from models.discriminator import discriminator
 from models.refiner import RADIUS, refiner
-from utils import tiling
+from utils.common import tiling
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def feeds(graph, shape=(2, 8, 16, 16, 1)):
 
 
 def test_refiner_has_the_papers_number_of_parameters():
-    refiner(tf.placeholder(tf.float32, [1, 32, 64, 64, 1]), 32, True)
+    refiner(tf.placeholder(tf.float32, [1, 32, 64, 64, 1]), 32, training=True)
     assert sum(int(np.prod(v.shape)) for v in tf.trainable_variables('refiner/')) == 309249
 
 
@@ -46,7 +46,7 @@ def test_threshold_is_each_images_own_background_quantile(share):
     grey = rng.uniform(0, 1, (3, 4, 8, 9, 1)).astype(np.float32) * np.array([50, 2000, 40000])[:, None, None, None, None]
     label = (rng.uniform(size=grey.shape) < share).astype(np.float32)
     with tf.Session() as session:
-        cut = session.run(losses.background_quantile(tf.constant(grey.astype(np.float32)), tf.constant(label), 0.95))
+        cut = session.run(losses.background_quantile(tf.constant(grey.astype(np.float32)), tf.constant(label), quantile=0.95))
     assert cut.shape == (3, 1, 1, 1, 1)
     for i in range(3):                                   # no cap, no pooling over the batch
         assert cut[i].item() == pytest.approx(np.quantile(grey[i][label[i] == 0].astype(np.float32), 0.95), rel=1e-5)
@@ -57,7 +57,7 @@ def test_label_loss_counts_crossings(level, expected):
     draft = tf.constant(10.0, shape=[2, 4, 4, 4, 1])
     cut = tf.constant(20.0, shape=[2, 1, 1, 1, 1])
     with tf.Session() as session:
-        value = session.run(losses.label_loss(draft, draft * 0 + level, cut, cut, 10.0))
+        value = session.run(losses.label_loss(draft, draft * 0 + level, draft_cut=cut, refined_cut=cut, steepness=10.0))
     assert value == pytest.approx(expected, abs=1e-6)
 
 
@@ -68,8 +68,8 @@ def test_label_loss_does_not_care_for_overall_brightness():
     label = tf.zeros([1, 8, 16, 16, 1])
     shift = tf.constant(0.0)
     refined = tf.constant(rng.normal(900, 20, (1, 8, 16, 16, 1)).astype(np.float32)) + shift
-    loss = losses.label_loss(draft, refined, losses.background_quantile(draft, label, 0.95),
-                             losses.background_quantile(refined, label, 0.95), 0.1)
+    loss = losses.label_loss(draft, refined, draft_cut=losses.background_quantile(draft, label, quantile=0.95),
+                             refined_cut=losses.background_quantile(refined, label, quantile=0.95), steepness=0.1)
     with tf.Session() as session:
         assert abs(session.run(tf.gradients(loss, shift)[0])) < 1e-6
 
@@ -145,7 +145,7 @@ def test_training_moves_the_moving_averages_and_inference_ignores_batch_mates():
 def test_identity_start_passes_the_draft_on():
     rng = np.random.default_rng(0)
     x = rng.normal(-0.8, 0.02, (2, 12, 24, 24, 1)).astype(np.float32)
-    y = refiner(tf.constant(x), 8, True, start=(-0.8, 0.02))
+    y = refiner(tf.constant(x), 8, training=True, start=(-0.8, 0.02))
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         refined = session.run(y)
@@ -168,10 +168,10 @@ def test_tiles_refine_as_the_whole_stack_rim_included():
                                                         inference.shed: sides})[0, ..., 0]
 
         for tile in ((16, 16, 16), (30, 20, 33), (7, 50, 14)):
-            np.testing.assert_allclose(tiling.apply(run, stack, tile, RADIUS), whole, rtol=1e-4, atol=1e-2)
-            np.testing.assert_allclose(tiling.apply(shed, stack, tile, RADIUS, sheds=True), whole, rtol=1e-4, atol=1e-2)
-        short = tiling.apply(run, stack, (16, 16, 16), RADIUS - 2)
-    assert np.abs(short - whole).max() > np.abs(tiling.apply(lambda v: v, whole, (16, 16, 16), 0) - whole).max()
+            np.testing.assert_allclose(tiling.apply(run, stack, tile=tile, halo=RADIUS), whole, rtol=1e-4, atol=1e-2)
+            np.testing.assert_allclose(tiling.apply(shed, stack, tile=tile, halo=RADIUS, sheds=True), whole, rtol=1e-4, atol=1e-2)
+        short = tiling.apply(run, stack, tile=(16, 16, 16), halo=RADIUS - 2)
+    assert np.abs(short - whole).max() > np.abs(tiling.apply(lambda v: v, whole, tile=(16, 16, 16), halo=0) - whole).max()
     assert not np.isclose(short, whole, rtol=1e-6).all()                 # 13 voxels are needed
 
 
@@ -186,7 +186,7 @@ def test_discriminator_shape_and_the_released_linear_variant():
 
 def test_one_full_size_training_step():
     """configs/mpgan.py's networks and patch on this CPU, one patch in the batch."""
-    from utils import config
+    from utils.common import config
     cfg = config.load('configs/mpgan.py', [])
     graph = build(crop=cfg.CROP_SHAPE, refiner_channels=cfg.REFINER_CHANNELS,
                   discriminator_channels=cfg.DISCRIMINATOR_CHANNELS)
@@ -201,7 +201,7 @@ def test_one_full_size_training_step():
 
 def test_frozen_moments_make_training_and_refining_the_same_network():
     graph = build(frozen=True, domain=(-0.5, 0.1), target=(-0.4, 0.1), average_decay=0.0)
-    inference = gan.build_inference(16, 4, True)
+    inference = gan.build_inference(16, 4, standardised=True)
     values = feeds(graph)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -259,7 +259,7 @@ def test_domain_passes_drafts_of_any_brightness_on_at_the_start(bits, background
     with tf.Session() as session:
         u = np.arctanh(np.clip(session.run(x), -0.999, 0.999))
         domain = float(np.median(u)), float(u.std())
-        y = losses.to_grey(refiner(x, 32, True, start=domain, domain=domain), bits)
+        y = losses.to_grey(refiner(x, 32, training=True, start=domain, domain=domain), bits)
         session.run(tf.global_variables_initializer())
         out = session.run(y)
     bright = grey > background + level / 2

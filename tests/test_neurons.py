@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from utils import config, growth, imaging, priors, raster, swc
+from utils.common.errors import UserError
+from utils.data import swc
+from utils.measure import appearance
+from utils.simulate import growth, imaging, priors, raster
 
 
 def slow_label(shape, position, radius, parent, spacing):
@@ -35,13 +38,13 @@ def test_label_equals_the_slow_reference(seed, spacing):
     radius = rng.uniform(0.3, 4, n)
     parent = np.array([-1] + [int(rng.integers(i)) for i in range(1, n)])
     shape = (int(20 / spacing[0]), 20, 20)
-    np.testing.assert_array_equal(raster.label(shape, position, radius, parent, spacing),
+    np.testing.assert_array_equal(raster.label(shape, position, radius=radius, parent=parent, spacing=spacing),
                                   slow_label(shape, position, radius, parent, np.array(spacing)))
 
 
 def test_ball_and_cylinder_known_by_hand():
-    assert raster.label((9, 9, 9), [[4, 4, 4]], [1.0], [-1]).sum() == 7
-    tube = raster.label((9, 9, 20), [[4, 4, 3], [4, 4, 16]], [1.0, 1.0], [-1, 0])
+    assert raster.label((9, 9, 9), [[4, 4, 4]], radius=[1.0], parent=[-1]).sum() == 7
+    tube = raster.label((9, 9, 20), [[4, 4, 3], [4, 4, 16]], radius=[1.0, 1.0], parent=[-1, 0])
     assert tube[4, 4].sum() == 16 and tube[:, :, 10].sum() == 5          # 3..16 and a cap at each end
 
 
@@ -57,7 +60,7 @@ def test_dendrites_follow_the_papers_numbers():
     branches, singles, deepest = [], [], 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        tree = growth.dendrite((256, 512, 256), rng, uniform, depth=6, base_length=45)
+        tree = growth.dendrite((256, 512, 256), rng, draw_radius=uniform, depth=6, base_length=45)
         swc.check(tree)
         assert tree.type[0] == swc.SOMA and 6 <= tree.radius[0] <= 10
         stems = np.flatnonzero(tree.parent == 0)
@@ -88,7 +91,7 @@ def test_dendrites_follow_the_papers_numbers():
 
 def test_axons_are_unbranched_and_smooth():
     for seed in range(12):
-        tree = growth.axon((256, 512, 256), np.random.default_rng(seed), uniform, depth=10, base_length=45)
+        tree = growth.axon((256, 512, 256), np.random.default_rng(seed), draw_radius=uniform, depth=10, base_length=45)
         swc.check(tree)
         children = np.bincount(tree.parent[1:], minlength=len(tree.parent))
         assert (tree.type == swc.AXON).all() and children[0] <= 2 and (children[1:] <= 1).all()
@@ -108,9 +111,9 @@ def test_siblings_stay_in_the_middle_third_of_their_sectors():
 
 
 def test_swc_round_trip_and_bad_files(tmp_path):
-    tree = growth.dendrite((256, 512, 256), np.random.default_rng(3), uniform, 6, 45)
+    tree = growth.dendrite((256, 512, 256), np.random.default_rng(3), draw_radius=uniform, depth=6, base_length=45)
     path = tmp_path / 'a.swc'
-    swc.write(str(path), tree, 'a comment')
+    swc.write(str(path), tree, comment='a comment')
     back = swc.read(str(path))
     np.testing.assert_array_equal(back.parent, tree.parent)
     np.testing.assert_array_equal(back.type, tree.type)
@@ -118,9 +121,9 @@ def test_swc_round_trip_and_bad_files(tmp_path):
     for text, words in (('1 1 0 0 0 1 7\n', 'parent 7'), ('1 1 0 0 0\n', 'seven'), ('', 'no nodes'),
                         ('1 1 0 0 0 1 2\n2 1 0 0 0 1 -1\n', 'root')):
         path.write_text(text)
-        with pytest.raises(config.UserError, match=words):
+        with pytest.raises(UserError, match=words):
             swc.read(str(path))
-    with pytest.raises(config.UserError, match='one root'):
+    with pytest.raises(UserError, match='one root'):
         swc.write(str(path), tree._replace(parent=np.where(np.arange(len(tree.parent)) == 3, -1, tree.parent)))
 
 
@@ -130,16 +133,16 @@ def test_gold_swc_files_are_read(shared):
 
 
 def test_every_node_lies_in_its_label():
-    tree = growth.dendrite((64, 128, 64), np.random.default_rng(0), uniform, 6, 20)
+    tree = growth.dendrite((64, 128, 64), np.random.default_rng(0), draw_radius=uniform, depth=6, base_length=20)
     scale = np.array([0.5, 1, 1])
-    mask = raster.label((32, 128, 64), tree.position * scale, tree.radius, tree.parent, (2, 1, 1))
-    mask[tuple(raster.centreline(mask.shape, tree.position * scale, tree.parent).T)] = True
+    mask = raster.label((32, 128, 64), tree.position * scale, radius=tree.radius, parent=tree.parent, spacing=(2, 1, 1))
+    mask[tuple(raster.centreline(mask.shape, tree.position * scale, parent=tree.parent).T)] = True
     assert ndimage.label(mask, np.ones((3, 3, 3)))[1] == 1
     assert mask[tuple(np.rint(tree.position * scale).astype(int).T)].all()
 
 
 def test_stain_keeps_half_the_voxels_and_their_mean():
-    light = imaging.stain(np.full(40000, 300.0), 0.5, np.random.default_rng(0))
+    light = imaging.stain(np.full(40000, 300.0), 0.5, rng=np.random.default_rng(0))
     assert abs((light > 0).mean() - 0.5) < 0.01 and abs(light.mean() - 150) < 3
     assert abs(light[light > 0].std() - np.sqrt(300)) < 1                  # Poisson
 
@@ -148,7 +151,7 @@ def test_debris_spares_the_neuron_and_keeps_its_number():
     mask = np.zeros((30, 60, 60), bool)
     mask[10:20] = True
     radii, levels = np.full(50, 2.0), np.arange(1.0, 51.0)
-    balls = imaging.debris(mask.shape, mask, radii, levels, (2, 1, 1), np.random.default_rng(0))
+    balls = imaging.debris(mask.shape, mask, radii=radii, levels=levels, spacing=(2, 1, 1), rng=np.random.default_rng(0))
     index, ball, level = balls
     assert not mask.ravel()[index].any() and (np.diff(ball) >= 0).all() and np.array_equal(level, levels[ball])
     assert sorted(set(ball)) == list(range(50))                            # every ball found a place
@@ -158,7 +161,7 @@ def test_debris_spares_the_neuron_and_keeps_its_number():
 
 
 def test_the_papers_background_has_its_moments():
-    image = np.concatenate([slab for _, slab in imaging.white((30, 60, 60), 120, 7, np.random.default_rng(0))])
+    image = np.concatenate([slab for _, slab in imaging.white((30, 60, 60), 120, std=7, rng=np.random.default_rng(0))])
     assert image.shape == (30, 60, 60) and abs(image.mean() - 120) < 0.2 and abs(image.std() - 7) < 0.1
     assert abs(np.corrcoef(image[:, :, 1:].ravel(), image[:, :, :-1].ravel())[0, 1]) < 0.01
 
@@ -170,10 +173,10 @@ def test_to_dtype_rounds_and_clips(dtype, high):
 
 
 def test_skeleton_radii_of_a_tube_and_the_papers_priors():
-    tube = raster.label((21, 21, 300), [[10, 10, -5], [10, 10, 305]], [4.0, 4.0], [-1, 0])
+    tube = raster.label((21, 21, 300), [[10, 10, -5], [10, 10, 305]], radius=[4.0, 4.0], parent=[-1, 0])
     skeleton = np.array([[10, 10, x] for x in range(0, 300, 7)])
-    assert np.allclose(priors.skeleton_radii(tube, skeleton, block=64), priors.skeleton_radii(tube, skeleton, block=512))
-    assert np.abs(priors.skeleton_radii(tube, skeleton) - 4).max() < 0.6
+    assert np.allclose(appearance.skeleton_radii(tube, skeleton, block=64), appearance.skeleton_radii(tube, skeleton, block=512))
+    assert np.abs(appearance.skeleton_radii(tube, skeleton) - 4).max() < 0.6
     paper = priors.Priors(None, 16)
     draws = np.array([paper.grey_levels(np.random.default_rng(i)) for i in range(300)])
     assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000 and draws[:, 1].min() >= 1 and draws[:, 1].max() < 200

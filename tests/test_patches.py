@@ -2,13 +2,19 @@
 import numpy as np
 import pytest
 
-from utils import config, history, metrics, patches, raster, segmentation, skeletons, stacks, tiling
+from utils.common import tiling
+from utils.common.errors import UserError
+from utils.data import patches, stacks
+from utils.measure import otsu, skeletons, windows
+from utils.score import metrics
+from utils.simulate import raster
+from utils.train import history, samplers
 
 
 def helix(shape=(48, 96, 96)):
     t = np.linspace(0, 4 * np.pi, 60)
     position = np.stack([np.linspace(6, shape[0] - 7, 60), 48 + 30 * np.cos(t), 48 + 30 * np.sin(t)], 1)
-    return raster.label(shape, position, np.full(60, 2.0), np.arange(-1, 59))
+    return raster.label(shape, position, radius=np.full(60, 2.0), parent=np.arange(-1, 59))
 
 
 def acquired(mask, gradient=0.0):
@@ -20,10 +26,10 @@ def acquired(mask, gradient=0.0):
 @pytest.mark.parametrize('gradient', [0.0, 800.0])
 def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
     mask = helix()
-    found = segmentation.segment(acquired(mask, gradient), 16, 1.0, 1.0, 100).mask
+    found = otsu.segment(acquired(mask, gradient), otsu.Settings(16, 1.0, min_object=100)).mask
     assert metrics.dice(found, mask) > 0.75
     if gradient:
-        slanted = segmentation.segment(acquired(mask, gradient), 0, 1.0, 1.0, 100).mask
+        slanted = otsu.segment(acquired(mask, gradient), otsu.Settings(0, 1.0, min_object=100)).mask
         assert metrics.dice(slanted, mask) < 0.3                     # what flattening is for
 
 
@@ -32,15 +38,15 @@ def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
     (np.arange(512).reshape(8, 8, 8).astype(np.uint8) % 2, 'mask'),
     (np.random.default_rng(0).integers(0, 99, (16, 16, 16)).astype(np.uint16), 'no foreground')])
 def test_segmentation_refuses_what_holds_no_neurite(voxels, words):
-    with pytest.raises(config.UserError, match=words):
-        segmentation.segment(voxels, 8, 0, 1.0, 5000, name='some.tif')
+    with pytest.raises(UserError, match=words):
+        otsu.segment(voxels, otsu.Settings(8, min_object=5000), name='some.tif')
 
 
 @pytest.mark.parametrize('max_overlap', [0.2, 0.5])
 def test_windows_are_centred_inside_and_overlap_little(max_overlap):
     mask, window = helix(), np.array([16, 32, 32])
-    line = segmentation.centreline(mask)
-    corners = patches.slide_windows(line, window, mask.shape, max_overlap)
+    line = otsu.centreline(mask)
+    corners = windows.slide_windows(line, window, shape=mask.shape, max_overlap=max_overlap)
     assert (corners >= 0).all() and (corners + window <= mask.shape).all() and len(corners) > 5
     for i in range(len(corners)):
         others = np.delete(corners, i, 0)
@@ -50,7 +56,7 @@ def test_windows_are_centred_inside_and_overlap_little(max_overlap):
     interior = (corners > 0).all(1) & (corners + window < mask.shape).all(1)
     assert interior.any() and all(tuple(c) in on_line for c in corners[interior] + window // 2)
     shared = [np.clip(1 - np.abs(corners - v) / window, 0, None).prod(1).max()
-              for v in patches.corners(line, window, mask.shape)]
+              for v in windows.corners(line, window, shape=mask.shape)]
     assert min(shared) > max_overlap or len(corners) == len(line)    # no window that would still fit was left out
 
 
@@ -65,9 +71,9 @@ def test_patch_file_round_trip_and_tiff_folder(tmp_path):
     images = np.random.default_rng(0).integers(0, 999, (5, 4, 6, 6)).astype(np.uint16)
     labels = (images > 800).astype(np.uint8)
     path = str(tmp_path / 'p.h5')
-    patches.write(path, images, np.zeros((5, 3)), list('abcde'), labels, voxel_size=(2.0, 1.0, 1.0))
+    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), labels=labels, voxel_size=(2.0, 1.0, 1.0))
     first = open(path, 'rb').read()
-    patches.write(path, images, np.zeros((5, 3)), list('abcde'), labels, voxel_size=(2.0, 1.0, 1.0))
+    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), labels=labels, voxel_size=(2.0, 1.0, 1.0))
     assert open(path, 'rb').read() == first                          # same content, same bytes
     file = patches.PatchFile(path, with_labels=True)
     np.testing.assert_array_equal(file.image[:], images)
@@ -80,30 +86,30 @@ def test_patch_file_round_trip_and_tiff_folder(tmp_path):
     np.testing.assert_array_equal(folder.image, images)
     np.testing.assert_array_equal(folder.label, labels)
     empty = str(tmp_path / 'empty.h5')
-    patches.write(empty, images[:0], np.zeros((0, 3)), [], labels[:0])
+    patches.write(empty, images[:0], origins=np.zeros((0, 3)), sources=[], labels=labels[:0])
     both = str(tmp_path / 'both.h5')
     assert patches.join([empty, path], both) == 5
     np.testing.assert_array_equal(patches.PatchFile(both, with_labels=True).label[:], labels)
-    with pytest.raises(config.UserError, match='no patch'):
+    with pytest.raises(UserError, match='no patch'):
         patches.join([empty], both)
     (tmp_path / 'cut.h5').write_bytes(first[:len(first) // 2])
-    with pytest.raises(config.UserError, match='cut.h5'):
+    with pytest.raises(UserError, match='cut.h5'):
         patches.PatchFile(str(tmp_path / 'cut.h5'))
 
 
 def test_batches_depend_on_the_seed_alone_and_each_patch_comes_once_an_epoch(tmp_path):
     images = np.arange(10, dtype=np.uint16)[:, None, None, None] * np.ones((1, 4, 6, 6), np.uint16)
     path = str(tmp_path / 'p.h5')
-    patches.write(path, images, np.zeros((10, 3)), list('abcdefghij'))
-    a = patches.Sampler(patches.PatchFile(path), 2, (2, 4, 4), [7])
-    b = patches.Sampler(patches.PatchFile(path), 2, (2, 4, 4), [7])
+    patches.write(path, images, origins=np.zeros((10, 3)), sources=list('abcdefghij'))
+    a = samplers.Sampler(patches.PatchFile(path), 2, crop=(2, 4, 4), seed=[7])
+    b = samplers.Sampler(patches.PatchFile(path), 2, crop=(2, 4, 4), seed=[7])
     forward = [a.batch(i)[0] for i in range(10)]
     np.testing.assert_array_equal(b.batch(8)[0], forward[8])          # no need to draw the batches before it
     for epoch in (forward[:5], forward[5:]):
         assert sorted(int(batch[k].max()) for batch in epoch for k in range(2)) == list(range(10))
     assert forward[0].shape == (2, 2, 4, 4, 1)
-    with pytest.raises(config.UserError, match='smaller crop'):
-        patches.Sampler(patches.PatchFile(path), 2, (8, 4, 4), [7])
+    with pytest.raises(UserError, match='smaller crop'):
+        samplers.Sampler(patches.PatchFile(path), 2, crop=(8, 4, 4), seed=[7])
 
 
 @pytest.mark.parametrize('tile', [(4, 4, 4), (5, 7, 16), (100, 100, 100)])
@@ -114,7 +120,7 @@ def test_tiles_with_a_halo_equal_the_whole(tile):
     def blur(x):
         return ndimage.convolve(x, np.ones((5, 5, 5)), mode='constant')
 
-    np.testing.assert_allclose(tiling.apply(blur, voxels, tile, 2), blur(voxels))
+    np.testing.assert_allclose(tiling.apply(blur, voxels, tile=tile, halo=2), blur(voxels))
 
 
 def test_history_fills_stays_bounded_and_returns_what_went_in():
@@ -149,17 +155,17 @@ def test_noise_floor_saves_otsu_where_little_is_foreground():
     image = image.astype(np.uint16)
     truth = np.zeros(image.shape, bool)
     truth[19:22, 39:42, 10:60] = True
-    alone = segmentation.segment(image, 0, 1.0, 0.995, 30).mask
-    helped = segmentation.segment(image, 0, 1.0, 0.995, 30, 4.0).mask
+    alone = otsu.segment(image, otsu.Settings(0, 1.0, 0.995, min_object=30)).mask
+    helped = otsu.segment(image, otsu.Settings(0, 1.0, 0.995, 4.0, 30)).mask
     assert metrics.dice(alone, truth) < 0.1 and metrics.dice(helped, truth) > 0.4
 
 
 def test_augmented_crops_are_mirrored_and_turned_with_their_labels(tmp_path):
     voxels = np.arange(4 * 6 * 6, dtype=np.uint16).reshape(4, 6, 6)
-    patches.write(str(tmp_path / 'a.h5'), voxels[None], [[0, 0, 0]], ['a'], (voxels[None] % 2).astype(np.uint8))
+    patches.write(str(tmp_path / 'a.h5'), voxels[None], origins=[[0, 0, 0]], sources=['a'], labels=(voxels[None] % 2).astype(np.uint8))
     file = patches.PatchFile(str(tmp_path / 'a.h5'), with_labels=True)
-    plain = patches.Sampler(file, 1, (4, 6, 6), [1])
-    augmented = patches.Sampler(file, 1, (4, 6, 6), [1], augment=True)
+    plain = samplers.Sampler(file, 1, crop=(4, 6, 6), seed=[1])
+    augmented = samplers.Sampler(file, 1, crop=(4, 6, 6), seed=[1], augment=True)
     seen = set()
     for i in range(200):
         image, label = augmented.batch(i)

@@ -7,7 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from utils import config, phantom, stacks, swc
+from utils.common import config
+from utils.common.errors import UserError
+from utils.data import stacks, swc
+from utils.simulate import phantom
 
 SMALL = ['N_STACKS=2', 'SHAPE=20,48,56', 'N_AXONS=3,3', 'MIN_LENGTH=25', 'BRANCH_SPACING=30']
 
@@ -96,7 +99,7 @@ def test_trees_are_valid_and_lie_inside_the_label(made):
 def test_axons_branch():
     cfg, rng = settings('SHAPE=64,160,160'), np.random.default_rng(0)
     extent = (np.array(cfg.SHAPE) - 1) * cfg.VOXEL_SIZE
-    _, radius, parent = phantom.axon(extent, cfg, rng)
+    _, radius, parent = phantom.axon(extent, cfg, rng=rng)
     assert np.bincount(parent[1:]).max() == 2                        # a daughter beside the branch that goes on
     assert cfg.RADIUS[0] <= radius.min() and radius.max() <= cfg.RADIUS[1] * cfg.BOUTON_SWELL[1]
 
@@ -125,7 +128,7 @@ def test_rerun_keeps_finished_and_redoes_removed(tmp_path, capsys):
 
 def test_other_seed_is_refused_with_one_line(made):
     before = contents(made)
-    done = subprocess.run([sys.executable, '-m', 'utils.phantom', 'OUTPUT=%s' % made, 'SEED=7'] + SMALL,
+    done = subprocess.run([sys.executable, '-m', 'utils.simulate.phantom', 'OUTPUT=%s' % made, 'SEED=7'] + SMALL,
                           cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 1 and done.stdout == ''
     assert len(done.stderr.splitlines()) == 1 and 'SEED' in done.stderr and str(made) in done.stderr
@@ -150,7 +153,7 @@ def test_overwrite_leaves_nothing_of_other_settings(tmp_path):
     ('MIN_LENGTH=100000', 'MIN_LENGTH'),
 ])
 def test_impossible_constants_are_refused_by_name(tmp_path, override, word):
-    with pytest.raises(config.UserError, match=word):
+    with pytest.raises(UserError, match=word):
         make(tmp_path, override)
     assert os.listdir(str(tmp_path)) == []                           # the folder is not claimed by a bad run
 
@@ -158,26 +161,26 @@ def test_impossible_constants_are_refused_by_name(tmp_path, override, word):
 # --- single effects, against answers known by hand ---
 
 def test_walk_without_bending_is_straight():
-    points = phantom.walk(np.zeros(3), np.array([0.0, 0.0, 1.0]), np.array([5.0, 5.0, 10.5]), 99, 0.0, 5.0,
-                          np.random.default_rng(0))
+    points = phantom.walk(np.zeros(3), np.array([0.0, 0.0, 1.0]), extent=np.array([5.0, 5.0, 10.5]), length=99, tortuosity=0.0, bend_length=5.0,
+                          rng=np.random.default_rng(0))
     assert np.allclose(points, [(0, 0, x) for x in range(1, 11)])    # and stops before it leaves
 
 
 def test_noise_along_an_axon_has_unit_std():
-    noise = phantom.along(200000, 25.0, np.random.default_rng(0))
+    noise = phantom.along(200000, 25.0, rng=np.random.default_rng(0))
     assert noise.std() == pytest.approx(1, abs=0.05)
     assert np.corrcoef(noise[:-1], noise[1:])[0, 1] > 0.99           # smooth from node to node
 
 
 def test_boutons_swell_by_their_factor():
-    factor = phantom.boutons(400, (10.0, 10.0), (1.7, 1.7), 1.2, np.random.default_rng(0))
+    factor = phantom.boutons(400, (10.0, 10.0), swell=(1.7, 1.7), sigma=1.2, rng=np.random.default_rng(0))
     peaks = np.flatnonzero((factor[1:-1] > factor[:-2]) & (factor[1:-1] >= factor[2:])) + 1
     assert 1 <= factor.min() < 1.01 and 1.5 < factor.max() <= 1.7
     assert set(np.diff(peaks)) == {10}
 
 
 def test_smooth_field_has_its_scale():
-    field = phantom.smooth_field((32, 64, 64), (6.0, 6.0, 6.0), np.random.default_rng(0))
+    field = phantom.smooth_field((32, 64, 64), (6.0, 6.0, 6.0), rng=np.random.default_rng(0))
     assert field.shape == (32, 64, 64) and field.dtype == np.float32
     assert abs(field.mean()) < 1e-3 and field.std() == pytest.approx(1, abs=1e-3)
     near, far = [np.mean(field[:, :, d:] * field[:, :, :-d]) for d in (1, 30)]
@@ -185,22 +188,22 @@ def test_smooth_field_has_its_scale():
 
 
 def test_illumination_of_no_std_is_even():
-    assert (phantom.illumination((16, 16, 16), (1, 1, 1), 0.0, 60.0, np.random.default_rng(0)) == 1).all()
+    assert (phantom.illumination((16, 16, 16), (1, 1, 1), std=0.0, sigma=60.0, rng=np.random.default_rng(0)) == 1).all()
 
 
 def test_point_spread_keeps_light_and_is_longer_in_z():
     light = np.zeros((31, 31, 31), np.float32)
     light[15, 15, 15] = 1000
-    seen = phantom.point_spread(light, (2.0, 1.0, 1.0), np.ones(3))
+    seen = phantom.point_spread(light, (2.0, 1.0, 1.0), voxel_size=np.ones(3))
     assert seen.sum() == pytest.approx(1000, rel=1e-3)
     z2, x2 = [(seen.sum(axes) * (np.arange(31) - 15.0) ** 2).sum() / seen.sum() for axes in ((1, 2), (0, 1))]
     assert z2 == pytest.approx(4, rel=0.05) and x2 == pytest.approx(1, rel=0.05)
 
 
 def test_camera_statistics():
-    image = phantom.camera(np.full((40, 40, 40), 600, np.float32), 3.0, 200.0, 8.0, np.random.default_rng(0))
+    image = phantom.camera(np.full((40, 40, 40), 600, np.float32), 3.0, offset=200.0, read_noise=8.0, rng=np.random.default_rng(0))
     assert image.dtype == np.uint16
     assert image.mean() == pytest.approx(800, abs=1)
     assert image.astype(float).var() == pytest.approx(3 * 600 + 64, rel=0.03)       # gain x signal + read noise
-    bright = phantom.camera(np.full((2, 2, 2), 1e6, np.float32), 3.0, 200.0, 8.0, np.random.default_rng(0))
+    bright = phantom.camera(np.full((2, 2, 2), 1e6, np.float32), 3.0, offset=200.0, read_noise=8.0, rng=np.random.default_rng(0))
     assert (bright == 65535).all()                                                  # clipped, not wrapped

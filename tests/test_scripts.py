@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, run_script, vaa3d
 
-from utils import config, patches, raster, stacks, swc
+from utils.common import files
+from utils.data import patches, stacks, swc
+from utils.simulate import raster
 
 PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=1']
 SIMULATE = ['PRIORS=None', 'N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16', 'SOMA_RADIUS=4.0,6.0', 'DEBRIS=2000', 'PATCH_EVERY=4',
@@ -28,10 +30,10 @@ def real_stack(path, seed=0, dtype=np.uint16):
     rng = np.random.default_rng(seed)
     t = np.linspace(0, 3 * np.pi, 40)
     position = np.stack([np.linspace(4, 35, 40), 40 + 25 * np.cos(t + seed), 40 + 25 * np.sin(t)], 1)
-    mask = raster.label((40, 80, 80), position, np.full(40, 2.0), np.arange(-1, 39))
+    mask = raster.label((40, 80, 80), position, radius=np.full(40, 2.0), parent=np.arange(-1, 39))
     image = rng.normal(60, 8, mask.shape) + 90 * mask
     stacks.write(str(path), np.clip(image * (1 if dtype == np.uint8 else 10), 0, np.iinfo(dtype).max).astype(dtype),
-                 (1.0, 0.5, 0.5))
+                 voxel_size=(1.0, 0.5, 0.5))
 
 
 def contents(folder, *patterns):
@@ -82,13 +84,13 @@ def test_steps_leave_what_they_promise(pipeline):
         assert draft.voxels.shape == (24, 96, 64) == result.voxels.shape == label.shape
         assert result.voxel_size == draft.voxel_size and set(np.unique(label)) == {0, 1}
         assert draft.voxels[label == 1].mean() > draft.voxels[label == 0].mean()
-        drawn = raster.label(label.shape, tree.position, tree.radius, tree.parent, (2, 1, 1))
-        drawn[tuple(raster.centreline(label.shape, tree.position, tree.parent).T)] = True
+        drawn = raster.label(label.shape, tree.position, radius=tree.radius, parent=tree.parent, spacing=(2, 1, 1))
+        drawn[tuple(raster.centreline(label.shape, tree.position, parent=tree.parent).T)] = True
         assert (drawn != label).sum() <= 0.002 * drawn.sum() + 2      # the SWC is the label's tree, to its printed digits
         rows = [k for k, name in enumerate(drafts.source) if name == '%04d' % i]
         for k in rows[:3]:
-            np.testing.assert_array_equal(patches.cut(draft.voxels, drafts.origin[k], drafts.shape), drafts.image[k])
-            np.testing.assert_array_equal(patches.cut(result.voxels, refined.origin[k], refined.shape), refined.image[k])
+            np.testing.assert_array_equal(patches.cut(draft.voxels, drafts.origin[k], window=drafts.shape), drafts.image[k])
+            np.testing.assert_array_equal(patches.cut(result.voxels, refined.origin[k], window=refined.shape), refined.image[k])
     for name in ('log.csv', 'config.json', 'preview_000000.png', 'preview_000004.png'):
         assert (pipeline / 'runs/mpgan' / name).stat().st_size > 0
     assert len((pipeline / 'runs/mpgan/log.csv').read_text().splitlines()) == 5
@@ -132,7 +134,7 @@ def test_any_stack_can_be_refined(pipeline, tmp_path):
 def test_packed_weights_refine_as_the_run_does(pipeline):
     run = ['RUN_DIR=runs/mpgan']
     good('2_mpgan.py', *(TRAIN + ['STAGE=pack', 'OUTPUT=packed'] + run), cwd=pipeline)
-    found = config.read_json(str(pipeline / 'packed/config.json'))
+    found = files.read_json(str(pipeline / 'packed/config.json'))
     assert found['REFINER_CHANNELS'] == 4 and not set(found) & {'REAL_PATCHES', 'DRAFTS', 'RUN_DIR'}
     # packed settings tell the width: none is given
     good('2_mpgan.py', 'STAGE=refine', 'RUN_DIR=packed', 'INPUT=data/real', 'OUTPUT=refined_packed', 'TILE_SHAPE=24,48,48',
@@ -148,11 +150,11 @@ def test_evaluations_are_logged_and_the_best_checkpoint_is_kept(pipeline):
         rows = list(csv.DictReader(file))
     assert [row['gap'] != '' for row in rows] == [False, True, False, True]
     assert all(0 <= float(row['dice']) <= 1 for row in rows if row['dice'])
-    scale = config.read_json(str(pipeline / 'runs/mpgan/evaluation.json'))
+    scale = files.read_json(str(pipeline / 'runs/mpgan/evaluation.json'))
     assert scale['draft']['outside'] > 0 and set(scale['floor']) < set(scale['draft'])
     best = pipeline / 'runs/mpgan/best.json'
     if best.exists():                                    # if any of the two has kept the labels
-        assert (pipeline / 'runs/mpgan/checkpoints' / ('step-%06d' % config.read_json(str(best))['step'])).is_dir()
+        assert (pipeline / 'runs/mpgan/checkpoints' / ('step-%06d' % files.read_json(str(best))['step'])).is_dir()
 
 
 def test_second_run_finds_its_work_done(pipeline):
@@ -271,7 +273,7 @@ def test_stacks_of_unlike_voxel_size_are_not_pooled(tmp_path):
     real_stack(tmp_path / 'data/real/a.tif')
     real_stack(tmp_path / 'data/real/b.tif', 1)
     b = stacks.read(str(tmp_path / 'data/real/b.tif'))
-    stacks.write(b.path, b.voxels, (2.0, 1.0, 1.0))
+    stacks.write(b.path, b.voxels, voxel_size=(2.0, 1.0, 1.0))
     bad('prepare_patches.py', *PREPARE, cwd=tmp_path, words=['a has voxels', 'b of', 'OUTPUT'])
 
 

@@ -6,7 +6,11 @@ import pytest
 from scipy import ndimage
 
 from models import losses, segmenter, tf, unet
-from utils import augmentation, config, pairs, patches, runs, scoring, stacks, tiling
+from utils.common import tiling
+from utils.common.errors import UserError
+from utils.data import patches, stacks
+from utils.score import masks
+from utils.train import augmentation, crops, runs
 
 
 @pytest.mark.parametrize('levels, reach', [(0, 2), (1, 8), (2, 20)])
@@ -17,7 +21,7 @@ def test_halo_is_what_the_network_sees(levels, reach):
     n = 2 * (halo + 2 ** levels)
     tf.reset_default_graph()
     x = tf.placeholder(tf.float32, [1, n, 2 ** levels, 2 ** levels, 1])
-    y = unet.unet(x, 2, levels, False)
+    y = unet.unet(x, 2, levels=levels, training=False)
     at = [n // 2 + i for i in range(2 ** levels)]
     gradients = [tf.gradients(y[0, k, 0, 0, 0], x)[0][0, :, :, :, 0] for k in at]
     with tf.Session() as session:
@@ -50,7 +54,7 @@ def test_tiles_equal_the_whole(shape):
             p = session.run(inference.probability, {inference.image: padded[None, ..., None]})[0, ..., 0]
             return p[tuple(slice(n) for n in tile.shape)]
 
-        whole, tiled = function(voxels), tiling.apply(function, voxels, (8, 12, 16), unet.halo(levels))
+        whole, tiled = function(voxels), tiling.apply(function, voxels, tile=(8, 12, 16), halo=unet.halo(levels))
     assert whole.std() > 1e-3
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
 
@@ -63,9 +67,10 @@ def test_doubling_repeats_each_voxel():
 
 
 def run_losses(logits, label, weight):
-    arrays = [np.asarray(a, np.float32).reshape(1, 1, 1, -1, 1) for a in (logits, label, weight)]
+    logits, label, weight = [tf.constant(np.asarray(a, np.float32).reshape(1, 1, 1, -1, 1)) for a in (logits, label, weight)]
     with tf.Session() as session:
-        return session.run([losses.masked_dice_loss(*map(tf.constant, arrays)), losses.masked_cross_entropy(*map(tf.constant, arrays))])
+        return session.run([losses.masked_dice_loss(logits, label, weight=weight),
+                            losses.masked_cross_entropy(logits, label, weight=weight)])
 
 
 def test_losses_by_hand_and_masked():
@@ -81,7 +86,7 @@ def test_losses_by_hand_and_masked():
 def test_training_moves_the_network_and_the_average_follows():
     tf.reset_default_graph()
     tf.set_random_seed(0)
-    graph = segmenter.build((8, 8, 8), 3, 1, 0.01, 30, 0.9)
+    graph = segmenter.build((8, 8, 8), 3, levels=1, learning_rate=0.01, max_steps=30, average_decay=0.9)
     inference = segmenter.build_inference(3, 1)
     rng = np.random.default_rng(0)
     label = (rng.random((2, 8, 8, 8, 1)) > 0.7).astype(np.float32)
@@ -134,9 +139,9 @@ def test_turns_keep_arrays_together_and_grey_changes_are_repeatable():
         flat = augmentation.turn([image[:, :2]], np.random.default_rng(seed))[0]
         assert flat.shape == (2, 2, 4)                               # not square: turned by 180 degrees at most
     strength = (20, 2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
-    one, two = [augmentation.change_grey(image, strength, np.random.default_rng(5)) for _ in range(2)]
+    one, two = [augmentation.change_grey(image, strength, rng=np.random.default_rng(5)) for _ in range(2)]
     np.testing.assert_array_equal(one, two)
-    still = augmentation.change_grey(image, (0, 0, 0, 1, 1, 1, 1, 0, 0, 0), np.random.default_rng(5))
+    still = augmentation.change_grey(image, (0, 0, 0, 1, 1, 1, 1, 0, 0, 0), rng=np.random.default_rng(5))
     np.testing.assert_allclose(still, image)
 
 
@@ -145,7 +150,7 @@ def test_lower_signal_to_noise_keeps_the_noise_at_one():
     rng = np.random.default_rng(0)
     image = rng.standard_normal((40, 64, 64)).astype(np.float32)
     image[18:22] += 50
-    changed = [augmentation.change_grey(image, (0, 0, 0, 0.2, 0.2, 1, 1, 0, 0, 0), np.random.default_rng(i)) for i in range(8)]
+    changed = [augmentation.change_grey(image, (0, 0, 0, 0.2, 0.2, 1, 1, 0, 0, 0), rng=np.random.default_rng(i)) for i in range(8)]
     worse = [c for c in changed if not np.array_equal(c, image)]
     assert 0 < len(worse) < 8                                        # half of the crops
     for crop in worse:
@@ -153,10 +158,10 @@ def test_lower_signal_to_noise_keeps_the_noise_at_one():
 
 
 def test_puncta_are_as_many_and_as_bright_as_said():
-    light = augmentation.puncta((64, 64, 64), 40, np.random.default_rng(3))
+    light = augmentation.puncta((64, 64, 64), 40, rng=np.random.default_rng(3))
     peaks = (light == ndimage.maximum_filter(light, 5)) & (light > 0.9)
     assert 20 < peaks.sum() < 8 * 40 and 0.9 < light[peaks].min() and np.median(light[peaks]) < 8
-    assert not augmentation.puncta((8, 8, 8), 0, np.random.default_rng(3)).any()
+    assert not augmentation.puncta((8, 8, 8), 0, rng=np.random.default_rng(3)).any()
 
 
 def test_contrast_is_what_stands_out_of_the_background():
@@ -164,7 +169,7 @@ def test_contrast_is_what_stands_out_of_the_background():
     label = np.zeros(image.shape, bool)
     label[8:16, 8:16] = True
     image[label] += 5
-    found = pairs.contrast(image, label)
+    found = crops.contrast(image, label)
     assert abs(found[12, 12, 12] - 5) < 0.1 and abs(found[2, 2, 12]) < 0.1
 
 
@@ -174,37 +179,37 @@ def test_foreground_too_dim_to_be_seen_does_not_count(tmp_path):
     label[:, 2:5, 10:13] = 1                                         # as dark as the background
     noise = np.random.default_rng(0).normal(0, 10, label.shape)
     image = (1000 + noise + 300 * label * (np.arange(16)[:, None] < 8)).astype(np.uint16)
-    patches.write(str(tmp_path / 'patches.h5'), image, np.zeros((8, 3), int), ['s%d' % i for i in range(8)], label)
-    source, still = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0), (0, 0, 0, 1, 1, 1, 1, 0, 0, 0)
+    patches.write(str(tmp_path / 'patches.h5'), image, origins=np.zeros((8, 3), int), sources=['s%d' % i for i in range(8)], labels=label)
+    source, still = crops.Synthetic(str(tmp_path), 1.0, sigma=0.85, rim_width=0), (0, 0, 0, 1, 1, 1, 1, 0, 0, 0)
     for visible, share in ((0, 1.0), (2.0, 0.5)):
-        _, truth, weight = pairs.batch([source] * 4, (8, 16, 16), still, visible, [1], 0)
+        _, truth, weight = crops.batch([source] * 4, (8, 16, 16), strength=still, visible=visible, seed=[1], index=0)
         assert weight[truth > 0].mean() == pytest.approx(share, abs=0.1) and weight[truth == 0].all()
 
 
 def test_seen_label_is_wider_than_the_drawn_one_and_rim_lies_around_it():
     label = np.zeros((9, 11, 11), np.uint8)
     label[4, 5, :] = 1                                               # a line of single voxels along x
-    assert pairs.seen(label, 1.0, 0.85).sum() == 11
-    wide = pairs.seen(label, 0.3, 0.85)
+    assert crops.seen(label, 1.0, sigma=0.85).sum() == 11
+    wide = crops.seen(label, 0.3, sigma=0.85)
     assert wide[4, 4:7, 5].all() and wide[3:6, 5, 5].all() and not wide[2, 5, 5] and not wide[4, 3, 5]
-    rim = pairs.rim(label > 0, 1)
+    rim = crops.rim(label > 0, 1)
     assert not (rim & (label > 0)).any() and rim[:, :, 5].sum() == 4
-    assert not pairs.rim(label > 0, 0).any()
+    assert not crops.rim(label > 0, 0).any()
 
 
 def write_patches(folder, stacks=3, n=4, shape=(8, 16, 16)):
     rng = np.random.default_rng(0)
     label = (rng.random((stacks * n,) + shape) > 0.9).astype(np.uint8)
     image = (1000 + 300 * label + rng.normal(0, 20, label.shape)).astype(np.uint16)
-    patches.write(str(folder / 'patches.h5'), image, np.zeros((len(image), 3), int), ['s%d' % (i // n) for i in range(len(image))], label)
+    patches.write(str(folder / 'patches.h5'), image, origins=np.zeros((len(image), 3), int), sources=['s%d' % (i // n) for i in range(len(image))], labels=label)
 
 
 def test_batches_depend_on_the_seed_alone_and_held_out_stacks_are_not_trained_on(tmp_path):
     write_patches(tmp_path)
-    source = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0, 0.34)
+    source = crops.Synthetic(str(tmp_path), 1.0, sigma=0.85, rim_width=0, held_out=0.34)
     assert set(source.source[source.held]) == {'s2'} and set(source.source[source.trained]) == {'s0', 's1'}
     strength = (20, 2.0, 0.7, 0.1, 1.0, 0.3, 1.5, 0.2, 3.0, 1.0)
-    one, two, other = [pairs.batch([source] * 2, (8, 8, 8), strength, 2.0, [1], k) for k in (3, 3, 4)]
+    one, two, other = [crops.batch([source] * 2, (8, 8, 8), strength=strength, visible=2.0, seed=[1], index=k) for k in (3, 3, 4)]
     np.testing.assert_array_equal(one[0], two[0])
     assert (one[0] != other[0]).any() and one[0].shape == (2, 8, 8, 8, 1) == one[1].shape
     held = source.validation((8, 8, 8), 10)
@@ -215,18 +220,18 @@ def test_batches_depend_on_the_seed_alone_and_held_out_stacks_are_not_trained_on
 @pytest.mark.parametrize('sigma', [0.85, 1.5, 3.0])
 def test_a_crop_has_the_labels_of_the_whole_patch(tmp_path, sigma):
     label = ndimage.binary_dilation(np.random.default_rng(0).random((2, 16, 32, 32)) < 0.001, np.ones((1, 3, 3, 3)))
-    patches.write(str(tmp_path / 'patches.h5'), label.astype(np.uint16), np.zeros((2, 3), int), ['a', 'b'], label.astype(np.uint8))
-    source = pairs.Synthetic(str(tmp_path), 0.15, sigma, 1, 0.5)
-    whole = source.cut(0, (0, 0, 0), (16, 32, 32))
+    patches.write(str(tmp_path / 'patches.h5'), label.astype(np.uint16), origins=np.zeros((2, 3), int), sources=['a', 'b'], labels=label.astype(np.uint8))
+    source = crops.Synthetic(str(tmp_path), 0.15, sigma=sigma, rim_width=1, held_out=0.5)
+    whole = source.cut(0, (0, 0, 0), crop=(16, 32, 32))
     for low in ((0, 0, 0), (4, 6, 8), (8, 17, 22), (2, 12, 3)):
         box = tuple(slice(a, a + 8) for a in low)
-        for part, everything in zip(source.cut(0, low, (8, 8, 8)), whole):
+        for part, everything in zip(source.cut(0, low, crop=(8, 8, 8)), whole):
             np.testing.assert_array_equal(part, everything[box])
 
 
 def test_a_large_share_leaves_a_stack_to_train_on(tmp_path):
     write_patches(tmp_path)
-    source = pairs.Synthetic(str(tmp_path), 1.0, 0.85, 0, 0.9)
+    source = crops.Synthetic(str(tmp_path), 1.0, sigma=0.85, rim_width=0, held_out=0.9)
     assert set(source.source[source.trained]) == {'s0'}
 
 
@@ -238,7 +243,7 @@ def test_pairs_of_tiff_are_told_by_their_labels_too(tmp_path):
     stacks.write(str(tmp_path / 'labels/1.tif'), np.zeros((4, 5, 6), np.uint8))
     assert patches.PatchFile(str(tmp_path), with_labels=True).digest != before
     stacks.write(str(tmp_path / 'labels/1.tif'), np.zeros((3, 5, 6), np.uint8))
-    with pytest.raises(config.UserError, match='1.tif is .3, 5, 6. voxels'):
+    with pytest.raises(UserError, match='1.tif is .3, 5, 6. voxels'):
         patches.PatchFile(str(tmp_path), with_labels=True)
 
 
@@ -249,10 +254,10 @@ def test_manual_crops_stay_in_their_end_and_hold_an_annotated_slice():
     truth = valid.copy()
     truth[:, :, 5:] = False
     voxels = np.broadcast_to(np.arange(40, dtype=np.uint16)[None, :, None], codes.shape).copy()
-    annotation = scoring.Annotation(truth, valid, [3, 12])
-    box = scoring.halves(codes.shape, 1, 16)[1]
+    annotation = masks.Annotation(truth, valid, [3, 12])
+    box = masks.halves(codes.shape, 1, gap=16)[1]
     assert box == (slice(0, 20), slice(28, 40), slice(0, 24))
-    source, rng = pairs.Manual(voxels, annotation, box), np.random.default_rng(0)
+    source, rng = crops.Manual(voxels, annotation, box=box), np.random.default_rng(0)
     for _ in range(50):
         deviation, label, weight = source.draw((8, 8, 8), rng)
         grey = deviation * source.scale.scale + source.scale.level

@@ -15,7 +15,8 @@ from scipy import ndimage
 import tifffile
 from conftest import ROOT, run_script
 
-from utils import patches, raster, stacks
+from utils.data import patches, stacks
+from utils.simulate import raster
 
 SMALL = ['CHANNELS=2', 'LEVELS=1', 'CROP_SHAPE=8,16,16', 'BATCH_SIZE=2', 'MAX_STEPS=6', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'LOG_EVERY=1',
          'EVALUATION_PATCHES=2', 'THREADS=1', 'TILE_SHAPE=16,24,24', 'MIRRORS=2', 'MIN_OBJECT=0']
@@ -42,7 +43,7 @@ def fibre(seed, shape=(32, 48, 48)):
     t = np.linspace(0, 2 * np.pi, 40)
     n = np.array(shape)
     position = np.stack([n[0] * (0.5 + 0.35 * np.cos(t + seed)), n[1] * (0.5 + 0.4 * np.sin(t)), np.linspace(2, n[2] - 3, 40)], 1)
-    label = raster.label(shape, position, np.full(40, 1.5), np.arange(-1, 39))
+    label = raster.label(shape, position, radius=np.full(40, 1.5), parent=np.arange(-1, 39))
     return (1000 + 400 * label + rng.normal(0, 30, shape)).astype(np.uint16), label.astype(np.uint8)
 
 
@@ -51,14 +52,14 @@ def write_pairs(folder, count=3):
     images, labels, origins, names = [], [], [], []
     for i in range(count):
         name, (image, label) = '%04d' % (i + 1), fibre(i)
-        stacks.write(os.path.join(str(folder), 'images', name + '.tif'), image, (2.0, 1.0, 0.5))
-        stacks.write(os.path.join(str(folder), 'labels', name + '.tif'), label, (2.0, 1.0, 0.5), compress=True)
+        stacks.write(os.path.join(str(folder), 'images', name + '.tif'), image, voxel_size=(2.0, 1.0, 0.5))
+        stacks.write(os.path.join(str(folder), 'labels', name + '.tif'), label, voxel_size=(2.0, 1.0, 0.5), compress=True)
         for corner in ((0, 0, 0), (8, 16, 16)):
-            images.append(patches.cut(image, corner, (16, 24, 24)))
-            labels.append(patches.cut(label, corner, (16, 24, 24)))
+            images.append(patches.cut(image, corner, window=(16, 24, 24)))
+            labels.append(patches.cut(label, corner, window=(16, 24, 24)))
             origins.append(corner)
             names.append(name)
-    patches.write(os.path.join(str(folder), 'patches.h5'), np.stack(images), origins, names, np.stack(labels))
+    patches.write(os.path.join(str(folder), 'patches.h5'), np.stack(images), origins=origins, sources=names, labels=np.stack(labels))
 
 
 @pytest.fixture(scope='module')
@@ -68,7 +69,7 @@ def place(tmp_path_factory):
     write_pairs(folder / 'pairs')
     good(*(SMALL + ['PAIRS=pairs']), cwd=folder)
     image, _ = fibre(7, (37, 50, 61))
-    stacks.write(str(folder / 'in/odd.tif'), image, (2.0, 1.0, 0.5))
+    stacks.write(str(folder / 'in/odd.tif'), image, voxel_size=(2.0, 1.0, 0.5))
     with h5py.File(str(folder / 'in/eight.h5'), 'w') as file:             # any format will do
         file['volume'] = (image >> 4).astype(np.uint8)
     good(*(SMALL + ['STAGE=predict', 'INPUT=in', 'OUTPUT=out']), cwd=folder)
@@ -81,7 +82,7 @@ def test_training_leaves_checkpoints_a_log_and_a_best(place):
     best = json.loads((place / 'runs/segmentation/best.json').read_text())
     assert (place / 'runs/segmentation/checkpoints' / ('step-%06d' % best['step'])).is_dir()
     assert 'has its 6 steps already' in good(*(SMALL + ['PAIRS=pairs']), cwd=place)
-    bad(*(SMALL + ['PAIRS=pairs', 'RIM=3']), cwd=place, words=['RIM 1 -> 3', 'RUN_DIR'])
+    bad(*(SMALL + ['PAIRS=pairs', 'IGNORED_RIM=3']), cwd=place, words=['IGNORED_RIM 1 -> 3', 'RUN_DIR'])
 
 
 def test_resumed_training_equals_training_in_one_go(place):
@@ -127,8 +128,8 @@ def test_prediction_keeps_shape_voxel_size_and_does_not_depend_on_tiles(place):
 
 def test_masks_leave_small_objects_out(place):
     probability = stacks.read(str(place / 'out/odd.prob.tif')).voxels
-    good(*(SMALL + ['STAGE=predict', 'INPUT=in/odd.tif', 'OUTPUT=all', 'MIN_OBJECT=0', 'THRESHOLD=0.55']), cwd=place)
-    good(*(SMALL + ['STAGE=predict', 'INPUT=in/odd.tif', 'OUTPUT=large', 'MIN_OBJECT=9', 'THRESHOLD=0.55']), cwd=place)
+    good(*(SMALL + ['STAGE=predict', 'INPUT=in/odd.tif', 'OUTPUT=all', 'MIN_OBJECT=0', 'PROBABILITY_THRESHOLD=0.55']), cwd=place)
+    good(*(SMALL + ['STAGE=predict', 'INPUT=in/odd.tif', 'OUTPUT=large', 'MIN_OBJECT=9', 'PROBABILITY_THRESHOLD=0.55']), cwd=place)
     every, large = [stacks.read(str(place / name / 'odd.mask.tif')).voxels for name in ('all', 'large')]
     np.testing.assert_array_equal(every, probability >= 0.55 * 255)
     objects, _ = ndimage.label(every, np.ones((3, 3, 3)))
@@ -210,7 +211,7 @@ def test_bad_input_is_one_clear_line(place, tmp_path):
     bad('STAGE=export', cwd=tmp_path, words=['data/refined/images', '2_mpgan.py'])
     bad('CROP_SHAPE=30,32,32', cwd=tmp_path, words=['CROP_SHAPE', 'multiples of 4'])
     bad(*(SMALL + ['PAIRS=pairs', 'RUN_DIR=runs/threads', 'THREADS=-1']), cwd=place, words=['THREADS'])
-    bad('GAIN=2,1', cwd=tmp_path, words=['GAIN', 'smaller'])
+    bad('AUGMENT_CONTRAST=2,1', cwd=tmp_path, words=['AUGMENT_CONTRAST', 'smaller'])
     bad(*(SMALL + ['PAIRS=pairs', 'CROP_SHAPE=32,32,32', 'RUN_DIR=runs/large']), cwd=place, words=['CROP_SHAPE', 'smaller'])
     bad('STAGE=predict', 'INPUT=in', 'OUTPUT=in', cwd=place, words=['OUTPUT'])
     bad('STAGE=score', 'LABELLED=in/odd.tif', 'ANNOTATION=pairs/labels/0001.tif', cwd=place, words=['0001.tif', 'this very stack'])
@@ -233,14 +234,14 @@ def test_comparison_runs_every_arm(tmp_path):
     assert (tmp_path / 'runs/compare/manual-1-2/config.json').exists()
     again = good(*arguments, cwd=tmp_path)
     assert 'steps already' in again and ' s each' not in again
-    bad(*(arguments + ['ARMS=manual', 'RIM=3']), cwd=tmp_path, words=['manual-1-1', 'RIM 1 -> 3', 'another RUNS'])
+    bad(*(arguments + ['ARMS=manual', 'IGNORED_RIM=3']), cwd=tmp_path, words=['manual-1-1', 'IGNORED_RIM 1 -> 3', 'another RUNS'])
     bad(*(arguments + ['ARMS=drafts', 'DRAFT_DENSITY=0.004']), cwd=tmp_path, words=['1_simulator.py', 'another DATA and RUNS'])
 
 
 def test_shipped_weights_work_on_a_clone_without_training(tmp_path):
     """models/pretrained on either runtime: a fibre in noise is found, and refined without being lost."""
     image, label = fibre(3)
-    stacks.write(str(tmp_path / 'in/fibre.tif'), image, (1.0, 1.0, 1.0))
+    stacks.write(str(tmp_path / 'in/fibre.tif'), image, voxel_size=(1.0, 1.0, 1.0))
     weights = os.path.join(ROOT, 'models', 'pretrained')
     good('STAGE=predict', 'RUN_DIR=' + os.path.join(weights, 'trailmap_segmentation'), 'INPUT=in', 'OUTPUT=out', cwd=tmp_path)
     found = stacks.read(str(tmp_path / 'out/fibre.prob.tif'), (2, 2, 2), probabilities=True).voxels

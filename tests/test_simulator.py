@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from utils import config, drafts, growth, imaging, metrics, priors, raster, segmentation, skeletons, swc
+from utils.common import config
+from utils.common.errors import UserError
+from utils.data import swc
+from utils.measure import otsu, appearance, skeletons
+from utils.score import metrics
+from utils.simulate import drafts, growth, imaging, priors, raster
 
 
 def settings(**values):
@@ -21,7 +26,7 @@ def settings(**values):
 def draw(seed=0, **values):
     cfg = settings(**values)
     radius = None if cfg.RADIUS == 'auto' else cfg.RADIUS
-    return drafts.draw(cfg, priors.Priors(None, cfg.BITS, radius), np.random.default_rng(seed))
+    return drafts.draw(cfg, priors.Priors(None, cfg.BITS, radius=radius), rng=np.random.default_rng(seed))
 
 
 # --- trees ---
@@ -43,13 +48,13 @@ def test_winding_keeps_ends_and_reaches_the_wanted_tortuosity():
     tree = swc.Tree(np.array([2, 2]), np.array([[0., 0, 0], [0, 0, length]]), np.ones(2), np.array([-1, 0]))
     found = []
     for seed in range(200):
-        bent = growth.wind(tree, persistence, np.random.default_rng(seed))
+        bent = growth.wind(tree, persistence, rng=np.random.default_rng(seed))
         np.testing.assert_allclose(bent.position[[0, -1]], tree.position)
         steps = np.sqrt((np.diff(bent.position, axis=0) ** 2).sum(1))
         found.append(steps.sum() / length)
         assert steps.max() < 6                                       # smooth: no jumps between nodes
     assert 1.08 < np.mean(found) < 1.25                              # 1 + 60 / (6 * 66.7) = 1.15 is wanted
-    straight = growth.wind(tree, np.inf, np.random.default_rng(0))
+    straight = growth.wind(tree, np.inf, rng=np.random.default_rng(0))
     assert np.abs(straight.position[:, :2]).max() == 0
 
 
@@ -57,7 +62,7 @@ def test_winding_keeps_ends_and_reaches_the_wanted_tortuosity():
 def test_walks_lose_their_direction_over_the_persistence_length(persistence):
     rng = np.random.default_rng(0)
     n = 400
-    walks = growth.walk(np.zeros((n, 3)) + 1e4, np.tile([0, 0, 1.0], (n, 1)), np.full(n, 120.0), persistence, [2e4] * 3, rng)
+    walks = growth.walk(np.zeros((n, 3)) + 1e4, np.tile([0, 0, 1.0], (n, 1)), length=np.full(n, 120.0), persistence=persistence, limits=[2e4] * 3, rng=rng)
     assert all(len(w) == 60 for w in walks)
     steps = np.diff(np.array(walks), axis=1)
     steps /= np.linalg.norm(steps, axis=2, keepdims=True)
@@ -67,8 +72,8 @@ def test_walks_lose_their_direction_over_the_persistence_length(persistence):
 
 def test_fibres_fill_to_the_wanted_length_inside_the_volume():
     shape = (60, 80, 100)
-    trees = growth.fibres(shape, np.random.default_rng(0), 2000, 80.0, 60.0, 60.0)
-    total = sum(drafts.length_of(t) for t in trees)
+    trees = growth.fibres(shape, np.random.default_rng(0), total=2000, persistence=80.0, branch_spacing=60.0, half_length=60.0)
+    total = sum(swc.length_of(t) for t in trees)
     assert 1500 < total < 2600
     for tree in trees:
         swc.check(tree)
@@ -80,19 +85,19 @@ def test_crop_makes_roots_of_cut_branches_and_join_keeps_order():
     tree = swc.Tree(np.full(6, 2), np.array([[5., 5, x] for x in (1, 3, 12, 8, 6, 4)]), np.ones(6), np.arange(-1, 5))
     cut = growth.crop(tree, (10, 10, 10))
     assert cut.position[:, 2].tolist() == [1, 3, 8, 6, 4] and cut.parent.tolist() == [-1, 0, -1, 2, 3]
-    both = growth.join([cut, cut])
+    both = swc.join([cut, cut])
     assert both.parent.tolist() == [-1, 0, -1, 2, 3, -1, 5, -1, 7, 8]
 
 
 def test_pyramid_boutons_and_taper_change_radii_only_where_they_should():
-    tree = growth.dendrite((128, 256, 128), np.random.default_rng(1), lambda rng, depth: 1.5, 6, 30)
+    tree = growth.dendrite((128, 256, 128), np.random.default_rng(1), draw_radius=lambda rng, depth: 1.5, depth=6, base_length=30)
     soma = growth.pyramid(tree, np.random.default_rng(0))
     extra = np.arange(len(tree.parent), len(soma.parent))
     assert len(extra) in (3, 4) and (soma.type[extra] == swc.SOMA).all() and (soma.parent[extra] == 0).all()
     reach = np.linalg.norm(soma.position[extra] - soma.position[0], axis=1) + soma.radius[extra]
     assert (reach <= 1.7 * tree.radius[0]).all() and (reach > soma.radius[0]).any()
-    fine = growth.subdivide(growth.axon((128, 256, 128), np.random.default_rng(1), lambda rng, depth: 1.0, 10, 30))
-    swollen = growth.boutons(fine, 20.0, np.random.default_rng(0))
+    fine = growth.subdivide(growth.axon((128, 256, 128), np.random.default_rng(1), draw_radius=lambda rng, depth: 1.0, depth=10, base_length=30))
+    swollen = growth.boutons(fine, 20.0, rng=np.random.default_rng(0))
     ratio = swollen.radius / fine.radius
     assert ratio.min() >= 1 and ratio.max() > 1.3 and np.median(ratio) < 1.2
     assert np.isclose(growth.taper(fine, 0.5).radius.min(), 0.5) and growth.taper(fine, 0.5).radius[0] == 1
@@ -100,23 +105,23 @@ def test_pyramid_boutons_and_taper_change_radii_only_where_they_should():
 
 def test_pose_keeps_lengths_and_fills_the_volume():
     rng = np.random.default_rng(0)
-    tree = growth.axon((400, 400, 400), rng, lambda rng, depth: 2.0, 10, 40)
-    placed = growth.pose(tree, (1000, 1000, 1000), (1, 1, 1), rng)
-    assert np.isclose(drafts.length_of(placed), drafts.length_of(tree)) and (placed.radius == 2).all()
-    assert len(growth.pose(tree, (40, 40, 40), (1, 1, 1), rng).parent) < len(placed.parent)
+    tree = growth.axon((400, 400, 400), rng, draw_radius=lambda rng, depth: 2.0, depth=10, base_length=40)
+    placed = growth.pose(tree, (1000, 1000, 1000), scale=(1, 1, 1), rng=rng)
+    assert np.isclose(swc.length_of(placed), swc.length_of(tree)) and (placed.radius == 2).all()
+    assert len(growth.pose(tree, (40, 40, 40), scale=(1, 1, 1), rng=rng).parent) < len(placed.parent)
 
 
 @pytest.mark.parametrize('seed', range(40))
 def test_fibres_that_leave_at_once_are_no_trouble(seed):
-    growth.fibres((24, 40, 40), np.random.default_rng(seed), 300, 80.0, 40.0, 40.0)
+    growth.fibres((24, 40, 40), np.random.default_rng(seed), total=300, persistence=80.0, branch_spacing=40.0, half_length=40.0)
 
 
 def test_brightness_drifts_over_its_length_on_straight_neurites_too():
     levels = []
     for seed in range(6):
         cfg = settings(AXON_SHARE=1.0, LEVEL_DRIFT=0.5, VOLUME_SHAPE=(256, 256, 256))
-        _, trees = drafts.grow(cfg, priors.Priors(None, 16), np.random.default_rng(seed))
-        levels.append(np.log(drafts.brightness(trees[0], 100.0, cfg, priors.Priors(None, 16), np.random.default_rng(seed))))
+        _, trees = drafts.grow(cfg, priors.Priors(None, 16), rng=np.random.default_rng(seed))
+        levels.append(np.log(drafts.brightness(trees[0], 100.0, cfg=cfg, prior=priors.Priors(None, 16), rng=np.random.default_rng(seed))))
     near, far = [np.mean([np.corrcoef(v[k:], v[:-k])[0, 1] for v in levels]) for k in (1, 20)]
     assert near > 0.75 and far < 0.4                                 # 2 and 40 voxels apart, 20 voxels of drift
 
@@ -134,15 +139,15 @@ def test_sparse_blur_equals_the_dense_one_and_slabs_add_up():
     spot = np.zeros(shape, np.float32)
     spot.ravel()[index] = level
     dense += ndimage.gaussian_filter(spot, sigma, mode='constant')
-    boxes = imaging.blur(light.copy(), at, sigma)
+    boxes = imaging.blur(light.copy(), at, sigma=sigma)
     assert len(boxes) > 1                                            # the sparse way was taken
-    boxes = sorted(boxes + imaging.blur_balls(shape, index, ball, level, sigma), key=lambda b: b[0])
+    boxes = sorted(boxes + imaging.blur_balls(shape, index, ball=ball, level=level, sigma=sigma), key=lambda b: b[0])
     found = np.zeros(shape, np.float32)
     for z in range(0, 50, 8):
         rows = slice(z, min(z + 8, 50))
-        boxes = imaging.add_light(found[rows], rows, boxes)
+        boxes = imaging.add_light(found[rows], rows, boxes=boxes)
     np.testing.assert_allclose(found, dense, atol=1e-4)
-    everywhere = imaging.blur(np.ones(shape, np.float32), np.arange(light.size), sigma)
+    everywhere = imaging.blur(np.ones(shape, np.float32), np.arange(light.size), sigma=sigma)
     assert len(everywhere) == 1 and everywhere[0][1].shape == shape
 
 
@@ -156,7 +161,7 @@ def test_measured_point_spread_function_is_used_as_it_is():
 
 
 def test_point_spread_function_files_are_centred_or_refused(tmp_path):
-    from utils import stacks
+    from utils.data import stacks
     spot = np.full((11, 20, 21), 10, np.uint16)
     spot[3, 8, 12] = 500
     stacks.write(str(tmp_path / 'psf.tif'), spot)
@@ -164,7 +169,7 @@ def test_point_spread_function_files_are_centred_or_refused(tmp_path):
     assert all(n % 2 for n in kernel.shape) and np.isclose(kernel.sum(), 1)
     assert np.unravel_index(kernel.argmax(), kernel.shape) == tuple(n // 2 for n in kernel.shape)
     stacks.write(str(tmp_path / 'psf.tif'), np.full((80, 80, 80), 7, np.uint16))
-    with pytest.raises(config.UserError, match='point-spread'):
+    with pytest.raises(UserError, match='point-spread'):
         drafts.read_psf(str(tmp_path / 'psf.tif'))
     assert draw(1, PSF_SIGMA=(0.0, 0.0, 0.0)).image.max() > 0
 
@@ -173,7 +178,7 @@ def test_point_spread_function_files_are_centred_or_refused(tmp_path):
 
 def test_smooth_fields_have_their_variance_and_width():
     shape, sigma = (64, 128, 128), (2.0, 3.0, 3.0)
-    field = np.concatenate([f for _, f in imaging.smooth_field(shape, [(sigma, 4.0)], np.random.default_rng(0))])
+    field = np.concatenate([f for _, f in imaging.smooth_field(shape, [(sigma, 4.0)], rng=np.random.default_rng(0))])
     assert field.shape == shape and abs(field.std() - 2) < 0.15
     gaussian = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(shape), sigma)
     for lag in (2, 4):
@@ -182,12 +187,12 @@ def test_smooth_fields_have_their_variance_and_width():
 
 
 def test_textures_keep_grey_levels_and_correlation():
-    levels = 1000 + 400 * priors.BACKGROUND ** 3                     # skewed
-    lags = np.array(priors.LAGS)
+    levels = 1000 + 400 * appearance.BACKGROUND ** 3                     # skewed
+    lags = np.array(appearance.LAGS)
     wanted = [0.5 * np.exp(-lags ** 2 / (4 * 3.0 ** 2)) + 0.3 * (lags == 1) for _ in range(3)]
     texture = priors.fit_texture(levels, wanted)
-    image = np.concatenate([f for _, f in imaging.textured((64, 128, 128), texture, np.random.default_rng(0))])
-    np.testing.assert_allclose(np.quantile(image, [0.05, 0.5, 0.95]), np.interp([0.05, 0.5, 0.95], priors.BACKGROUND, levels), atol=15)
+    image = np.concatenate([f for _, f in imaging.textured((64, 128, 128), texture, rng=np.random.default_rng(0))])
+    np.testing.assert_allclose(np.quantile(image, [0.05, 0.5, 0.95]), np.interp([0.05, 0.5, 0.95], appearance.BACKGROUND, levels), atol=15)
     for axis in range(3):
         for k, lag in enumerate(lags[:4]):
             a, b = np.take(image, range(lag, 64), axis), np.take(image, range(0, 64 - lag), axis)
@@ -195,9 +200,9 @@ def test_textures_keep_grey_levels_and_correlation():
 
 
 def test_texture_without_correlation_is_white():
-    texture = priors.fit_texture(90 + 20 * priors.BACKGROUND, [[0.0] * len(priors.LAGS)] * 3)
+    texture = priors.fit_texture(90 + 20 * appearance.BACKGROUND, [[0.0] * len(appearance.LAGS)] * 3)
     assert texture.components == [] and texture.fine == (0, 0, 0)
-    image = np.concatenate([f for _, f in imaging.textured((20, 50, 60), texture, np.random.default_rng(0))])
+    image = np.concatenate([f for _, f in imaging.textured((20, 50, 60), texture, rng=np.random.default_rng(0))])
     assert image.shape == (20, 50, 60) and abs(image.mean() - 100) < 0.2
 
 
@@ -215,7 +220,7 @@ def test_texture_without_correlation_is_white():
     (dict(LEVEL=(5000.0, 6000.0)), lambda a, b: b.image[b.label == 1].mean() > 1000),
     (dict(LEVEL_DRIFT=2.0), lambda a, b: b.image[b.label == 1].std() > a.image[a.label == 1].std()),
     (dict(PSF_SIGMA=(3.0, 2.0, 2.0)), lambda a, b: b.image.max() < 0.5 * a.image.max()),
-    (dict(HALO=0.5), lambda a, b: b.image[a.label == 1].mean() < 0.8 * a.image[a.label == 1].mean()
+    (dict(PSF_WING_SHARE=0.5), lambda a, b: b.image[a.label == 1].mean() < 0.8 * a.image[a.label == 1].mean()
      and abs(b.image.mean() / a.image.mean() - 1) < 0.05),
     (dict(TEXTURE=0.2), lambda a, b: b.image[b.label == 0].std() > 1),
     (dict(BITS=8), lambda a, b: b.image.dtype == np.uint8),
@@ -253,12 +258,12 @@ def test_every_node_lies_in_its_label_and_instances_cover_it(change):
 
 
 def test_given_reconstructions_are_drawn(tmp_path):
-    tree = growth.axon((200, 200, 200), np.random.default_rng(0), lambda rng, depth: 0.0, 10, 40)
+    tree = growth.axon((200, 200, 200), np.random.default_rng(0), draw_radius=lambda rng, depth: 0.0, depth=10, base_length=40)
     swc.write(str(tmp_path / 'a.swc'), tree)
     draft = draw(1, SWC_DIR=str(tmp_path))
     assert draft.kind == 'swc' and (draft.tree.radius >= 1).all() and draft.label.sum() > 300   # radius 0 filled
     (tmp_path / 'a.swc').write_text('1 2 0 0 0 1 -1\n2 2 3 0 0 1 1\n')                      # three voxels long
-    with pytest.raises(config.UserError, match='SWC_SCALE'):
+    with pytest.raises(UserError, match='SWC_SCALE'):
         draw(1, SWC_DIR=str(tmp_path))
 
 
@@ -267,7 +272,7 @@ def test_given_reconstructions_are_drawn(tmp_path):
     (b'\x00\xff\xfe', 'seven numbers'), (b'1 2 0 0 0 1 -1\n2 2 1e9 0 0 1 1\n', 'SWC_SCALE')])
 def test_odd_reconstructions_are_refused_in_one_line(tmp_path, text, words):
     (tmp_path / 'a.swc').write_bytes(text)
-    with pytest.raises(config.UserError, match=words):
+    with pytest.raises(UserError, match=words):
         draw(1, SWC_DIR=str(tmp_path))
 
 
@@ -298,10 +303,10 @@ def test_pyneval_scores_a_written_tree_against_itself_as_perfect(tmp_path):
 
 def measured_draft(bits=16, **values):
     cfg = dict(AXON_SHARE=1.0, VOLUME_SHAPE=(96, 128, 128), VOXEL_SIZE=(1.0, 1.0, 1.0), DENSITY=0.0012, TORTUOSITY=1.06,
-               DEBRIS=0.0, BITS=bits, RADIUS=(1.2, 1.6), KEEP=0.9)
+               DEBRIS=0.0, BITS=bits, RADIUS=(1.2, 1.6), STAINED_SHARE=0.9)
     draft = draw(7, **dict(cfg, **values))
-    found = segmentation.segment(draft.image, 32, 1.0, 0.995, 50)
-    return draft, priors.measure(draft.image, found, segmentation.centreline(found.mask))
+    found = otsu.segment(draft.image, otsu.Settings(32, 1.0, 0.995, min_object=50))
+    return draft, appearance.measure(draft.image, found, skeleton=otsu.centreline(found.mask))
 
 
 def test_measurements_find_what_was_drawn():
@@ -322,14 +327,14 @@ def test_measurements_find_what_was_drawn():
 def test_measurements_stand_hard_stacks_and_can_be_drawn_from(change):
     draft, seen = measured_draft(**change)
     assert all(seen[key] is not None for key in ('radius_quantiles', 'level_quantiles', 'width_quantiles', 'background'))
-    known = priors.pool({'a': seen})
+    known = appearance.pool({'a': seen})
     known['drawn'] = {'radius_quantiles': seen['radius_quantiles'], 'level_quantiles': seen['level_quantiles'],
                       'density': seen['density'], 'keep': 0.8, 'halo': 0.1, 'blur_sigma': seen['blur_sigma']}
     cfg = settings()
     raw = config.read_constants(config.rooted('configs/simulator.py'))
     cfg = drafts.resolve(SimpleNamespace(**dict(raw, VOLUME_SHAPE=(64, 96, 80), AXON_SHARE=1.0, PATCH_SHAPE=(16, 24, 24),
                                                 BITS=8 if draft.image.dtype == np.uint8 else 16)), known)
-    again = drafts.draw(cfg, priors.Priors(known, cfg.BITS), np.random.default_rng(0))
+    again = drafts.draw(cfg, priors.Priors(known, cfg.BITS), rng=np.random.default_rng(0))
     low, high = [np.median(image[label == 0]) for image, label in ((draft.image, draft.label), (again.image, again.label))]
     assert abs(high - low) <= 0.2 * max(low, 10)
 
@@ -343,14 +348,14 @@ def test_branches_of_a_cross_are_known_by_hand():
     np.testing.assert_allclose(lengths, 16, atol=0.5)
     np.testing.assert_allclose(tortuosities, 1, atol=1e-3)
     assert persistence > 1000
-    angles = skeletons.fork_angles(paths, junctions, (1, 1, 1))
+    angles = skeletons.fork_angles(paths, junctions, spacing=(1, 1, 1))
     np.testing.assert_allclose(angles, 90, atol=1)
 
 
 def test_pooled_priors_are_weighted_means_and_skip_what_is_unknown():
     a = {'x': 1.0, 'list': [1.0, 2.0], 'none': None, 'deep': {'y': 4.0}, 'centreline_voxels': 100}
     b = {'x': 4.0, 'list': [4.0, 5.0], 'none': 7.0, 'deep': {'y': 1.0}, 'centreline_voxels': 200}
-    pooled = priors.pool({'a': a, 'b': b})
+    pooled = appearance.pool({'a': a, 'b': b})
     assert pooled['x'] == 3.0 and pooled['list'] == [3.0, 4.0] and pooled['none'] == 7.0 and pooled['deep'] == {'y': 2.0}
 
 
@@ -371,11 +376,11 @@ def test_paper_neuron_is_what_rasteriser_and_growth_give():
     """With every extra off the draft's label is the plain union of balls and cones."""
     cfg = settings(AXON_SHARE=0.0)
     rng = np.random.default_rng(11)
-    kind, trees = drafts.grow(cfg, priors.Priors(None, 16), rng)
+    kind, trees = drafts.grow(cfg, priors.Priors(None, 16), rng=rng)
     assert kind == 'dendrite' and len(trees) == 1
-    draft = drafts.draw(cfg, priors.Priors(None, 16), np.random.default_rng(11))
+    draft = drafts.draw(cfg, priors.Priors(None, 16), rng=np.random.default_rng(11))
     position = trees[0].position / [2, 1, 1]
-    plain = raster.label((32, 96, 80), position, trees[0].radius, trees[0].parent, (2, 1, 1))
-    plain[tuple(raster.centreline(plain.shape, position, trees[0].parent).T)] = True
+    plain = raster.label((32, 96, 80), position, radius=trees[0].radius, parent=trees[0].parent, spacing=(2, 1, 1))
+    plain[tuple(raster.centreline(plain.shape, position, parent=trees[0].parent).T)] = True
     np.testing.assert_array_equal(draft.label > 0, plain)
     np.testing.assert_allclose(draft.tree.position, position)

@@ -9,7 +9,8 @@ import tifffile
 from conftest import vaa3d
 from PIL import Image
 
-from utils import config, formats, patches, stacks
+from utils.common.errors import UserError
+from utils.data import formats, patches, stacks
 
 
 def noise(*shape):
@@ -18,7 +19,7 @@ def noise(*shape):
 
 def test_round_trip_keeps_voxels_and_voxel_size(tmp_path):
     path = str(tmp_path / 'a.tif')
-    stacks.write(path, noise(5, 6, 7), (2.0, 0.5, 0.25))
+    stacks.write(path, noise(5, 6, 7), voxel_size=(2.0, 0.5, 0.25))
     stack = stacks.read(path)
     np.testing.assert_array_equal(stack.voxels, noise(5, 6, 7))
     np.testing.assert_allclose(stack.voxel_size, (2.0, 0.5, 0.25), rtol=1e-4)
@@ -63,7 +64,7 @@ def bad_nan():
 def test_wrong_images_are_named(tmp_path, voxels, options, words):
     path = str(tmp_path / 'wrong.tif')
     tifffile.imwrite(path, voxels, **options)
-    with pytest.raises(config.UserError, match=words) as error:
+    with pytest.raises(UserError, match=words) as error:
         stacks.read(path, (5, 5, 5))
     assert 'wrong.tif' in str(error.value) and '\n' not in str(error.value)
 
@@ -75,19 +76,19 @@ def test_truncated_files_are_named(tmp_path, share, imagej):
     tifffile.imwrite(str(path), noise(20, 32, 32), imagej=imagej, photometric='minisblack')
     whole = path.read_bytes()
     path.write_bytes(whole[:int(share * len(whole))])
-    with pytest.raises(config.UserError, match='cut.tif') as error:
+    with pytest.raises(UserError, match='cut.tif') as error:
         stacks.read(str(path))
     assert '\n' not in str(error.value)
 
 
 def test_missing_files_and_twin_names(tmp_path):
-    with pytest.raises(config.UserError, match='no file'):
+    with pytest.raises(UserError, match='no file'):
         stacks.find(str(tmp_path / '*.tif'))
-    with pytest.raises(config.UserError, match='cannot be opened'):
+    with pytest.raises(UserError, match='cannot be opened'):
         stacks.read(str(tmp_path / 'gone.tif'))
     for name in ('a.tif', 'a.tiff'):
         stacks.write(str(tmp_path / name), noise(3, 4, 5))
-    with pytest.raises(config.UserError, match='two stacks'):
+    with pytest.raises(UserError, match='two stacks'):
         stacks.find(str(tmp_path))
 
 
@@ -98,7 +99,7 @@ def test_pairs_go_by_name_not_by_order(tmp_path):
     pairs = stacks.pair_by_name(str(tmp_path / 'images'), str(tmp_path / 'labels'))
     assert [stacks.name_of(a) for a, _ in pairs] == [stacks.name_of(b) for _, b in pairs] == ['10', '8', '9']
     (tmp_path / 'labels' / '9.tif').unlink()
-    with pytest.raises(config.UserError, match='no partner for 9'):
+    with pytest.raises(UserError, match='no partner for 9'):
         stacks.pair_by_name(str(tmp_path / 'images'), str(tmp_path / 'labels'))
 
 
@@ -139,7 +140,7 @@ def test_voxel_sizes_that_tell_nothing_are_unknown(tmp_path, attribute, expected
     ({'image': noise(3, 5, 6, 7), 'origin': noise(3, 3), 'source': noise(3)}, 'patches, not a stack')])
 def test_wrong_hdf5_files_are_named(tmp_path, datasets, words):
     write_hdf5(tmp_path / 'wrong.h5', **datasets)
-    with pytest.raises(config.UserError, match=words) as error:
+    with pytest.raises(UserError, match=words) as error:
         stacks.read(str(tmp_path / 'wrong.h5'), (5, 5, 5))
     assert 'wrong.h5' in str(error.value) and '\n' not in str(error.value)
 
@@ -237,7 +238,7 @@ def test_pbd_of_any_runs_equals_decoding_them_one_by_one(tmp_path, monkeypatch, 
     ('wrong.v3dpbd', pbd('f4', (5, 6, 7), b''), 'data type 4')])
 def test_wrong_vaa3d_files_are_named(tmp_path, name, contents, words):
     (tmp_path / name).write_bytes(contents)
-    with pytest.raises(config.UserError, match=words) as error:
+    with pytest.raises(UserError, match=words) as error:
         stacks.read(str(tmp_path / name), (5, 5, 5))
     assert name in str(error.value) and '\n' not in str(error.value)
 
@@ -245,7 +246,7 @@ def test_wrong_vaa3d_files_are_named(tmp_path, name, contents, words):
 @pytest.mark.parametrize('kind', ['.h5', '.v3draw', '.v3dpbd'])
 def test_other_truncated_and_missing_files_are_named(tmp_path, kind):
     path = tmp_path / ('cut' + kind)
-    with pytest.raises(config.UserError, match='cannot be opened'):
+    with pytest.raises(UserError, match='cannot be opened'):
         stacks.read(str(path))
     if kind == '.h5':
         write_hdf5(path, image=noise(20, 32, 32))
@@ -255,7 +256,7 @@ def test_other_truncated_and_missing_files_are_named(tmp_path, kind):
     assert stacks.read(str(path)).voxels.shape == (20, 32, 32)
     for share in (0.0, 0.05, 0.3, 0.8, 0.999):
         path.write_bytes(whole[:int(share * len(whole))])
-        with pytest.raises(config.UserError, match='cut') as error:
+        with pytest.raises(UserError, match='cut') as error:
             stacks.read(str(path))
         assert '\n' not in str(error.value)
 
@@ -272,17 +273,17 @@ def test_a_folder_may_mix_formats_but_patch_files_are_no_stacks(tmp_path):
     (tmp_path / 'a.raw').write_bytes(noise(5, 6, 7).tobytes())            # of another program, beside its TIFF
     (tmp_path / 'f.h5').write_bytes(b'damaged')
     for name in ('patches', 'real'):
-        patches.write(str(tmp_path / (name + '.h5')), noise(2, 4, 4, 4), np.zeros((2, 3), int), ['a', 'a'])
+        patches.write(str(tmp_path / (name + '.h5')), noise(2, 4, 4, 4), origins=np.zeros((2, 3), int), sources=['a', 'a'])
     found = stacks.find(str(tmp_path))
     assert [stacks.name_of(path) for path in found] == list('abcdef')
     for path in found[:-1]:
         np.testing.assert_array_equal(stacks.read(path).voxels, noise(5, 6, 7))
     for name, words in (('real.h5', 'patches, not a stack'), ('a.raw', 'no Vaa3D stack'), ('f.h5', 'damaged')):
         assert stacks.find(str(tmp_path / name)) == [str(tmp_path / name)]      # named by itself, it is not passed over
-        with pytest.raises(config.UserError, match=words):
+        with pytest.raises(UserError, match=words):
             stacks.read(str(tmp_path / name))
-    with pytest.raises(config.UserError, match='no file'):
+    with pytest.raises(UserError, match='no file'):
         stacks.find(str(tmp_path / 'pa*.h5'))
     (tmp_path / 'a.v3draw').write_bytes(vaa3d(noise(5, 6, 7)))
-    with pytest.raises(config.UserError, match='two stacks are named a'):
+    with pytest.raises(UserError, match='two stacks are named a'):
         stacks.find(str(tmp_path))

@@ -9,13 +9,20 @@ import tifffile
 from conftest import run_script, vaa3d
 from scipy import ndimage
 
-from utils import config, figures, phantom, raster, scores, segmentation, stacks, swc, tracing
+from utils.common import config
+from utils.common.errors import UserError
+from utils.data import stacks, swc
+from utils.draw import figures
+from utils.measure import otsu
+from utils.score import traces
+from utils.simulate import phantom, raster
+from utils.trace import evidence, tracing
 
 ISOTROPIC = np.ones(3)
 
 
 def constants(**values):
-    return SimpleNamespace(**dict(config.read_constants(config.rooted('configs/reconstruction.py')), **values))
+    return SimpleNamespace(**dict(vars(config.load(('configs/reconstruction.py', 'configs/otsu.py'), [])), **values))
 
 
 def drawn(shape, *lines, radius=2.0, spacing=ISOTROPIC):
@@ -23,12 +30,12 @@ def drawn(shape, *lines, radius=2.0, spacing=ISOTROPIC):
     mask = np.zeros(shape, bool)
     for line in lines:
         line = np.array(line, float)
-        mask |= raster.label(shape, line / spacing, np.full(len(line), radius), np.arange(-1, len(line) - 1), spacing)
+        mask |= raster.label(shape, line / spacing, radius=np.full(len(line), radius), parent=np.arange(-1, len(line) - 1), spacing=spacing)
     return mask
 
 
 def traced(mask, spacing=ISOTROPIC, **values):
-    return tracing.trace(mask.astype(np.uint8) * 255, spacing, 0.3, 0.6, constants(**values))
+    return tracing.trace(mask.astype(np.uint8) * 255, spacing, low=0.3, high=0.6, values=constants(**values))
 
 
 def count(tree):
@@ -40,9 +47,9 @@ def count(tree):
 
 def off(tree, *lines, spacing=ISOTROPIC):
     """Largest distance of a node from polylines, x voxels."""
-    gold = scores.joined([swc.Tree(np.zeros(len(line), int), np.array(line, float), np.ones(len(line)),
+    gold = swc.join([swc.Tree(np.zeros(len(line), int), np.array(line, float), np.ones(len(line)),
                                    np.arange(-1, len(line) - 1)) for line in lines])
-    points = scores.resampled(gold, 0.1)
+    points = traces.resampled(gold, 0.1)
     return max(np.sqrt(((points - p * spacing) ** 2).sum(1)).min() for p in tree.position)
 
 
@@ -54,7 +61,7 @@ def test_straight_tube_is_one_path_of_its_length_and_radius(spacing, radius):
     assert count(tree) == (1, 2, 0)
     assert off(tree, line, spacing=spacing) < 1.5
     length = np.linalg.norm(np.subtract(*line))
-    assert abs(scores.length_of(scores.stretched(tree, spacing)) - length) < 1.5 * max(spacing) + radius / 2
+    assert abs(swc.length_of(traces.stretched(tree, spacing)) - length) < 1.5 * max(spacing) + radius / 2
     assert abs(np.median(tree.radius) - radius) < 0.5 * max(spacing) ** 0.5
     assert (tree.type == swc.UNDEFINED).all() and (tree.parent < np.arange(len(tree.parent))).all()
 
@@ -73,7 +80,7 @@ def test_loop_is_opened_once_and_traced_all_around():
     ring = np.stack([np.full(60, 10.0), 32 + 20 * np.cos(t), 32 + 20 * np.sin(t)], 1)
     tree = traced(drawn((21, 64, 64), ring))
     assert count(tree) == (1, 2, 0) and off(tree, ring) < 1
-    assert abs(scores.length_of(tree) - 2 * np.pi * 20) < 9
+    assert abs(swc.length_of(tree) - 2 * np.pi * 20) < 9
 
 
 @pytest.mark.parametrize('reach, trees', [(0.0, 1), (6.0, 2)])
@@ -81,7 +88,7 @@ def test_crossing_tubes_are_two_trees(reach, trees):
     lines = [(15, 32, 6), (15, 32, 58)], [(15, 6, 32), (15, 58, 32)]
     tree = traced(drawn((30, 64, 64), *lines), CROSS_REACH=reach)
     assert count(tree)[:2] == (trees, 4) and off(tree, *lines) < 1.5 and (count(tree)[2] == 0) == (trees == 2)
-    assert abs(scores.length_of(tree) - 104) < 6
+    assert abs(swc.length_of(tree) - 104) < 6
 
 
 def test_forks_near_each_other_and_somata_are_no_crossings():
@@ -105,13 +112,13 @@ def test_short_breaks_are_bridged_and_wide_ones_are_not(gap, trees):
     mask[:, :, 50 - gap // 2:50 - gap // 2 + gap] = False
     tree = traced(mask)
     assert count(tree) == (trees, 2 * trees, 0)
-    assert abs(scores.length_of(tree) - (88 if trees == 1 else 88 - gap)) < 5
+    assert abs(swc.length_of(tree) - (88 if trees == 1 else 88 - gap)) < 5
 
 
 def test_evidence_in_a_gap_carries_a_bridge_farther():
     evidence = drawn((20, 20, 100), [(10, 10, 6), (10, 10, 94)]).astype(np.uint8) * 255
     evidence[:, :, 45:57] = (evidence[:, :, 45:57] > 0) * 45         # 0.18: below LOW, but not nothing
-    tree = tracing.trace(evidence, ISOTROPIC, 0.3, 0.6, constants())
+    tree = tracing.trace(evidence, ISOTROPIC, low=0.3, high=0.6, values=constants())
     assert count(tree) == (1, 2, 0) and off(tree, [(10, 10, 6), (10, 10, 94)]) < 2.5
 
 
@@ -150,7 +157,7 @@ def test_depth_is_the_distance_transform():
     rng = np.random.default_rng(0)
     evidence = (ndimage.gaussian_filter(rng.standard_normal((20, 30, 25)), 2) > 0).astype(np.uint8) * 255
     spacing = np.array([2.0, 1.3, 1.0])
-    found = tracing.foreground(evidence, spacing, 0.5, 0.5)
+    found = tracing.foreground(evidence, spacing, low=0.5, high=0.5)
     wanted = ndimage.distance_transform_edt(evidence, sampling=spacing)[tuple(found.voxels.T)]
     np.testing.assert_allclose(found.depth, wanted, rtol=1e-6)
     assert found.component.max() + 1 == ndimage.label(evidence, np.ones((3, 3, 3)))[1]
@@ -159,7 +166,7 @@ def test_depth_is_the_distance_transform():
 def test_hysteresis_keeps_faint_voxels_that_hang_together_with_sure_ones():
     evidence = np.zeros((5, 5, 30), np.uint8)
     evidence[2, 2, 2:14], evidence[2, 2, 5], evidence[2, 2, 18:28] = 100, 200, 100
-    assert len(tracing.foreground(evidence, ISOTROPIC, 0.3, 0.6).voxels) == 12
+    assert len(tracing.foreground(evidence, ISOTROPIC, low=0.3, high=0.6).voxels) == 12
 
 
 @pytest.mark.parametrize('evidence, values, words', [
@@ -170,8 +177,8 @@ def test_hysteresis_keeps_faint_voxels_that_hang_together_with_sure_ones():
     (drawn((12, 12, 40), [(6, 6, 4), (6, 6, 34)]).astype(np.uint8) * 255, {'MAX_FOREGROUND': 50}, 'MAX_FOREGROUND'),
 ])
 def test_what_cannot_be_traced_is_said_in_one_line(evidence, values, words):
-    with pytest.raises(config.UserError, match=words) as error:
-        tracing.trace(evidence, ISOTROPIC, 0.3, 0.6, constants(**values), 'here.tif')
+    with pytest.raises(UserError, match=words) as error:
+        tracing.trace(evidence, ISOTROPIC, low=0.3, high=0.6, values=constants(**values), name='here.tif')
     assert 'here.tif' in str(error.value) and '\n' not in str(error.value)
 
 
@@ -196,8 +203,8 @@ def test_thick_neurites_take_no_more_memory_than_their_voxels():
 def test_long_narrow_stacks_are_drawn(tmp_path):
     mask = drawn((600, 600, 12), [(300, 10, 6), (300, 590, 6)]).astype(np.uint8)
     tree = swc.Tree(np.zeros(2, int), np.array([[300.0, 10, 6], [300, 590, 6]]), np.ones(2), np.array([-1, 0]))
-    figures.traces(str(tmp_path / 'a.png'), mask, tree)
-    figures.traces_compared(str(tmp_path / 'b.png'), mask[:, :, :2], [('a', tree)])
+    figures.traces(str(tmp_path / 'a.png'), mask, tree=tree)
+    figures.traces_compared(str(tmp_path / 'b.png'), mask[:, :, :2], named=[('a', tree)])
     assert sorted(os.listdir(str(tmp_path))) == ['a.png', 'b.png']
 
 
@@ -205,7 +212,7 @@ def test_phantom_is_traced_from_its_label():
     cfg = SimpleNamespace(**config.read_constants(config.rooted('configs/demo/phantom.py')))
     made = phantom.render(cfg, np.random.default_rng(3))
     spacing = np.array(cfg.VOXEL_SIZE) / cfg.VOXEL_SIZE[2]
-    found = scores.score(scores.joined(made.trees), traced(made.label, spacing), spacing, ('length',))
+    found = traces.score(swc.join(made.trees), traced(made.label, spacing), spacing=spacing, metrics=('length',))
     assert found['length_f1'] > 0.94 and found['pds'] < 0.01
 
 
@@ -214,18 +221,18 @@ def test_grey_levels_become_evidence_with_one_half_at_the_threshold(method):
     line = [(12, 16, 6), (12, 32, 58)]
     truth = drawn((24, 48, 64), line)
     voxels = (np.random.default_rng(0).normal(200, 10, truth.shape) + 800 * ndimage.gaussian_filter(truth.astype(float), 1)).astype(np.uint16)
-    evidence = segmentation.evidence(voxels, method, 500.0, 0, 1.0, 0.995, 4.0, (1.0, 2.0))
-    assert evidence.dtype == np.uint8 and evidence[truth].mean() > 100 > 40 > evidence[~truth].mean()
+    grey = evidence.of_grey_levels(voxels, method, settings=otsu.Settings(0, 1.0, 0.995, 4.0), threshold=500.0, ridge_sigmas=(1.0, 2.0))
+    assert grey.dtype == np.uint8 and grey[truth].mean() > 100 > 40 > grey[~truth].mean()
     if method == 'threshold':
-        np.testing.assert_array_equal(evidence > 127, np.rint((voxels - np.median(voxels)) * 127.5 / (500 - np.median(voxels))) > 127)
-    assert off(tracing.trace(evidence, ISOTROPIC, 0.5, 0.5, constants()), line) < 3
+        np.testing.assert_array_equal(grey > 127, np.rint((voxels - np.median(voxels)) * 127.5 / (500 - np.median(voxels))) > 127)
+    assert off(tracing.trace(grey, ISOTROPIC, low=0.5, high=0.5, values=constants()), line) < 3
 
 
 def test_constant_stack_and_threshold_below_the_background_are_refused():
-    with pytest.raises(config.UserError, match='empty'):
-        segmentation.evidence(np.full((4, 4, 4), 7, np.uint8), 'otsu')
-    with pytest.raises(config.UserError, match='median'):
-        segmentation.evidence(np.arange(64, dtype=np.uint8).reshape(4, 4, 4), 'threshold', 5.0)
+    with pytest.raises(UserError, match='empty'):
+        evidence.of_grey_levels(np.full((4, 4, 4), 7, np.uint8), 'otsu')
+    with pytest.raises(UserError, match='median'):
+        evidence.of_grey_levels(np.arange(64, dtype=np.uint8).reshape(4, 4, 4), 'threshold', threshold=5.0)
 
 
 # --- the script ---
@@ -239,7 +246,7 @@ def inputs(tmp_path):
     mask = drawn((20, 40, 60), LINE)
     blurred = ndimage.gaussian_filter(mask.astype(np.float32), 0.7)
     folder = tmp_path / 'data/segmented'
-    stacks.write(str(folder / 'a.prob.tif'), np.rint(255 * blurred).astype(np.uint8), (1.0, 1.0, 1.0))
+    stacks.write(str(folder / 'a.prob.tif'), np.rint(255 * blurred).astype(np.uint8), voxel_size=(1.0, 1.0, 1.0))
     stacks.write(str(folder / 'a.mask.tif'), mask.astype(np.uint8))
     stacks.write(str(folder / 'b.mask.tif'), mask.astype(np.uint8) * 255)
     tifffile.imwrite(str(folder / 'c.prob.tif'), blurred)

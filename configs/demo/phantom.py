@@ -1,4 +1,4 @@
-"""Constants of utils/phantom.py: the stacks of unknown neurons that the demo learns to imitate.
+"""Constants of utils/simulate/phantom.py: the stacks of unknown neurons that the demo learns to imitate.
 
 Grey levels are 16 bit; lengths are um. A pair is (low, high) of a uniform draw unless said otherwise.
 """
@@ -15,7 +15,7 @@ VOXEL_SIZE = (1.5, 1.0, 1.0)         # (z, y, x) um; steps in z are coarser, as 
 N_AXONS = (9, 13)                    # neurons per stack, both ends included; leaves most of the volume empty
 RADIUS = (1.1, 1.8)                  # um, without boutons; at least half a voxel's diagonal, so no axon breaks up
 RADIUS_WOBBLE = 0.12                 # relative std of the radius along an axon
-TORTUOSITY = (0.03, 0.09)            # rad per um, std of the bending; 0 is straight, 0.2 curls up
+BENDING = (0.03, 0.09)               # rad per um, std of the bending; 0 is straight, 0.2 curls up
 BEND_LENGTH = 5.0                    # um over which the bending keeps its direction
 MIN_LENGTH = 50.0                    # um, shortest axon kept; shorter ones only clip a corner
 BRANCH_SPACING = 110.0               # um between branchings, mean of an exponential draw

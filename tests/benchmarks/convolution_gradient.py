@@ -20,7 +20,7 @@ def seconds(own):
     """Median seconds of (refiner update, discriminator update)."""
     layers.OWN_GRADIENT = own
     tf.reset_default_graph()
-    graph = gan.build(CROP, 16, 8, 16, True, 5.0, 0.1, 0.95, 1e-4, 0.9, 1000, 0.5)
+    graph = gan.build(CROP, 16, refiner_channels=8, discriminator_channels=16, activation=True, lambda_identity=5.0, steepness=0.1, background_quantile=0.95, learning_rate=1e-4, decay_rate=0.9, decay_steps=1000, beta1=0.5)
     draft = np.random.default_rng(0).uniform(0, 1000, (BATCH,) + CROP + (1,)).astype(np.float32)
     feeds = [{graph.draft: draft, graph.label: draft > 900, graph.label_weight: 0.5},
              {graph.real: draft, graph.history: np.zeros_like(draft)}]

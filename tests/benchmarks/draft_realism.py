@@ -14,7 +14,10 @@ sys.path.insert(0, ROOT)
 
 import numpy as np                                              # noqa: E402
 
-from utils import config, realism, stacks                       # noqa: E402
+from utils.common import config                       # noqa: E402
+from utils.data import stacks                       # noqa: E402
+from utils.score import realism                       # noqa: E402
+from utils.measure import otsu                       # noqa: E402
 
 STACK = os.path.join(ROOT, '..', 'shared', 'data', 'trailmap', 'axons_303x303x303.tif')
 N_STACKS = 4
@@ -29,9 +32,9 @@ def main():
         print('no %s: nothing to compare with' % os.path.relpath(STACK, ROOT))
         print('result: skipped=1')
         return
-    names = 'FLATTEN_BLOCK SMOOTH_SIGMA CLIP_QUANTILE MIN_OBJECT NOISE_FLOOR MAX_OVERLAP MIN_FOREGROUND PATCH_SHAPE'.split()
-    constants = config.read_constants(config.rooted('configs/prepare_patches.py'))
-    *settings, window = [constants[name] for name in names]
+    cfg = config.load(('configs/prepare_patches.py', 'configs/otsu.py'), [])
+    how = dict(settings=config.pick(cfg, otsu.Settings), window=cfg.PATCH_SHAPE, max_overlap=cfg.MAX_OVERLAP,
+               min_foreground=cfg.MIN_FOREGROUND)
     with tempfile.TemporaryDirectory() as folder:
         made = os.path.join(folder, 'patches')
         run('prepare_patches.py', 'STACKS=' + STACK, 'OUTPUT=' + made)
@@ -42,10 +45,10 @@ def main():
             run('1_simulator.py', 'PRIORS=' + prior, 'OUTPUT=' + output, 'N_STACKS=%d' % N_STACKS, 'AXON_SHARE=1',
                 'VOLUME_SHAPE=' + size)
             drafts[name] = realism.sample([stacks.read(p).voxels for p in stacks.find(os.path.join(output, 'images'))],
-                                          settings, window)
+                                          **how)
     real = stacks.read(STACK).voxels
-    whole = realism.sample([real], settings, window)
-    floor = [realism.distances(*[realism.sample([half], settings, window) for half in pair])
+    whole = realism.sample([real], **how)
+    floor = [realism.distances(*[realism.sample([half], **how) for half in pair])
              for pair in realism.halves(real)]
     rows = {'real against real': {m: np.mean([f[m] for f in floor]) for m in realism.MEASURES}}
     rows.update({name: realism.distances(sample, whole) for name, sample in drafts.items()})

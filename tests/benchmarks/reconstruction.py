@@ -26,7 +26,13 @@ sys.path.insert(0, ROOT)
 import numpy as np                        # noqa: E402
 from scipy import ndimage                 # noqa: E402
 
-from utils import config, drafts, metrics, phantom, priors, scores, segmentation, stacks, tracing   # noqa: E402
+from utils.common import config, files   # noqa: E402
+from utils.common.errors import UserError   # noqa: E402
+from utils.data import stacks, swc  # noqa: E402
+from utils.measure import otsu   # noqa: E402
+from utils.score import metrics, traces   # noqa: E402
+from utils.simulate import drafts, phantom, priors  # noqa: E402
+from utils.trace import evidence, tracing  # noqa: E402
 
 SEED = 90210                              # no other run's: the demo's are 2022 and 1
 NOISE = (1.0, 3.0, 10.0)                  # times the phantom's noise, photons' and camera's
@@ -57,10 +63,10 @@ def make(count):
             name, rng = '%s_%g_%d' % (kind, noise, i % count + 1), np.random.default_rng(seed)
             if kind == 'phantom':
                 made = phantom.render(SimpleNamespace(**dict(vars(own), **camera)), rng)
-                yield kind, noise, name, made.image, made.label, scores.joined(made.trees), own.VOXEL_SIZE
+                yield kind, noise, name, made.image, made.label, swc.join(made.trees), own.VOXEL_SIZE
             else:
                 cfg = drafts.resolve(SimpleNamespace(**dict(vars(simulated), AXON_SHARE=float(i % 2), **camera)), None)
-                made = drafts.draw(cfg, priors.Priors(None, cfg.BITS), rng)
+                made = drafts.draw(cfg, priors.Priors(None, cfg.BITS), rng=rng)
                 yield kind, noise, name, made.image, made.label > 0, made.tree, cfg.VOXEL_SIZE
 
 
@@ -83,11 +89,11 @@ def best_threshold(image, label):
     return (image >= threshold).astype(np.uint8) * np.uint8(255)
 
 
-def evidence(cfg, image, label, masks, name):
+def ways(cfg, image, *, label, masks, name):
     """Yield (method, uint8 evidence, low, high)."""
-    settings = (cfg.THRESHOLD, cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA, cfg.CLIP_QUANTILE, cfg.NOISE_FLOOR, cfg.RIDGE_SIGMAS, name)
+    settings = config.pick(cfg, otsu.Settings)
     for method, title in (('otsu', PLAIN[0]), ('gaussian', PLAIN[1]), ('ridge', PLAIN[2])):
-        yield title, segmentation.evidence(image, method, *settings), 0.5, 0.5
+        yield title, evidence.of_grey_levels(image, method, settings=settings, ridge_sigmas=cfg.RIDGE_SIGMAS, name=name), 0.5, 0.5
     yield PLAIN[3], best_threshold(image, label), 0.5, 0.5
     yield PLAIN[4], best_threshold(ndimage.gaussian_filter(image.astype(np.float32), cfg.SMOOTH_SIGMA), label), 0.5, 0.5
     if masks:
@@ -96,22 +102,22 @@ def evidence(cfg, image, label, masks, name):
 
 
 def run(args, folder):
-    cfg = config.load('configs/reconstruction.py', [])
+    cfg = config.load(('configs/reconstruction.py', 'configs/otsu.py'), [])
     made = list(make(args.STACKS))
     for _, _, name, image, _, _, size in made:
-        stacks.write(os.path.join(folder, 'images', name + '.tif'), image, size)
+        stacks.write(os.path.join(folder, 'images', name + '.tif'), image, voxel_size=size)
     masks = predicted(args, folder)
     found, begun = {}, time.time()
     for kind, noise, name, image, label, gold, size in made:
         spacing = np.array(size) / size[2]
-        for method, given, low, high in evidence(cfg, image, label, masks, name):
+        for method, given, low, high in ways(cfg, image, label=label, masks=masks, name=name):
             try:
-                tree = tracing.trace(given, spacing, low, high, cfg, name)
-            except config.UserError:                     # nothing to trace
+                tree = tracing.trace(given, spacing, low=low, high=high, values=cfg, name=name)
+            except UserError:                     # nothing to trace
                 tree = None
-            found.setdefault((kind, method, noise), []).append(scores.score(gold, tree, spacing, ('length',)))
+            found.setdefault((kind, method, noise), []).append(traces.score(gold, tree, spacing=spacing, metrics=('length',)))
         print('%s: %.0f s' % (name, time.time() - begun), flush=True)
-    return {key: scores.mean(values) for key, values in found.items()}
+    return {key: traces.mean(values) for key, values in found.items()}
 
 
 def main():
@@ -123,12 +129,12 @@ def main():
         text = ''
         for kind in ('phantom', 'simulated'):
             rows = [('%s, %s, noise x %g' % (kind, m, noise), means[kind, m, noise]) for m in methods for noise in NOISE]
-            text += scores.table(rows, SHOWN) + '\n'
+            text += traces.table(rows, SHOWN) + '\n'
         print('\n' + text)
-        with config.whole_file(os.path.join(folder, 'benchmark.md')) as partial:
+        with files.whole_file(os.path.join(folder, 'benchmark.md')) as partial:
             with open(partial, 'w') as file:
                 file.write(text)
-        with config.whole_file(os.path.join(folder, 'benchmark.csv')) as partial:
+        with files.whole_file(os.path.join(folder, 'benchmark.csv')) as partial:
             with open(partial, 'w', newline='') as file:
                 csv.writer(file).writerows([('stacks', 'method', 'noise') + SHOWN] + [
                     key + tuple('%.5f' % values[column] for column in SHOWN) for key, values in means.items()])

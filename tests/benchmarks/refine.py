@@ -18,7 +18,8 @@ import numpy as np                        # noqa: E402
 
 from models import gan, tf                # noqa: E402
 from models.refiner import RADIUS         # noqa: E402
-from utils import config, runs, tiling    # noqa: E402
+from utils.common import config, tiling    # noqa: E402
+from utils.train import runs    # noqa: E402
 
 SHAPE, CHANNELS = (64, 192, 192), 8       # voxels of the stack; the demo's network
 WINDOW = (32, 64, 64)                     # of the released code, moved on by half of itself
@@ -36,7 +37,7 @@ def refiner(session, inference):
     return tile
 
 
-def overlapping(session, inference, voxels, batch):
+def overlapping(session, inference, *, voxels, batch):
     """Half-overlapping windows, each keeping its middle half; what no middle covers, the rim, stays zero."""
     result = np.zeros_like(voxels)
     quarter = [w // 4 for w in WINDOW]
@@ -63,9 +64,9 @@ def one_way(name):
         begun = time.perf_counter()
         if name == 'halo':
             tile = config.read_constants(config.rooted('configs/mpgan.py'))['TILE_SHAPE']
-            result = tiling.apply(function, voxels, tile, RADIUS, sheds=True)
+            result = tiling.apply(function, voxels, tile=tile, halo=RADIUS, sheds=True)
         else:
-            result = overlapping(session, inference, voxels, 10 if name == 'overlap' else 1)
+            result = overlapping(session, inference, voxels=voxels, batch=10 if name == 'overlap' else 1)
         seconds = time.perf_counter() - begun
     print('%.3f %.1f %.4f' % (seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, (result > 0).mean()))
 

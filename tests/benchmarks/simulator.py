@@ -22,7 +22,9 @@ import h5py          # noqa: E402
 import numpy as np   # noqa: E402
 
 from test_neurons import slow_label          # noqa: E402
-from utils import config, drafts, patches, priors, raster, stacks, swc   # noqa: E402
+from utils.common import config   # noqa: E402
+from utils.data import patches, stacks, swc   # noqa: E402
+from utils.simulate import drafts, priors, raster  # noqa: E402
 
 STACKS = 6           # timed; the median counts
 SCALING = 12         # stacks of the runs with one and with two workers
@@ -32,25 +34,25 @@ def constants(*arguments):
     return config.load('configs/simulator.py', ['PRIORS=None', 'SEED=1'] + list(arguments))
 
 
-def one_stack(cfg, seed, folder):
+def one_stack(cfg, seed, *, folder):
     """What 1_simulator.py does for a stack, with the time; returns (seconds, draft, files' contents)."""
     begun = time.perf_counter()
     rng = np.random.default_rng(seed)
     values = drafts.resolve(cfg, None)
-    draft = drafts.draw(values, priors.Priors(None, cfg.BITS), rng)
-    write(folder, draft.image, draft.label, draft.tree, drafts.patch_corners(draft, cfg.PATCH_SHAPE, cfg.PATCH_EVERY, cfg.MAX_PATCHES, rng),
-          cfg.PATCH_SHAPE, values.VOXEL_SIZE)
+    draft = drafts.draw(values, priors.Priors(None, cfg.BITS), rng=rng)
+    write(folder, draft.image, label=draft.label, tree=draft.tree, corners=drafts.patch_corners(draft, cfg.PATCH_SHAPE, every=cfg.PATCH_EVERY, most=cfg.MAX_PATCHES, rng=rng),
+          window=cfg.PATCH_SHAPE, voxel_size=values.VOXEL_SIZE)
     return time.perf_counter() - begun, draft
 
 
-def write(folder, image, label, tree, corners, window, voxel_size):
-    stacks.write(os.path.join(folder, 'image.tif'), image, voxel_size)
-    stacks.write(os.path.join(folder, 'label.tif'), label, voxel_size, compress=True)
+def write(folder, image, *, label, tree, corners, window, voxel_size):
+    stacks.write(os.path.join(folder, 'image.tif'), image, voxel_size=voxel_size)
+    stacks.write(os.path.join(folder, 'label.tif'), label, voxel_size=voxel_size, compress=True)
     swc.write(os.path.join(folder, 'tree.swc'), tree, one_root=False)
-    patches.write_cut(os.path.join(folder, 'patches.h5'), image, corners, window, '0001', label)
+    patches.write_cut(os.path.join(folder, 'patches.h5'), image, corners=corners, window=window, name='0001', label=label)
 
 
-def floor(cfg, draft, folder):
+def floor(cfg, draft, *, folder):
     """Seconds for one normal per voxel, a cast, and the same files."""
     with h5py.File(os.path.join(folder, 'patches.h5'), 'r') as file:
         corners = file['origin'][:]
@@ -58,7 +60,7 @@ def floor(cfg, draft, folder):
     begun = time.perf_counter()
     noise = rng.standard_normal(draft.image.shape, dtype=np.float32)
     image = noise.astype(draft.image.dtype)
-    write(folder, image, draft.label, draft.tree, corners, cfg.PATCH_SHAPE, (1.0, 0.5, 0.5))
+    write(folder, image, label=draft.label, tree=draft.tree, corners=corners, window=cfg.PATCH_SHAPE, voxel_size=(1.0, 0.5, 0.5))
     return time.perf_counter() - begun
 
 
@@ -73,13 +75,13 @@ def geometry():
     """Seconds of the plain reference and of the rasteriser for one small tree, on the same grid."""
     shape, spacing = (12, 48, 24), np.array([2.0, 1.0, 1.0])
     cfg = constants('VOLUME_SHAPE=24,48,24', 'BRANCH_LENGTH=6,9', 'SOMA_RADIUS=2.0,3.0', 'AXON_SHARE=0')
-    _, trees = drafts.grow(drafts.resolve(cfg, None), priors.Priors(None, 16), np.random.default_rng(0))
+    _, trees = drafts.grow(drafts.resolve(cfg, None), priors.Priors(None, 16), rng=np.random.default_rng(0))
     tree = trees[0]
     position = tree.position / spacing
     begun = time.perf_counter()
     slow = slow_label(shape, position, tree.radius, tree.parent, spacing)
     middle = time.perf_counter()
-    fast = raster.label(shape, position, tree.radius, tree.parent, spacing)
+    fast = raster.label(shape, position, radius=tree.radius, parent=tree.parent, spacing=spacing)
     end = time.perf_counter()
     assert (slow == fast).all()
     return middle - begun, end - middle, shape
@@ -95,10 +97,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         times, floors, rich = [], [], []
         for seed in range(STACKS):
-            seconds, draft = one_stack(cfg, seed, folder)
+            seconds, draft = one_stack(cfg, seed, folder=folder)
             times.append(seconds)
-            floors.append(floor(cfg, draft, folder))
-            rich.append(one_stack(extras, seed, folder)[0])
+            floors.append(floor(cfg, draft, folder=folder))
+            rich.append(one_stack(extras, seed, folder=folder)[0])
         seconds, low = np.median(times), np.median(floors)
         print('%-58s %6.2f s' % ('default stack (%s voxels written), files included' % ' x '.join(map(str, draft.image.shape)),
                                  seconds))

@@ -22,7 +22,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from models import gan, layers, losses, tf                # noqa: E402
 from models.discriminator import discriminator            # noqa: E402
 from models.refiner import refiner                        # noqa: E402
-from utils import config, history, patches, runs          # noqa: E402
+from utils.common import config          # noqa: E402
+from utils.data import patches          # noqa: E402
+from utils.train import history, runs, samplers  # noqa: E402
 from tensorflow.python.client import timeline             # noqa: E402
 
 CROP, BATCH, BITS = (16, 32, 32), 2, 16                   # the paper's networks on small crops, so that it ends in minutes
@@ -36,11 +38,11 @@ def data(folder):
     labels[:, 14:18, :, 30:34] = 1
     images = (rng.normal(400, 40, labels.shape) + 500 * labels).clip(0).astype(np.uint16)
     for name, label in (('drafts', labels), ('real', None)):
-        patches.write(os.path.join(folder, name), images, np.zeros((24, 3)), ['s'] * 24, label)
+        patches.write(os.path.join(folder, name), images, origins=np.zeros((24, 3)), sources=['s'] * 24, labels=label)
     return [patches.PatchFile(os.path.join(folder, name), name == 'drafts') for name in ('drafts', 'real')]
 
 
-def released(cfg, drafts, real):
+def released(cfg, drafts, *, real):
     """Seconds of each step of the released loop."""
     layers.OWN_GRADIENT = False
     tf.reset_default_graph()
@@ -49,14 +51,14 @@ def released(cfg, drafts, real):
     draft_cut, refined_cut = [tf.placeholder(tf.float32, [1, 1, 1, 1, 1]) for _ in range(2)]
     updates = []
     x = losses.to_network(draft, BITS)
-    refined = refiner(x, cfg.REFINER_CHANNELS, True, updates)
+    refined = refiner(x, cfg.REFINER_CHANNELS, training=True, updates=updates)
     grey = losses.to_grey(refined, BITS)
 
     def score(values):
-        return discriminator(values, cfg.DISCRIMINATOR_CHANNELS, False)
+        return discriminator(values, cfg.DISCRIMINATOR_CHANNELS, activation=False)
 
     total = losses.refiner_adversarial_loss(score(refined)) + cfg.LAMBDA_IDENTITY * losses.identity_loss(x, refined) \
-        + cfg.LAMBDA_LABEL * losses.label_loss(draft, grey, draft_cut, refined_cut, 0.1)
+        + cfg.LAMBDA_LABEL * losses.label_loss(draft, grey, draft_cut=draft_cut, refined_cut=refined_cut, steepness=0.1)
     d_total = losses.discriminator_loss(score(losses.to_network(target, BITS)), score(old))
     with tf.control_dependencies(updates):
         r_step = tf.train.AdamOptimizer(1e-4, 0.5).minimize(total, var_list=tf.trainable_variables('refiner/'))
@@ -93,18 +95,18 @@ def released(cfg, drafts, real):
     return times[1:]
 
 
-def ours(cfg, drafts, real, own):
+def ours(cfg, drafts, *, real, own):
     """Seconds of each step, and the share of a traced step that each kind of op takes."""
     layers.OWN_GRADIENT = own
     tf.reset_default_graph()
     shape = [None] + list(CROP) + [1]
-    samplers = [patches.Sampler(file, BATCH, CROP, [0, i], True) for i, file in enumerate((drafts, real))]
-    streams = [runs.Stream(samplers[0].batch, [shape, shape], 'drafts'),
-               runs.Stream(lambda i: samplers[1].batch(i)[:1], [shape], 'real')]
-    graph = gan.build(CROP, BITS, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS, cfg.DISCRIMINATOR_ACTIVATION,
-                      cfg.LAMBDA_IDENTITY, 0.01, cfg.BACKGROUND_QUANTILE, cfg.LEARNING_RATE, cfg.DECAY_RATE,
-                      cfg.DECAY_STEPS, cfg.BETA1, (-1.4, 0.3), cfg.FROZEN_MOMENTS, (-1.4, 0.3), (-0.8, 0.1),
-                      cfg.DISCRIMINATOR_SEES_LEVEL, cfg.AVERAGE_DECAY, None, streams[0].tensors + streams[1].tensors)
+    samplers = [samplers.Sampler(file, BATCH, crop=CROP, seed=[0, i], augment=True) for i, file in enumerate((drafts, real))]
+    streams = [runs.Stream(samplers[0].batch, [shape, shape], name='drafts'),
+               runs.Stream(lambda i: samplers[1].batch(i)[:1], [shape], name='real')]
+    graph = gan.build(CROP, BITS, refiner_channels=cfg.REFINER_CHANNELS, discriminator_channels=cfg.DISCRIMINATOR_CHANNELS, activation=cfg.DISCRIMINATOR_ACTIVATION,
+                      lambda_identity=cfg.LAMBDA_IDENTITY, steepness=0.01, background_quantile=cfg.BACKGROUND_QUANTILE, learning_rate=cfg.LEARNING_RATE, decay_rate=cfg.DECAY_RATE,
+                      decay_steps=cfg.DECAY_STEPS, beta1=cfg.BETA1, start=(-1.4, 0.3), frozen=cfg.FROZEN_MOMENTS, domain=(-1.4, 0.3), target=(-0.8, 0.1),
+                      sees_level=cfg.DISCRIMINATOR_SEES_LEVEL, average_decay=cfg.AVERAGE_DECAY, discriminator_rate=None, inputs=streams[0].tensors + streams[1].tensors)
     buffer = history.History(100 * BATCH, np.random.default_rng(0))
     traces = []
 
@@ -169,8 +171,8 @@ def main():
     own = layers.OWN_GRADIENT
     with tempfile.TemporaryDirectory() as folder:
         drafts, real = data(folder)
-        before = released(cfg, drafts, real)
-        after, parts = ours(cfg, drafts, real, own)
+        before = released(cfg, drafts, real=real)
+        after, parts = ours(cfg, drafts, real=real, own=own)
     a, b = float(np.median(before)), float(np.median(after))
     print('TensorFlow %s, %d and %d channels, batch %d of %s, one thread' % (
         tf.__version__, cfg.REFINER_CHANNELS, cfg.DISCRIMINATOR_CHANNELS, BATCH, CROP))

@@ -1,0 +1,219 @@
+"""Constants of a script: read from configs/, overridden on the command line.
+
+A config file is plain Python made of UPPER_CASE constants, each with a trailing comment. A script
+has one file of defaults, or several; `--config FILE` replaces any of them and `NAME=VALUE` any
+single one.
+"""
+import ast
+import difflib
+import io
+import os
+import runpy
+import tokenize
+from types import SimpleNamespace
+
+from utils.common.errors import UserError
+from utils.common.renamed import RENAMED
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def rooted(path):
+    """A path of the project's own, whatever folder a script is run in."""
+    return os.path.join(ROOT, path)
+
+
+# --- config files ---
+
+def read_constants(path):
+    """Run a config file; dict of its UPPER_CASE constants.
+
+    Raises:
+        UserError: if the file is missing or does not run.
+    """
+    if not os.path.isfile(path):
+        raise UserError('no config file %s: give one with --config FILE' % path)
+    try:
+        names = runpy.run_path(path)
+    except Exception as error:                       # whatever a user's own file may do wrong
+        raise UserError('%s does not run as Python: %s' % (path, str(error).replace('\n', ' ')))
+    return {name: value for name, value in names.items()
+            if name.isupper() and not name.startswith('_')}
+
+
+def read_comments(path):
+    """Map each constant of a config file to its trailing comment, continuation lines joined."""
+    with open(path, encoding='utf-8') as file:
+        source = file.read()
+    comment_at, indented = {}, set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            comment_at[line] = token.string.lstrip('# ').strip()
+            if column > 0 and not token.line[:column].strip():
+                indented.add(line)                   # a comment that goes on below its constant
+    comments = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            line = _last_line(node)
+            parts = [comment_at.get(line, '')]
+            while line + 1 in indented:
+                line += 1
+                parts.append(comment_at[line])
+            comments[node.targets[0].id] = ' '.join(part for part in parts if part)
+    return comments
+
+
+def _last_line(node):
+    """Last line of a statement; Python 3.7's syntax trees know first lines alone."""
+    known = [n.lineno for n in ast.walk(node) if hasattr(n, 'lineno')]
+    return getattr(node, 'end_lineno', None) or max(known)
+
+
+# --- values ---
+
+# type of a default -> (types that may replace it, the words for them)
+NUMBERS = {int: ((int,), 'a whole number'), float: ((int, float), 'a number')}
+
+
+def parse_value(name, text, *, default, comment=''):
+    """Read the text of a NAME=VALUE argument as the type of the constant that it replaces.
+
+    Args:
+        comment: of the constant. A text may become None if it says what None means ("None: ...").
+
+    Returns:
+        the value. A constant that is None stands for a text, one that is 'auto' for anything.
+
+    Raises:
+        UserError: if the text is not such a value.
+    """
+    may_be_none = default is None or (isinstance(default, str) and 'None:' in comment)
+    if text == 'None' and may_be_none:
+        return None
+    try:
+        literal = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        literal = text
+    if default == 'auto':                            # the script checks what it may be
+        return tuple(literal) if isinstance(literal, list) else literal
+    if default is None or isinstance(default, str):
+        return text
+    if isinstance(default, bool):
+        good, wanted = isinstance(literal, bool), 'True or False'
+    elif isinstance(default, tuple):
+        good = isinstance(literal, (tuple, list)) and len(literal) == len(default)
+        if good:
+            return tuple(parse_value(name, repr(v), default=d) for v, d in zip(literal, default))
+        wanted = '%d values, such as %s' % (len(default), ','.join(map(str, default)))
+    else:
+        types, wanted = NUMBERS[type(default)]
+        good = isinstance(literal, types) and not isinstance(literal, bool)
+    if not good:
+        raise UserError('%s=%s: want %s (the default is %r)' % (name, text, wanted, default))
+    return type(default)(literal)
+
+
+def _check_name(name, known, *, where, renamed):
+    """Raise UserError for a constant that is not known; an old name is answered with the new."""
+    if name in known:
+        return
+    if name in renamed:
+        hint = 'it is called %s now' % renamed[name]
+    else:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = 'did you mean %s?' % ' or '.join(close) if close else 'see --help for the names'
+    raise UserError('%s: unknown constant %s: %s' % (where, name, hint))
+
+
+def require(cfg, **ranges):
+    """Check numbers, or every number of a tuple, against (lowest, highest); None: no limit.
+
+    Raises:
+        UserError: naming the first constant out of its range.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(cfg, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if (low is not None and number < low) or (high is not None and number > high):
+                want = 'at least %g' % low if high is None else 'from %g to %g' % (low, high)
+                raise UserError('%s=%s: want %s' % (name, value, want))
+
+
+# --- a script's constants ---
+
+def load(defaults, argv, *, description=''):
+    """Resolve a script's constants: defaults, then --config FILE, then NAME=VALUE.
+
+    Args:
+        defaults: the config with every constant, relative to the project's root, or several.
+        argv: command line arguments without the script's name.
+        description: shown by --help above the constants.
+
+    Returns:
+        SimpleNamespace with one attribute per constant.
+
+    Raises:
+        UserError: unknown constant, value of another type, or missing file.
+        SystemExit: after --help.
+    """
+    paths = [defaults] if isinstance(defaults, str) else list(defaults)
+    values, comments, renamed = {}, {}, {}
+    for path in paths:
+        values.update(read_constants(rooted(path)))
+        comments.update(read_comments(rooted(path)))
+        renamed.update(RENAMED.get(path, {}))
+    known = dict(values)
+    config_file, overrides, show_help = _parse_arguments(argv)
+
+    def put(name, text, where):
+        _check_name(name, known, where=where, renamed=renamed)
+        values[name] = parse_value(name, text, default=known[name], comment=comments.get(name, ''))
+
+    if config_file:
+        for name, value in read_constants(config_file).items():
+            put(name, value if isinstance(value, str) else repr(value), config_file)
+    for name, text in overrides:
+        put(name, text, 'command line')
+    if show_help:
+        print(help_text(values, comments, description=description))
+        raise SystemExit(0)
+    return SimpleNamespace(**values)
+
+
+def _parse_arguments(argv):
+    """(config file or None, list of (name, text), whether help is asked for)."""
+    argv, config_file, overrides, show_help = list(argv), None, [], False
+    while argv:
+        argument = argv.pop(0)
+        if argument in ('-h', '--help'):
+            show_help = True
+        elif argument == '--config' or argument.startswith('--config='):
+            config_file = argument[9:] if '=' in argument else (argv.pop(0) if argv else '')
+            if not config_file:
+                raise UserError('--config wants a file: --config configs/demo/mpgan.py')
+            if not os.path.isfile(config_file) and os.path.isfile(rooted(config_file)):
+                config_file = rooted(config_file)
+        elif '=' in argument and not argument.startswith('-'):
+            overrides.append(argument.split('=', 1))
+        else:
+            raise UserError('%s: arguments are --config FILE, NAME=VALUE or --help' % argument)
+    return config_file, overrides, show_help
+
+
+def help_text(values, comments, *, description):
+    """The constants, their values and their comments, one a line."""
+    width = min(max(len('%s = %r' % item) for item in values.items()), 48)
+    lines = [description.strip(), '', 'Constants (--config FILE replaces any, NAME=VALUE one):']
+    lines += ['  %-*s  %s' % (width, '%s = %r' % item, comments.get(item[0], ''))
+              for item in values.items()]
+    return '\n'.join(lines)
+
+
+def pick(cfg, kind, *, prefix=''):
+    """A group of settings: each field from the constant of its name in upper case.
+
+    Args:
+        cfg: of load; kind: NamedTuple class; prefix: of the constants' names, as 'AUGMENT_'.
+    """
+    return kind(**{field: getattr(cfg, prefix + field.upper()) for field in kind._fields})

@@ -1,0 +1,29 @@
+"""The one error that users see, and the call of a script that turns it into one line."""
+import os
+import sys
+
+
+class UserError(ValueError):
+    """Bad input or settings. The message is one line: what is wrong, in which file, and the cure."""
+
+
+def run(main):
+    """Call a script's main(); turn bad input and full disks into one line and exit status 1."""
+    sys.stdout.reconfigure(line_buffering=True)      # progress shows in a log as it happens
+    try:
+        status = main()
+    except UserError as error:
+        status = 'error: %s' % error
+    except KeyboardInterrupt as stop:
+        status = str(stop) or 'stopped: run the same command again to go on'
+    except BrokenPipeError:                          # the reader, head or less, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        status = 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
+    except MemoryError:
+        status = 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+        raise SystemExit(1)
+    raise SystemExit(status or 0)

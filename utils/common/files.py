@@ -1,0 +1,73 @@
+"""Files that are whole or absent, and JSON."""
+import contextlib
+import json
+import os
+import platform
+
+from utils.common.errors import UserError
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Yield a temporary name beside `path`; it is renamed to `path` only if the block ends well.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    stem, extension = os.path.splitext(path)
+    # the machine's name: shares of a job array write to one disk; the extension tells the format
+    partial = '%s.%s.%d.partial%s' % (stem, platform.node(), os.getpid(), extension)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError('%s cannot be written: %s' % (path, error.strerror or error))
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def write_text(path, text):
+    """Write a text file (UTF-8), whole or not at all."""
+    with whole_file(path) as partial:
+        with open(partial, 'w', encoding='utf-8') as file:
+            file.write(text)
+
+
+def write_json(path, values):
+    """Write a dictionary as JSON, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1, sort_keys=True, default=list) + '\n')
+
+
+def to_json(values):
+    """JSON text of a dictionary, keys in order."""
+    return json.dumps(values, sort_keys=True, default=list)
+
+
+def from_json(text):
+    """Dictionary of a JSON text."""
+    return json.loads(text)
+
+
+def read_json(path):
+    """Read a JSON file.
+
+    Raises:
+        UserError: if it is missing or not JSON.
+    """
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except OSError:
+        raise UserError('no file %s' % path)
+    except ValueError:
+        raise UserError('%s is not valid JSON: remove it and make it anew' % path)
+
+
+def remove(path):
+    """Remove a file that may be gone already."""
+    try:
+        os.remove(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,32 @@
+"""Constants of older configs: their new names, so that an old name on the command line is answered with the new one."""
+
+# config of a script -> {old name: new name}
+RENAMED = {
+    'configs/simulator.py': {'KEEP': 'STAINED_SHARE', 'HALO': 'PSF_WING_SHARE', 'HALO_WIDTH': 'PSF_WING_WIDTH'},
+    'configs/demo/phantom.py': {'TORTUOSITY': 'BENDING'},
+    'configs/segmentation.py': {
+        'SEEN': 'LABEL_WIDTH_LEVEL', 'PSF': 'LABEL_BLUR', 'RIM': 'IGNORED_RIM',
+        'VISIBLE': 'VISIBLE_CONTRAST', 'THRESHOLD': 'PROBABILITY_THRESHOLD',
+        'PUNCTA': 'AUGMENT_PUNCTA', 'HAZE': 'AUGMENT_HAZE', 'BLUR': 'AUGMENT_BLUR',
+        'SNR': 'AUGMENT_SNR', 'GAIN': 'AUGMENT_CONTRAST', 'GAMMA': 'AUGMENT_GAMMA',
+        'OFFSET': 'AUGMENT_OFFSET', 'NOISE': 'AUGMENT_NOISE'},
+    'configs/reconstruction.py': {
+        'THRESHOLD': 'GREY_THRESHOLD', 'COVER_RADII': 'COVER_SCALE', 'COVER': 'COVER_MARGIN'},
+}
+
+
+def updated(before, now):
+    """Settings of an older run under their new names, to be compared with today's.
+
+    Args:
+        before: dict read from an older config.json; now: dict of today's settings.
+
+    Returns:
+        dict; a name is replaced where `now` knows only the new one.
+    """
+    values = dict(before)
+    for names in RENAMED.values():
+        for old, new in names.items():
+            if old in values and old not in now and new in now and new not in values:
+                values[new] = values.pop(old)
+    return values

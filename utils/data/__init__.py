@@ -1,0 +1,1 @@
+"""Stacks and their formats, patch files, SWC trees, export."""

@@ -1,0 +1,85 @@
+"""SWC trees: (id, type, x, y, z, radius, parent) a line; here nodes are rows of arrays, axes (z, y, x)."""
+from collections import namedtuple
+
+import numpy as np
+
+from utils.common.errors import UserError
+from utils.common.files import whole_file
+
+UNDEFINED, SOMA, AXON, BASAL, APICAL = 0, 1, 2, 3, 4     # the standard SWC node types
+
+# type: int [N]; position: float [N, 3] (z, y, x) in voxels; radius: float [N]; parent: int [N], row or -1
+Tree = namedtuple('Tree', 'type position radius parent')
+
+
+def check(tree, name='tree', *, one_root=True):
+    """Raise UserError unless the tree has one root, parents before children and finite numbers.
+
+    With one_root off several roots pass: published reconstructions of a block are forests.
+    """
+    n = len(tree.parent)
+    if n == 0:
+        raise UserError('%s has no nodes' % name)
+    if not (np.isfinite(tree.position).all() and np.isfinite(tree.radius).all() and (tree.radius >= 0).all()):
+        raise UserError('%s has a position or radius that is no number, or a negative radius' % name)
+    if tree.parent[0] != -1 or (one_root and (tree.parent[1:] < 0).any()):
+        raise UserError('%s must have one root, as its first node' % name)
+    if (tree.parent[1:] >= np.arange(1, n)).any():
+        raise UserError('%s has a child before its parent' % name)
+
+
+def write(path, tree, *, comment='', one_root=True):
+    """Write a checked tree (a forest with one_root off) as SWC; ids count from 1, coordinates are voxels of its stack."""
+    check(tree, path, one_root=one_root)
+    with whole_file(path) as partial:
+        with open(partial, 'w') as file:
+            for line in comment.splitlines():
+                file.write('# %s\n' % line)
+            file.write('# id type x y z radius parent\n')
+            for i in range(len(tree.parent)):
+                z, y, x = tree.position[i]
+                parent = tree.parent[i] + 1 if tree.parent[i] >= 0 else -1
+                file.write('%d %d %.3f %.3f %.3f %.3f %d\n' % (i + 1, tree.type[i], x, y, z, tree.radius[i], parent))
+
+
+def read(path):
+    """Read a SWC tree or forest; ids may be any whole numbers as long as parents come first.
+
+    Raises:
+        UserError: missing file, wrong columns, unknown parent, or an invalid tree (see check).
+    """
+    try:
+        with open(path, encoding='utf-8-sig', errors='replace') as file:
+            rows = [line.split() for line in file if line.strip() and not line.lstrip().startswith('#')]
+    except OSError as error:
+        raise UserError('%s cannot be read: %s' % (path, error.strerror))
+    try:
+        table = np.array([[float(v) for v in row[:7]] for row in rows]).reshape(-1, 7)
+    except ValueError:
+        raise UserError('%s: every line wants seven numbers: id type x y z radius parent' % path)
+    if not np.isfinite(table).all():
+        raise UserError('%s has a number that is not finite' % path)
+    row_of = {int(i): row for row, i in enumerate(table[:, 0])}
+    if len(row_of) < len(table):
+        raise UserError('%s gives one id to two nodes: number them anew' % path)
+    row_of[-1] = -1
+    missing = [int(p) for p in table[:, 6] if int(p) not in row_of]
+    if missing:
+        raise UserError('%s: parent %d is not in the file' % (path, missing[0]))
+    tree = Tree(table[:, 1].astype(int), table[:, [4, 3, 2]], table[:, 5],
+                np.array([row_of[int(p)] for p in table[:, 6]], int))
+    check(tree, path, one_root=False)
+    return tree
+
+
+def join(trees):
+    """Several trees as one forest; Tree, one after the other."""
+    offset = np.cumsum([0] + [len(t.parent) for t in trees])[:-1]
+    return Tree(*[np.concatenate(parts) for parts in zip(*[
+        t._replace(parent=np.where(t.parent >= 0, t.parent + o, -1)) for t, o in zip(trees, offset)])])
+
+
+def length_of(tree):
+    """Cable length: sum of a tree's edges, in the units of its positions."""
+    child = np.flatnonzero(tree.parent >= 0)
+    return float(np.sqrt(((tree.position[child] - tree.position[tree.parent[child]]) ** 2).sum(1)).sum())

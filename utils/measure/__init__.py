@@ -1,0 +1,1 @@
+"""OTSU, centrelines, what neurites and background look like, calibration of what to draw."""

@@ -1,0 +1,1 @@
+"""Scores of masks, of realism and label preservation, of traces; tables."""

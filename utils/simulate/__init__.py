@@ -1,0 +1,1 @@
+"""Neurons, fibres, raster, optics, priors to draw from, whole drafts, the phantom."""

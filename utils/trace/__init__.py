@@ -1,0 +1,1 @@
+"""Evidence, graph, paths, joins, trees."""
