@@ -147,7 +147,7 @@ def score(gold, test, *, spacing=(1.0, 1.0, 1.0), metrics=('length', 'ssd', 'cn'
         for path, tree in zip(files, (gold, test) if metrics else ()):
             swc.write(path, tree, one_root=False)
         for name in metrics:
-            values = critical_nodes(*files) if name == 'cn' else pyneval(name, *files)
+            values = critical_nodes(*files) if name == 'cn' else pyneval(name, files[0], test_path=files[1])
             if name == 'diadem':
                 found['diadem'] = float(values['diadem_score'])
             else:
