@@ -315,7 +315,7 @@ def refine(cfg):
                 continue
             started = time.time()
             refined = tiling.apply(lambda tile, shed: refine_tile(session, inference, voxels=tile, shed=shed), stack.voxels,
-                                   tile=cfg.TILE_SHAPE, halo=RADIUS, sheds=True, progress=lambda tiles: tqdm(
+                                   tile=cfg.TILE_SHAPE, halo=RADIUS, crops=True, progress=lambda tiles: tqdm(
                                        tiles, name, leave=False, disable=not sys.stderr.isatty()))
             stacks.write(target, refined, voxel_size=stack.voxel_size, notes=stack.notes)
             record[name] = key

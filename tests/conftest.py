@@ -1,4 +1,4 @@
-"""Shared fixtures: the scripts run as a user runs them, small data, the real data if it is there."""
+"""Shared fixtures: the scripts run as a user runs them, small data, the real data if at hand."""
 import contextlib
 import io
 import os
@@ -17,7 +17,8 @@ sys.path.insert(0, ROOT)
 from models import tf      # noqa: E402  (the path first)
 
 # TensorFlow's threads are those of a process's first session: one, so that results repeat
-tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)).close()
+tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1,
+                                 inter_op_parallelism_threads=1)).close()
 
 
 def run_script(name, *arguments, cwd, **environment):
@@ -33,10 +34,10 @@ def run_script(name, *arguments, cwd, **environment):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               universal_newlines=True, timeout=600)
         return done.returncode, done.stdout, done.stderr
-    return _in_this_process(os.path.join(ROOT, name), arguments, str(cwd))
+    return _in_this_process(os.path.join(ROOT, name), arguments, cwd=str(cwd))
 
 
-def _in_this_process(path, arguments, cwd):
+def _in_this_process(path, arguments, *, cwd):
     out, err = [io.TextIOWrapper(io.BytesIO(), 'utf-8') for _ in range(2)]
     before, argv, status = os.getcwd(), sys.argv, 0
     os.chdir(cwd)
@@ -62,7 +63,8 @@ def vaa3d(voxels, order='<', channels=1, kind=None):
     """Bytes of a Vaa3D raw file: magic, byte order, data type, x y z channels, voxels."""
     voxels = np.asarray(voxels)
     head = b'raw_image_stack_by_hpeng' + (b'L' if order == '<' else b'B')
-    return (head + struct.pack(order + 'h4i', kind or voxels.dtype.itemsize, *(voxels.shape[::-1] + (channels,)))
+    return (head + struct.pack(order + 'h4i', kind or voxels.dtype.itemsize,
+                               *(voxels.shape[::-1] + (channels,)))
             + voxels.astype(voxels.dtype.newbyteorder(order)).tobytes() * channels)
 
 

@@ -12,15 +12,20 @@ from utils.measure import otsu
 
 
 def test_overrides_are_typed_by_the_constant():
-    cfg = config.load('configs/mpgan.py', ['MAX_STEPS=7', 'LEARNING_RATE=1', 'CROP_SHAPE=8,16,16', 'IDENTITY_START=False'])
-    assert (cfg.MAX_STEPS, cfg.LEARNING_RATE, cfg.CROP_SHAPE, cfg.IDENTITY_START) == (7, 1.0, (8, 16, 16), False)
+    cfg = config.load('configs/mpgan.py',
+                      ['MAX_STEPS=7', 'LEARNING_RATE=1', 'CROP_SHAPE=8,16,16',
+                       'IDENTITY_START=False'])
+    assert (cfg.MAX_STEPS, cfg.LEARNING_RATE) == (7, 1.0)
+    assert (cfg.CROP_SHAPE, cfg.IDENTITY_START) == ((8, 16, 16), False)
     assert isinstance(cfg.LEARNING_RATE, float)
     assert config.load('configs/simulator.py', ['PRIORS=None']).PRIORS is None
-    assert config.load('configs/simulator.py', ['OUTPUT=None']).OUTPUT == 'None'      # its comment gives None no meaning
+    # its comment gives None no meaning
+    assert config.load('configs/simulator.py', ['OUTPUT=None']).OUTPUT == 'None'
 
 
 @pytest.mark.parametrize('argument, words', [
-    ('MAX_STEP=7', 'MAX_STEPS'), ('MAX_STEPS=many', 'whole number'), ('CROP_SHAPE=8,16', '3 values'),
+    ('MAX_STEP=7', 'MAX_STEPS'), ('MAX_STEPS=many', 'whole number'),
+    ('CROP_SHAPE=8,16', '3 values'),
     ('IDENTITY_START=maybe', 'True or False'), ('--steps', 'NAME=VALUE')])
 def test_bad_arguments_are_named(argument, words):
     with pytest.raises(UserError, match=words):
@@ -49,13 +54,14 @@ def test_every_constant_has_a_comment_and_help_shows_it(path, capsys):
 
 
 def demo_configs():
-    return sorted(os.path.basename(path) for path in glob.glob(os.path.join(ROOT, 'configs/demo/*.py')))
+    return sorted(map(os.path.basename, glob.glob(os.path.join(ROOT, 'configs/demo/*.py'))))
 
 
 @pytest.mark.parametrize('name', demo_configs())
 def test_demo_configs_only_name_known_constants(name):
     path = 'configs/demo/' + name
-    whole = path if name == 'phantom.py' else 'configs/' + name          # the phantom has no other edition
+    # the phantom has no other edition
+    whole = path if name == 'phantom.py' else 'configs/' + name
     cfg = config.load(whole, ['--config', path])
     assert all(getattr(cfg, constant) == value
                for constant, value in config.read_constants(os.path.join(ROOT, path)).items())
@@ -81,8 +87,10 @@ def test_settings_of_an_older_run_count_under_their_new_names(tmp_path):
 
 
 def test_several_configs_make_one_and_groups_are_picked_from_it():
-    cfg = config.load(('configs/prepare_patches.py', 'configs/otsu.py'), ['NOISE_FLOOR=3', 'MIN_OBJECT=7'])
-    assert config.pick(cfg, otsu.Settings) == otsu.Settings(cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA, cfg.CLIP_QUANTILE, 3.0, 7)
+    cfg = config.load(('configs/prepare_patches.py', 'configs/otsu.py'),
+                      ['NOISE_FLOOR=3', 'MIN_OBJECT=7'])
+    assert config.pick(cfg, otsu.Settings) == otsu.Settings(cfg.FLATTEN_BLOCK, cfg.SMOOTH_SIGMA,
+                                                            cfg.CLIP_QUANTILE, 3.0, 7)
 
 
 def test_whole_file_leaves_the_old_one_on_failure(tmp_path):

@@ -169,7 +169,7 @@ def test_tiles_refine_as_the_whole_stack_rim_included():
 
         for tile in ((16, 16, 16), (30, 20, 33), (7, 50, 14)):
             np.testing.assert_allclose(tiling.apply(run, stack, tile=tile, halo=RADIUS), whole, rtol=1e-4, atol=1e-2)
-            np.testing.assert_allclose(tiling.apply(shed, stack, tile=tile, halo=RADIUS, sheds=True), whole, rtol=1e-4, atol=1e-2)
+            np.testing.assert_allclose(tiling.apply(shed, stack, tile=tile, halo=RADIUS, crops=True), whole, rtol=1e-4, atol=1e-2)
         short = tiling.apply(run, stack, tile=(16, 16, 16), halo=RADIUS - 2)
     assert np.abs(short - whole).max() > np.abs(tiling.apply(lambda v: v, whole, tile=(16, 16, 16), halo=0) - whole).max()
     assert not np.isclose(short, whole, rtol=1e-6).all()                 # 13 voxels are needed

@@ -13,7 +13,8 @@ from utils.train import history, samplers
 
 def helix(shape=(48, 96, 96)):
     t = np.linspace(0, 4 * np.pi, 60)
-    position = np.stack([np.linspace(6, shape[0] - 7, 60), 48 + 30 * np.cos(t), 48 + 30 * np.sin(t)], 1)
+    position = np.stack([np.linspace(6, shape[0] - 7, 60), 48 + 30 * np.cos(t),
+                         48 + 30 * np.sin(t)], 1)
     return raster.label(shape, position, radius=np.full(60, 2.0), parent=np.arange(-1, 59))
 
 
@@ -57,7 +58,8 @@ def test_windows_are_centred_inside_and_overlap_little(max_overlap):
     assert interior.any() and all(tuple(c) in on_line for c in corners[interior] + window // 2)
     shared = [np.clip(1 - np.abs(corners - v) / window, 0, None).prod(1).max()
               for v in windows.corners(line, window, shape=mask.shape)]
-    assert min(shared) > max_overlap or len(corners) == len(line)    # no window that would still fit was left out
+    # no window that would still fit was left out
+    assert min(shared) > max_overlap or len(corners) == len(line)
 
 
 def test_along_branches_follows_the_line():
@@ -71,9 +73,11 @@ def test_patch_file_round_trip_and_tiff_folder(tmp_path):
     images = np.random.default_rng(0).integers(0, 999, (5, 4, 6, 6)).astype(np.uint16)
     labels = (images > 800).astype(np.uint8)
     path = str(tmp_path / 'p.h5')
-    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), labels=labels, voxel_size=(2.0, 1.0, 1.0))
+    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), labels=labels,
+                  voxel_size=(2.0, 1.0, 1.0))
     first = open(path, 'rb').read()
-    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), labels=labels, voxel_size=(2.0, 1.0, 1.0))
+    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), labels=labels,
+                  voxel_size=(2.0, 1.0, 1.0))
     assert open(path, 'rb').read() == first                          # same content, same bytes
     file = patches.PatchFile(path, with_labels=True)
     np.testing.assert_array_equal(file.image[:], images)
@@ -104,7 +108,8 @@ def test_batches_depend_on_the_seed_alone_and_each_patch_comes_once_an_epoch(tmp
     a = samplers.Sampler(patches.PatchFile(path), 2, crop=(2, 4, 4), seed=[7])
     b = samplers.Sampler(patches.PatchFile(path), 2, crop=(2, 4, 4), seed=[7])
     forward = [a.batch(i)[0] for i in range(10)]
-    np.testing.assert_array_equal(b.batch(8)[0], forward[8])          # no need to draw the batches before it
+    # no need to draw the batches before it
+    np.testing.assert_array_equal(b.batch(8)[0], forward[8])
     for epoch in (forward[:5], forward[5:]):
         assert sorted(int(batch[k].max()) for batch in epoch for k in range(2)) == list(range(10))
     assert forward[0].shape == (2, 2, 4, 4, 1)
@@ -143,7 +148,8 @@ def test_history_fills_stays_bounded_and_returns_what_went_in():
 def test_measures_known_by_hand():
     assert metrics.dice([1, 1, 0, 0], [1, 0, 1, 0]) == 0.5 and metrics.dice([0, 0], [0, 0]) == 1.0
     assert metrics.best_dice([1, 2, 3, 9], [0, 0, 1, 1]) == (1.0, 3.0)
-    assert metrics.best_dice([5, 5, 5, 5], [0, 0, 0, 1])[0] == pytest.approx(0.4)     # equal levels cannot be split
+    # equal levels cannot be split
+    assert metrics.best_dice([5, 5, 5, 5], [0, 0, 0, 1])[0] == pytest.approx(0.4)
     assert metrics.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and metrics.auc([1, 1], [0, 1]) == 0.5
     assert metrics.grey_distance([0, 0], [3, 5]) == 4.0
 
@@ -162,7 +168,8 @@ def test_noise_floor_saves_otsu_where_little_is_foreground():
 
 def test_augmented_crops_are_mirrored_and_turned_with_their_labels(tmp_path):
     voxels = np.arange(4 * 6 * 6, dtype=np.uint16).reshape(4, 6, 6)
-    patches.write(str(tmp_path / 'a.h5'), voxels[None], origins=[[0, 0, 0]], sources=['a'], labels=(voxels[None] % 2).astype(np.uint8))
+    patches.write(str(tmp_path / 'a.h5'), voxels[None], origins=[[0, 0, 0]], sources=['a'],
+                  labels=(voxels[None] % 2).astype(np.uint8))
     file = patches.PatchFile(str(tmp_path / 'a.h5'), with_labels=True)
     plain = samplers.Sampler(file, 1, crop=(4, 6, 6), seed=[1])
     augmented = samplers.Sampler(file, 1, crop=(4, 6, 6), seed=[1], augment=True)

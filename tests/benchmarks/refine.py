@@ -64,7 +64,7 @@ def one_way(name):
         begun = time.perf_counter()
         if name == 'halo':
             tile = config.read_constants(config.rooted('configs/mpgan.py'))['TILE_SHAPE']
-            result = tiling.apply(function, voxels, tile=tile, halo=RADIUS, sheds=True)
+            result = tiling.apply(function, voxels, tile=tile, halo=RADIUS, crops=True)
         else:
             result = overlapping(session, inference, voxels=voxels, batch=10 if name == 'overlap' else 1)
         seconds = time.perf_counter() - begun

@@ -1,1 +1,1 @@
-"""What every step needs: constants, whole files, claims of folders, the loop over stacks, tiling."""
+"""What every step needs: constants, whole files, claims of folders, the loop over stacks."""

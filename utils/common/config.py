@@ -166,15 +166,16 @@ def load(defaults, argv, *, description=''):
     known = dict(values)
     config_file, overrides, show_help = _parse_arguments(argv)
 
-    def put(name, text, where):
+    def put(name, text, *, where):
         _check_name(name, known, where=where, renamed=renamed)
         values[name] = parse_value(name, text, default=known[name], comment=comments.get(name, ''))
 
     if config_file:
         for name, value in read_constants(config_file).items():
-            put(name, value if isinstance(value, str) else repr(value), config_file)
+            put(name, value if isinstance(value, str) else repr(value),
+                where=config_file)
     for name, text in overrides:
-        put(name, text, 'command line')
+        put(name, text, where='command line')
     if show_help:
         print(help_text(values, comments, description=description))
         raise SystemExit(0)

@@ -4,11 +4,15 @@ import sys
 
 
 class UserError(ValueError):
-    """Bad input or settings. The message is one line: what is wrong, in which file, and the cure."""
+    """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
 
 
 def run(main):
-    """Call a script's main(); turn bad input and full disks into one line and exit status 1."""
+    """Call a script's main() and exit; bad input and full disks become one line and status 1.
+
+    Args:
+        main: function () -> None, an exit status, or a text: an error's line.
+    """
     sys.stdout.reconfigure(line_buffering=True)      # progress shows in a log as it happens
     try:
         status = main()

@@ -1,8 +1,9 @@
-"""Constants of older configs: their new names, so that an old name on the command line is answered with the new one."""
+"""Constants of older configs and their new names: an old name is answered with the new one."""
 
 # config of a script -> {old name: new name}
 RENAMED = {
-    'configs/simulator.py': {'KEEP': 'STAINED_SHARE', 'HALO': 'PSF_WING_SHARE', 'HALO_WIDTH': 'PSF_WING_WIDTH'},
+    'configs/simulator.py': {
+        'KEEP': 'STAINED_SHARE', 'HALO': 'PSF_WING_SHARE', 'HALO_WIDTH': 'PSF_WING_WIDTH'},
     'configs/demo/phantom.py': {'TORTUOSITY': 'BENDING'},
     'configs/segmentation.py': {
         'SEEN': 'LABEL_WIDTH_LEVEL', 'PSF': 'LABEL_BLUR', 'RIM': 'IGNORED_RIM',

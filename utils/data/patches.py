@@ -1,7 +1,8 @@
-"""Training patches: where to cut them, how they lie on disk, how batches are drawn.
+"""Patch files: training patches on disk.
 
-A patch file is HDF5: `image` (and `label`) [N, Z, Y, X], one chunk per patch, `origin` int [N, 3] (corner
-in its stack, voxels), `source` str [N]. A folder of TIFF patches serves wherever a patch file does.
+A patch file is HDF5: `image` (and `label`) [N, Z, Y, X], one chunk per patch, `origin` int [N, 3]
+(corner in its stack, voxels), `source` str [N]; attributes voxel_size, dtype_max, digest. A folder
+of TIFF patches serves wherever a patch file does.
 """
 import hashlib
 import os
@@ -13,13 +14,15 @@ from utils.common.errors import UserError
 from utils.common.files import whole_file
 from utils.data import stacks
 
+AT_A_TIME = 32           # patches of a stack that are in memory while they are cut and written
+
 
 def cut(voxels, corner, *, window):
-    """Copy one window out of a stack."""
+    """Copy one window, (z, y, x) voxels from its corner on, out of a stack."""
     return voxels[tuple(slice(c, c + w) for c, w in zip(corner, window))].copy()
 
 
-# --- on disk ---
+# --- writing ---
 
 def write(path, images, *, origins, sources, labels=None, **attributes):
     """Write a patch file, whole or not at all.
@@ -29,67 +32,32 @@ def write(path, images, *, origins, sources, labels=None, **attributes):
         origins: int [N, 3]; sources: list of N stack names.
         attributes: kept with the file (voxel_size, ...); None is left out.
     """
-    _write(path, images.dtype, shape=images.shape[1:], labelled=labels is not None, parts=[(images, labels, origins, sources)], attributes=attributes)
+    with _Writer(path, images.dtype, shape=images.shape[1:], labelled=labels is not None) as writer:
+        writer.add(images, labels, origins=origins, sources=sources)
+        writer.finish(attributes)
 
 
 def write_cut(path, voxels, *, corners, window, name, label=None, **attributes):
     """Cut patches out of one stack and write them as a patch file, a few in memory at a time.
 
     Args:
-        voxels: uint8 or uint16 [Z, Y, X]; corners: int [N, 3], N may be 0; window: (z, y, x); name: of the stack.
-        label: uint8 {0, 1} [Z, Y, X] or None; attributes: as for write.
+        voxels: uint8 or uint16 [Z, Y, X]; label: uint8 {0, 1}, same shape, or None.
+        corners: int [N, 3], N may be 0; window: (z, y, x) voxels; name: of the stack.
+        attributes: as for write.
     """
-    def parts(step=32):
-        for i in range(0, max(len(corners), 1), step):
-            some = corners[i:i + step]
-            images, labels = [None if a is None else np.array([cut(a, c, window=window) for c in some], a.dtype).reshape(
-                (-1,) + tuple(window)) for a in (voxels, label)]
-            yield images, labels, some, [name] * len(some)
+    window = tuple(window)
 
-    _write(path, voxels.dtype, shape=tuple(window), labelled=label is not None, parts=parts(), attributes=attributes)
+    def patches_of(array, some):
+        return np.array([cut(array, c, window=window) for c in some], array.dtype).reshape(
+            (-1,) + window)
 
-
-def _write(path, dtype, *, shape, labelled, parts, attributes):
-    """Write a patch file from parts (images, labels, origins, sources), one part in memory at a time."""
-    digest, n = hashlib.sha1(), 0
-    options = dict(chunks=(1,) + tuple(shape), maxshape=(None,) + tuple(shape))
-    with whole_file(path) as partial:
-        with h5py.File(partial, 'w') as file:
-            image = file.create_dataset('image', (0,) + tuple(shape), dtype, **options)
-            if labelled:
-                label = file.create_dataset('label', (0,) + tuple(shape), np.uint8, compression='gzip',
-                                            compression_opts=1, **options)
-            all_origins, all_sources = [], []
-            for images, labels, origins, sources in parts:
-                image.resize(n + len(images), 0)
-                if len(images):
-                    image[n:] = images
-                if labelled:
-                    label.resize(n + len(images), 0)
-                    if len(images):
-                        label[n:] = labels
-                for patch in images if labels is None else [p for pair in zip(images, labels) for p in pair]:
-                    digest.update(np.ascontiguousarray(patch))
-                n += len(images)
-                all_origins.append(np.asarray(origins, np.int32).reshape(-1, 3))
-                all_sources.extend(s.encode('utf-8') if isinstance(s, str) else s for s in sources)
-            file['origin'] = np.concatenate(all_origins)
-            file.create_dataset('source', data=all_sources, shape=(n,), dtype=h5py.string_dtype())
-            file.attrs['dtype_max'] = int(np.iinfo(dtype).max)
-            file.attrs['digest'] = digest.hexdigest()
-            for name, value in attributes.items():
-                if value is not None:
-                    file.attrs[name] = value
-    return n
-
-
-def made_from(path):
-    """The attribute `made_from` of a whole patch file, or None if there is no such file or attribute."""
-    try:
-        with h5py.File(path, 'r') as file:
-            return file.attrs.get('made_from')
-    except OSError:
-        return None
+    with _Writer(path, voxels.dtype, shape=window, labelled=label is not None) as writer:
+        for i in range(0, max(len(corners), 1), AT_A_TIME):
+            some = corners[i:i + AT_A_TIME]
+            writer.add(patches_of(voxels, some),
+                       None if label is None else patches_of(label, some),
+                       origins=some, sources=[name] * len(some))
+        writer.finish(attributes)
 
 
 def join(parts, path, **attributes):
@@ -106,64 +74,142 @@ def join(parts, path, **attributes):
             labelled = 'label' in file
             voxel_size = file.attrs.get('voxel_size', voxel_size)
     if len(kinds) > 1:
-        raise UserError('%s would mix 8- and 16-bit stacks: prepare each kind apart, with its own OUTPUT' % path)
+        raise UserError('%s would mix 8- and 16-bit stacks: prepare each kind apart, with its own '
+                        'OUTPUT' % path)
     if count == 0:
         raise UserError('%s would hold no patch: make more or larger stacks' % path)
-
-    def contents():
+    dtype, shape = kinds.pop()
+    with _Writer(path, dtype, shape=shape, labelled=labelled) as writer:
         for part in parts:
             with h5py.File(part, 'r') as file:
-                yield (file['image'][:], file['label'][:] if labelled else None, file['origin'][:],
-                       file['source'][:])
+                writer.add(file['image'][:], file['label'][:] if labelled else None,
+                           origins=file['origin'][:], sources=file['source'][:])
+        writer.finish(dict(attributes, voxel_size=voxel_size))
+    return count
 
-    dtype, shape = kinds.pop()
-    return _write(path, dtype, shape=shape, labelled=labelled, parts=contents(), attributes=dict(attributes, voxel_size=voxel_size))
+
+class _Writer:
+    """Appends patches to a file that is not there before finish(); the order of writes is part of
+    the format, so that equal patches make equal bytes."""
+
+    def __init__(self, path, dtype, *, shape, labelled):
+        self.path, self.dtype, self.shape, self.labelled = path, dtype, tuple(shape), labelled
+        self.digest, self.n, self.origins, self.sources = hashlib.sha1(), 0, [], []
+
+    def __enter__(self):
+        self._whole = whole_file(self.path)
+        self.file = h5py.File(self._whole.__enter__(), 'w')
+        options = dict(chunks=(1,) + self.shape, maxshape=(None,) + self.shape)
+        empty = (0,) + self.shape
+        self.image = self.file.create_dataset('image', empty, self.dtype, **options)
+        self.label = None
+        if self.labelled:
+            self.label = self.file.create_dataset('label', empty, np.uint8, compression='gzip',
+                                                  compression_opts=1, **options)
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+        return self._whole.__exit__(*error)
+
+    def add(self, images, labels, *, origins, sources):
+        """Append patches [N, Z, Y, X], their labels (or None), corners and stack names."""
+        end = self.n + len(images)
+        for data, values in [(self.image, images)] + [(self.label, labels)] * self.labelled:
+            data.resize(end, 0)
+            if len(images):
+                data[self.n:] = values
+        together = images if labels is None else [p for pair in zip(images, labels) for p in pair]
+        for patch in together:
+            self.digest.update(np.ascontiguousarray(patch))
+        self.n = end
+        self.origins.append(np.asarray(origins, np.int32).reshape(-1, 3))
+        self.sources.extend(s.encode('utf-8') if isinstance(s, str) else s for s in sources)
+
+    def finish(self, attributes):
+        """Write corners, names and attributes, the digest of all patches among them."""
+        self.file['origin'] = np.concatenate(self.origins)
+        self.file.create_dataset('source', data=self.sources, shape=(self.n,),
+                                 dtype=h5py.string_dtype())
+        self.file.attrs['dtype_max'] = int(np.iinfo(self.dtype).max)
+        self.file.attrs['digest'] = self.digest.hexdigest()
+        for name, value in attributes.items():
+            if value is not None:
+                self.file.attrs[name] = value
+
+
+# --- reading ---
+
+def made_from(path):
+    """The attribute `made_from` of a whole patch file, or None without the file or attribute."""
+    try:
+        with h5py.File(path, 'r') as file:
+            return file.attrs.get('made_from')
+    except OSError:
+        return None
 
 
 class PatchFile:
-    """Patches on disk, read when asked for: a HDF5 file, a folder of TIFF, or folders images/ and labels/."""
+    """Patches, read when asked for: an HDF5 file, a folder of TIFF, or folders images/ and labels/.
+
+    Attributes:
+        image: [N, Z, Y, X], uint8 or uint16; label: {0, 1}, same shape, or None.
+        source: list of N stack names; origin: int [N, 3], voxels.
+        shape: (z, y, x) of a patch; dtype; digest: of all patches; voxel_size: um or None.
+        file: the open h5py.File, None for a folder.
+    """
 
     def __init__(self, path, with_labels=False):
-        """Raises UserError: missing, empty, damaged, without the labels asked for, or patches of unlike shapes."""
+        """Raises UserError: missing, empty, damaged, without the labels asked for, or patches of
+        unlike shapes."""
         self.path, self.file = path, None
         if os.path.isdir(path):
-            if with_labels:
-                pairs = stacks.pair_by_name(os.path.join(path, 'images'), os.path.join(path, 'labels'))
-            else:
-                pairs = [(image, None) for image in stacks.find(path)]
-            voxels = [stacks.read(image).voxels for image, _ in pairs]
-            labels = [stacks.read(label).voxels for _, label in pairs] if with_labels else []
-            if len({(v.shape, v.dtype) for v in voxels}) > 1:
-                raise UserError('%s holds patches of unlike shape or dtype: keep one kind' % path)
-            for (_, label_path), image, label in zip(pairs, voxels, labels):
-                if label.shape != image.shape:
-                    raise UserError('%s is %s voxels, its image %s: they are no pair' % (label_path, label.shape, image.shape))
-            self.image = np.stack(voxels)
-            self.label = np.stack(labels) if with_labels else None
-            self.source = [stacks.name_of(image) for image, _ in pairs]
-            self.origin = np.zeros((len(pairs), 3), int)
-            self.digest = hashlib.sha1(b''.join(a.tobytes() for a in voxels + labels)).hexdigest()
-            self.voxel_size = stacks.read(pairs[0][0]).voxel_size
+            self._open_folder(with_labels)
         else:
-            if not os.path.isfile(path):
-                raise UserError('no patch file %s: make it first (prepare_patches.py for real patches, '
-                                '1_simulator.py for drafts)' % path)
-            try:
-                self.file = h5py.File(path, 'r')
-                self.image, self.origin = self.file['image'], self.file['origin'][:]
-                self.source = [s.decode('utf-8') if isinstance(s, bytes) else s for s in self.file['source'][:]]
-                self.label = self.file['label'] if with_labels else None
-                self.digest = self.file.attrs['digest']
-                self.voxel_size = self.file.attrs.get('voxel_size')
-            except (OSError, KeyError) as error:
-                raise UserError('%s is damaged or no patch file (%s): make it anew'
-                                % (path, str(error).split('\n')[0].strip('"')))
+            self._open_file(with_labels)
         if len(self.image) == 0:
             raise UserError('%s holds no patch: make it anew' % path)
         if with_labels and self.label.shape != self.image.shape:
             raise UserError('%s: images are %s and labels %s: make it anew'
                             % (path, self.image.shape, self.label.shape))
         self.dtype, self.shape = self.image.dtype, tuple(self.image.shape[1:])
+
+    def _open_file(self, with_labels):
+        if not os.path.isfile(self.path):
+            raise UserError('no patch file %s: make it first (prepare_patches.py for real patches, '
+                            '1_simulator.py for drafts)' % self.path)
+        try:
+            self.file = h5py.File(self.path, 'r')
+            self.image, self.origin = self.file['image'], self.file['origin'][:]
+            self.source = [s.decode('utf-8') if isinstance(s, bytes) else s
+                           for s in self.file['source'][:]]
+            self.label = self.file['label'] if with_labels else None
+            self.digest = self.file.attrs['digest']
+            self.voxel_size = self.file.attrs.get('voxel_size')
+        except (OSError, KeyError) as error:
+            raise UserError('%s is damaged or no patch file (%s): make it anew'
+                            % (self.path, str(error).split('\n')[0].strip('"')))
+
+    def _open_folder(self, with_labels):
+        if with_labels:
+            pairs = stacks.pair_by_name(*[os.path.join(self.path, kind)
+                                          for kind in ('images', 'labels')])
+        else:
+            pairs = [(image, None) for image in stacks.find(self.path)]
+        first = stacks.read(pairs[0][0])
+        voxels = [stacks.read(image).voxels for image, _ in pairs]
+        labels = [stacks.read(label).voxels for _, label in pairs] if with_labels else []
+        if len({(v.shape, v.dtype) for v in voxels}) > 1:
+            raise UserError('%s holds patches of unlike shape or dtype: keep one kind' % self.path)
+        for (_, path), image, label in zip(pairs, voxels, labels):
+            if label.shape != image.shape:
+                raise UserError('%s is %s voxels, its image %s: they are no pair'
+                                % (path, label.shape, image.shape))
+        self.image, self.voxel_size = np.stack(voxels), first.voxel_size
+        self.label = np.stack(labels) if with_labels else None
+        self.source = [stacks.name_of(image) for image, _ in pairs]
+        self.origin = np.zeros((len(pairs), 3), int)
+        self.digest = hashlib.sha1(b''.join(a.tobytes() for a in voxels + labels)).hexdigest()
 
     def __len__(self):
         return len(self.image)

@@ -1,27 +1,36 @@
-"""SWC trees: (id, type, x, y, z, radius, parent) a line; here nodes are rows of arrays, axes (z, y, x)."""
+"""SWC trees: (id, type, x, y, z, radius, parent) a line; here nodes are rows, axes (z, y, x).
+
+Source of the format: Stockley et al., J Neurosci Methods 47:39, 1993 (as www.neuromorpho.org).
+"""
 from collections import namedtuple
 
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.common.files import whole_file
+from utils.common.files import write_text
 
 UNDEFINED, SOMA, AXON, BASAL, APICAL = 0, 1, 2, 3, 4     # the standard SWC node types
 
-# type: int [N]; position: float [N, 3] (z, y, x) in voxels; radius: float [N]; parent: int [N], row or -1
+# type: int [N]; position: float [N, 3] (z, y, x) in voxels; radius: float [N];
+# parent: int [N], row of the parent, or -1 for a root
 Tree = namedtuple('Tree', 'type position radius parent')
 
 
-def check(tree, name='tree', *, one_root=True):
-    """Raise UserError unless the tree has one root, parents before children and finite numbers.
+# --- files ---
 
-    With one_root off several roots pass: published reconstructions of a block are forests.
+def check(tree, name='tree', *, one_root=True):
+    """Raise UserError unless a tree has one root, parents before children and finite numbers.
+
+    Args:
+        name: for the message; one_root: False lets a forest pass (a block of a reconstruction).
     """
     n = len(tree.parent)
     if n == 0:
         raise UserError('%s has no nodes' % name)
-    if not (np.isfinite(tree.position).all() and np.isfinite(tree.radius).all() and (tree.radius >= 0).all()):
-        raise UserError('%s has a position or radius that is no number, or a negative radius' % name)
+    finite = np.isfinite(tree.position).all() and np.isfinite(tree.radius).all()
+    if not (finite and (tree.radius >= 0).all()):
+        raise UserError('%s has a position or radius that is no number, or a negative radius'
+                        % name)
     if tree.parent[0] != -1 or (one_root and (tree.parent[1:] < 0).any()):
         raise UserError('%s must have one root, as its first node' % name)
     if (tree.parent[1:] >= np.arange(1, n)).any():
@@ -29,17 +38,23 @@ def check(tree, name='tree', *, one_root=True):
 
 
 def write(path, tree, *, comment='', one_root=True):
-    """Write a checked tree (a forest with one_root off) as SWC; ids count from 1, coordinates are voxels of its stack."""
+    """Write a checked tree as SWC, whole or not at all; ids count from 1.
+
+    Args:
+        tree: Tree, positions in voxels of its stack; comment: lines at the file's head.
+        one_root: see check.
+
+    Raises:
+        UserError: see check.
+    """
     check(tree, path, one_root=one_root)
-    with whole_file(path) as partial:
-        with open(partial, 'w') as file:
-            for line in comment.splitlines():
-                file.write('# %s\n' % line)
-            file.write('# id type x y z radius parent\n')
-            for i in range(len(tree.parent)):
-                z, y, x = tree.position[i]
-                parent = tree.parent[i] + 1 if tree.parent[i] >= 0 else -1
-                file.write('%d %d %.3f %.3f %.3f %.3f %d\n' % (i + 1, tree.type[i], x, y, z, tree.radius[i], parent))
+    lines = ['# %s' % line for line in comment.splitlines()] + ['# id type x y z radius parent']
+    for i in range(len(tree.parent)):
+        z, y, x = tree.position[i]
+        parent = tree.parent[i] + 1 if tree.parent[i] >= 0 else -1
+        lines.append('%d %d %.3f %.3f %.3f %.3f %d'
+                     % (i + 1, tree.type[i], x, y, z, tree.radius[i], parent))
+    write_text(path, '\n'.join(lines) + '\n')
 
 
 def read(path):
@@ -50,7 +65,8 @@ def read(path):
     """
     try:
         with open(path, encoding='utf-8-sig', errors='replace') as file:
-            rows = [line.split() for line in file if line.strip() and not line.lstrip().startswith('#')]
+            rows = [line.split() for line in file
+                    if line.strip() and not line.lstrip().startswith('#')]
     except OSError as error:
         raise UserError('%s cannot be read: %s' % (path, error.strerror))
     try:
@@ -72,14 +88,18 @@ def read(path):
     return tree
 
 
+# --- trees ---
+
 def join(trees):
     """Several trees as one forest; Tree, one after the other."""
-    offset = np.cumsum([0] + [len(t.parent) for t in trees])[:-1]
-    return Tree(*[np.concatenate(parts) for parts in zip(*[
-        t._replace(parent=np.where(t.parent >= 0, t.parent + o, -1)) for t, o in zip(trees, offset)])])
+    first = np.cumsum([0] + [len(tree.parent) for tree in trees])[:-1]
+    moved = [tree._replace(parent=np.where(tree.parent >= 0, tree.parent + at, -1))
+             for tree, at in zip(trees, first)]
+    return Tree(*[np.concatenate(parts) for parts in zip(*moved)])
 
 
 def length_of(tree):
-    """Cable length: sum of a tree's edges, in the units of its positions."""
+    """Cable length: the sum of a tree's edges, in the units of its positions."""
     child = np.flatnonzero(tree.parent >= 0)
-    return float(np.sqrt(((tree.position[child] - tree.position[tree.parent[child]]) ** 2).sum(1)).sum())
+    way = tree.position[child] - tree.position[tree.parent[child]]
+    return float(np.sqrt((way ** 2).sum(1)).sum())

@@ -1,0 +1,90 @@
+"""Stacks in HDF5 files: one 3-D dataset, axes (z, y, x). Reader only."""
+import h5py
+import numpy as np
+
+from utils.common.errors import UserError
+
+EXTENSIONS = ('.h5', '.hdf5')
+NAMES = 'image', 'volume', 'data', 'raw'     # of the stack, where a file holds several
+
+
+def holds_patches(file):
+    """True if an open HDF5 file is a patch file (utils/data/patches.py), not a stack."""
+    patched = {'image', 'origin', 'source'} <= set(file)
+    return patched and len(getattr(file['image'], 'shape', ())) == 4
+
+
+def is_stack(path):
+    """False for a patch file; True for what reading will judge."""
+    try:
+        with h5py.File(path, 'r') as file:
+            return not holds_patches(file)
+    except Exception:                        # reading it tells what is wrong
+        return True
+
+
+def read(path):
+    """Read the only 3-D dataset of a file, or of several the one with a name of NAMES.
+
+    Returns:
+        (array [Z, Y, X] of any number type, (z, y, x) um of its attribute element_size_um or None).
+
+    Raises:
+        UserError: no HDF5, cut short; no 3-D dataset, several; patches.
+        OSError: it cannot be opened.
+    """
+    open(path, 'rb').close()                 # h5py reports a missing file as it does a damaged one
+    try:
+        with h5py.File(path, 'r') as file:
+            stack = _the_stack(file, path)
+            return stack[()].reshape(_squeezed(stack.shape)), _voxel_size(stack)
+    except UserError:
+        raise
+    except Exception as error:               # h5py raises many kinds on damaged files
+        raise UserError('%s is damaged, cut short or no HDF5 (%s): copy or save it again'
+                        % (path, str(error).split('\n')[0][:100]))
+
+
+def _the_stack(file, path):
+    """The dataset to read.
+
+    Raises:
+        UserError: there is none, or it cannot be told which.
+    """
+    if holds_patches(file):
+        raise UserError('%s holds patches, not a stack: give the stacks that they were cut from'
+                        % path)
+    found = []
+
+    def note(_, item):
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in 'uifb':
+            if item.ndim > 1 and item.size:
+                found.append(item)
+
+    file.visititems(note)
+    stacks = [item for item in found if len(_squeezed(item.shape)) == 3]
+    if not stacks and found:
+        raise UserError('%s: dataset %s is %s: want a 3-D stack of (z, y, x), one channel'
+                        % (path, found[0].name, ' x '.join(map(str, found[0].shape))))
+    if not stacks:
+        raise UserError('%s holds no 3-D dataset: save the stack as one, (z, y, x)' % path)
+    named = [item for item in stacks if item.name.split('/')[-1].lower() in NAMES]
+    if len(stacks) > 1 and len(named) != 1:
+        raise UserError('%s holds %d 3-D datasets (%s): keep one, or name just one of them %s' % (
+            path, len(stacks), ', '.join(item.name for item in stacks[:5]), ' or '.join(NAMES)))
+    return stacks[0] if len(stacks) == 1 else named[0]
+
+
+def _voxel_size(stack):
+    """(z, y, x) in um of a dataset's attribute element_size_um, or None."""
+    size = np.ravel(stack.attrs.get('element_size_um', ()))
+    known = len(size) == 3 and size.dtype.kind in 'uif' and np.isfinite(size).all()
+    return tuple(map(float, size)) if known and (size > 0).all() else None
+
+
+def _squeezed(shape):
+    """A shape without axes of length 1 (time, channel) beyond three, the first of them first."""
+    shape = list(shape)
+    while len(shape) > 3 and 1 in shape:
+        shape.remove(1)
+    return tuple(shape)
