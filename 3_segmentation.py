@@ -34,7 +34,7 @@ from utils.common.errors import UserError
 from utils.data import export, stacks
 from utils.draw import figures
 from utils.score import masks, metrics
-from utils.train import augmentation, crops, runs
+from utils.train import augmentation, crops, labels, normalisation, runs
 
 # Constants that may change between runs into one RUN_DIR: how long they are kept, where they go, on what machine
 MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABILITY_THRESHOLD', 'REAL', 'LABELLED', 'ANNOTATION', 'ARMS', 'SEEDS',
@@ -55,7 +55,7 @@ def train(cfg, manual=None, *, synthetic=True, digest='', other='RUN_DIR'):
         manual: crops.Manual or None; synthetic: train on PAIRS, too; digest: what the manual labels are told by;
         other: the constant by which the user gives another folder.
     """
-    drafts = crops.Synthetic(cfg.PAIRS, cfg.LABEL_WIDTH_LEVEL, sigma=cfg.LABEL_BLUR, rim_width=cfg.IGNORED_RIM, held_out=cfg.HELD_OUT) if synthetic else None
+    drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT) if synthetic else None
     places = [drafts] * cfg.BATCH_SIZE
     if manual is not None:
         by_hand = min(max(1, int(round(cfg.MANUAL_SHARE * cfg.BATCH_SIZE))), cfg.BATCH_SIZE - 1) if synthetic else cfg.BATCH_SIZE
@@ -69,7 +69,7 @@ def train(cfg, manual=None, *, synthetic=True, digest='', other='RUN_DIR'):
     graph = segmenter.build(cfg.CROP_SHAPE, cfg.CHANNELS, levels=cfg.LEVELS, learning_rate=cfg.LEARNING_RATE, max_steps=cfg.MAX_STEPS, average_decay=cfg.AVERAGE_DECAY)
     inference = segmenter.build_inference(cfg.CHANNELS, cfg.LEVELS)
     held = drafts.validation(cfg.CROP_SHAPE, cfg.EVALUATION_PATCHES) if drafts else None
-    strength = (cfg.AUGMENT_PUNCTA, cfg.AUGMENT_HAZE, cfg.AUGMENT_BLUR) + cfg.AUGMENT_SNR + cfg.AUGMENT_CONTRAST + (cfg.AUGMENT_GAMMA, cfg.AUGMENT_OFFSET, cfg.AUGMENT_NOISE)
+    strength = config.pick(cfg, augmentation.Strength, prefix='AUGMENT_')
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
     with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS) as run, runs.Stop() as stop:
         if not run.step:
@@ -78,7 +78,7 @@ def train(cfg, manual=None, *, synthetic=True, digest='', other='RUN_DIR'):
             print('%s: goes on from step %d' % (cfg.RUN_DIR, run.step))
         first, started, said = run.step, time.time(), time.time()
         for step in tqdm(range(first, cfg.MAX_STEPS), 'training', disable=not sys.stderr.isatty()):
-            image, label, weight = crops.batch(places, cfg.CROP_SHAPE, strength=strength, visible=cfg.VISIBLE_CONTRAST, seed=[cfg.SEED], index=step)
+            image, label, weight = crops.batch(places, cfg.CROP_SHAPE, strength=strength, seed=[cfg.SEED], index=step)
             rate, values, _ = run.session.run([graph.learning_rate, graph.losses, graph.update],
                                               {graph.image: image, graph.label: label, graph.weight: weight})
             run.step, values = step + 1, dict(values, learning_rate=rate)
@@ -155,7 +155,7 @@ class Network:
     def probability(self, voxels, scale):
         """Probability * 255, uint8 [Z, Y, X], of one tile or of a whole stack at once."""
         shape, step = voxels.shape, 2 ** self.levels
-        x = np.pad(augmentation.normalise(voxels, scale), [(0, -n % step) for n in shape], 'symmetric')
+        x = np.pad(normalisation.normalise(voxels, scale), [(0, -n % step) for n in shape], 'symmetric')
         x, mean = x[None, ..., None], 0.0
         for axes in self.mirrors:                         # padded first, so that blocks lie as they do in the whole stack
             mean += np.flip(self.session.run(self.inference.probability, {self.inference.image: np.flip(x, axes)}), axes)
@@ -163,7 +163,7 @@ class Network:
 
     def predict(self, voxels, name=''):
         """The same of a stack, by tiles; every tile has the whole stack's normalisation."""
-        scale = augmentation.measure(voxels)
+        scale = normalisation.measure(voxels)
         return tiling.apply(lambda tile: self.probability(tile, scale), voxels, tile=self.tile, halo=unet.halo(self.levels),
                             progress=lambda tiles: tqdm(tiles, name, leave=False, disable=not sys.stderr.isatty()), dtype=np.uint8)
 

@@ -1,22 +1,29 @@
 """Pairs for other people's networks: an nnU-Net v2 data set folder, and plain TIFF pairs.
 
-nnU-Net's reader of 3-D TIFF (Tiff3DIO) knows no voxel size but that of a file beside each image and each label: for
-imagesTr/NAME_0000.tif and labelsTr/NAME.tif it is NAME.json in the same folder, {"spacing": [z, y, x]}.
+nnU-Net's reader of 3-D TIFF (Tiff3DIO) knows no voxel size but that of a file beside each image
+and each label: for imagesTr/NAME_0000.tif and labelsTr/NAME.tif it is NAME.json in the same
+folder, {"spacing": [z, y, x]}.
 """
 import os
+from collections import namedtuple
 
 import numpy as np
 
-from utils.common import files
+from utils.common import batch, files
 from utils.common.errors import UserError
 from utils.data import stacks
 
 DATASET = 'Dataset001_MPGAN'
+PAIRS = 'pairs'
+# Files that a pair becomes: images and labels as TIFF, spacings as JSON; two paths each
+Targets = namedtuple('Targets', 'images labels spacings')
 
 
 def nnunet(output, images, *, labels):
-    """Write OUTPUT/Dataset001_MPGAN and OUTPUT/pairs/{images,labels}; finished files of these very pairs are kept, those of
-    pairs that are gone are removed, dataset.json comes last.
+    """Write OUTPUT/Dataset001_MPGAN and OUTPUT/pairs/{images,labels}.
+
+    Finished files of these very pairs are kept, those of pairs that are gone are removed, and
+    dataset.json comes last.
 
     Args:
         images, labels: folders of stacks that pair by name; labels hold 0 and 1 alone.
@@ -25,42 +32,69 @@ def nnunet(output, images, *, labels):
         UserError: no pairs, an image without its label, unlike shapes, other values than 0 and 1.
     """
     if not os.path.isdir(images) or not os.path.isdir(labels):
-        raise UserError('no %s: make the pairs first (1_simulator.py, 2_mpgan.py), or give PAIRS and LABELS'
-                               % (labels if os.path.isdir(images) else images))
+        raise UserError('no %s: make the pairs first (1_simulator.py, 2_mpgan.py), or give PAIRS '
+                        'and LABELS' % (labels if os.path.isdir(images) else images))
     found = stacks.pair_by_name(images, labels)
-    folder, plain = os.path.join(output, DATASET), os.path.join(output, 'pairs')
-
-    def targets_of(name):
-        return [os.path.join(folder, 'imagesTr', name + '_0000.tif'), os.path.join(plain, 'images', name + '.tif'),
-                os.path.join(folder, 'labelsTr', name + '.tif'), os.path.join(plain, 'labels', name + '.tif'),
-                os.path.join(folder, 'imagesTr', name + '.json'), os.path.join(folder, 'labelsTr', name + '.json')]
-
-    record_path = os.path.join(plain, 'made_from.json')           # not in OUTPUT itself: STAGE=predict keeps its own there
-    record = files.read_json(record_path) if os.path.exists(record_path) else {}
-    for name in sorted(set(record) - {stacks.name_of(image_path) for image_path, _ in found}):
-        for target in targets_of(name):
-            files.remove(target)
-        del record[name]
-    for image_path, label_path in found:
-        name, targets = stacks.name_of(image_path), targets_of(stacks.name_of(image_path))
-        key = ' '.join('%d %d' % (status.st_size, status.st_mtime_ns) for status in map(os.stat, (image_path, label_path)))
-        if record.get(name) == key and all(map(os.path.exists, targets)):
-            continue
-        image, label = stacks.read(image_path), stacks.read(label_path)
-        if image.voxels.shape != label.voxels.shape:
-            raise UserError('%s is %s voxels, its label %s: they are no pair'
-                                   % (image_path, image.voxels.shape, label.voxels.shape))
-        if not set(np.unique(label.voxels)) <= {0, 1}:
-            raise UserError('%s holds other values than 0 and 1: nnU-Net wants consecutive classes' % label_path)
-        size = image.voxel_size or (1.0, 1.0, 1.0)
-        for target, stack in zip(targets[:4], (image, image, label, label)):
-            stacks.write(target, stack.voxels, voxel_size=size, compress=stack is label)
-        for target in targets[4:]:                       # beside the images, and beside the labels
-            files.write_json(target, {'spacing': [float(v) for v in size]})
-        record[name] = key
-        files.write_json(record_path, record)
-    files.write_json(os.path.join(folder, 'dataset.json'), {
-        'channel_names': {'0': 'fluorescence'}, 'labels': {'background': 0, 'neurite': 1}, 'numTraining': len(found),
-        'file_ending': '.tif', 'overwrite_image_reader_writer': 'Tiff3DIO', 'name': 'MPGAN',
+    record = batch.Record(os.path.join(output, PAIRS))     # OUTPUT itself has that of STAGE=predict
+    remove_stale(record, output, names={stacks.name_of(image) for image, _ in found})
+    jobs = [job(output, pair, record=record) for pair in found]
+    batch.run(jobs, title='pairs', strict=True)
+    files.write_json(os.path.join(output, DATASET, 'dataset.json'), {
+        'channel_names': {'0': 'fluorescence'}, 'labels': {'background': 0, 'neurite': 1},
+        'numTraining': len(found), 'file_ending': '.tif',
+        'overwrite_image_reader_writer': 'Tiff3DIO', 'name': 'MPGAN',
         'description': 'synthetic stacks and their labels, %s' % images})
-    print('%s: %d pairs; the same as plain TIFF in %s' % (folder, len(found), plain))
+    print('%s: %d pairs; the same as plain TIFF in %s' % (
+        os.path.join(output, DATASET), len(found), os.path.join(output, PAIRS)))
+
+
+def targets_of(output, name):
+    """Targets of the pair `name`."""
+    folder, plain = os.path.join(output, DATASET), os.path.join(output, PAIRS)
+    return Targets((os.path.join(folder, 'imagesTr', name + '_0000.tif'),
+                    os.path.join(plain, 'images', name + '.tif')),
+                   (os.path.join(folder, 'labelsTr', name + '.tif'),
+                    os.path.join(plain, 'labels', name + '.tif')),
+                   tuple(os.path.join(folder, part, name + '.json')
+                         for part in ('imagesTr', 'labelsTr')))
+
+
+def remove_stale(record, output, *, names):
+    """Remove files of exported pairs that are not among `names`, a set; record: batch.Record."""
+    for name in sorted(set(record.keys) - names):
+        for target in sum(targets_of(output, name), ()):
+            files.remove(target)
+        record.drop(name)
+
+
+def job(output, pair, *, record):
+    """batch.Job that exports one pair of paths (image, label)."""
+    image, label = pair
+    name = stacks.name_of(image)
+    targets, key = targets_of(output, name), ' '.join(map(batch.file_key, pair))
+
+    def make():
+        write_pair(targets, stacks.read(image), label=stacks.read(label))
+        record.add(name, key)
+
+    return batch.Job(name, image, lambda: record.holds(name, key, targets=sum(targets, ())), make)
+
+
+def write_pair(targets, image, *, label):
+    """Write a pair of stacks.Stack to its Targets.
+
+    Raises:
+        UserError: unlike shapes, labels other than 0 and 1.
+    """
+    if image.voxels.shape != label.voxels.shape:
+        raise UserError('%s is %s voxels, its label %s: they are no pair'
+                        % (image.path, image.voxels.shape, label.voxels.shape))
+    if not set(np.unique(label.voxels)) <= {0, 1}:
+        raise UserError('%s holds other values than 0 and 1: nnU-Net wants consecutive classes'
+                        % label.path)
+    size = image.voxel_size or (1.0, 1.0, 1.0)
+    for stack, paths in ((image, targets.images), (label, targets.labels)):
+        for path in paths:
+            stacks.write(path, stack.voxels, voxel_size=size, compress=stack is label)
+    for path in targets.spacings:
+        files.write_json(path, {'spacing': [float(v) for v in size]})

@@ -1,116 +1,156 @@
-"""Intensities for the segmentation network, and their augmentation, so that it generalises across brightness."""
-from collections import namedtuple
+"""Random changes of training crops, so that a network serves stacks of unlike brightness.
+
+Grey levels are deviations from the background in noise levels (normalisation.deviation), float32
+[Z, Y, X]. Each effect draws its strength anew for each crop (docs/method.md, step 3).
+"""
+from typing import NamedTuple, Tuple
 
 import numpy as np
 from scipy import ndimage
 
-# level: grey level that is 0; scale: grey levels that are 1
-Scale = namedtuple('Scale', 'level scale')
+PUNCTA_SHARE = 0.75             # of the crops get puncta
+HALF = 0.5                      # of the crops get haze, blur, a lower signal-to-noise ratio, noise
+PUNCTA_SIGMAS = (0.8, 1.2, 1.7)       # voxels, a third of the puncta each
+PUNCTA_PEAK = 8                 # noise levels of the brightest; the dimmest has 1
+HAZE_SIGMA = (3, 6)             # voxels
+GAMMA_FIXED = np.float32(10.0)  # noise levels that gamma leaves as they are
+SMOOTH_NOISE_SIGMA = 1.0        # voxels
 
 
-def measure(voxels):
-    """What a whole stack is normalised by.
-
-    Level is its median, scale the noise between neighbouring voxels along x (normal, from the median absolute difference):
-    neither asks how many neurites there are or how bright, and neither changes where a stack is cut into tiles, since
-    both are taken once per stack, on every voxel of up to 64 slices.
-
-    Args:
-        voxels: uint8 or uint16 [Z, Y, X].
-
-    Returns:
-        Scale, grey levels. An even image has a scale of 1.
-    """
-    some = voxels[:: 1 + (len(voxels) - 1) // 64]
-    grey, step = np.zeros((2, 65536), np.int64)           # histograms, slice by slice: no second stack is held
-    for plane in some:
-        grey += np.bincount(plane.ravel(), minlength=65536)
-        step += np.bincount(np.abs(np.diff(plane.astype(np.int32), axis=1)).ravel(), minlength=65536)
-    noise = 1.4826 * _median(step) / np.sqrt(2) if step.any() else 0.0
-    return Scale(_median(grey), max(noise, 1.0))
-
-
-def _median(counts):
-    """Median of whole numbers of which there are counts[0] zeros, counts[1] ones and so on."""
-    below, n = np.cumsum(counts), int(counts.sum())
-    return float(np.searchsorted(below, [(n - 1) // 2, n // 2], 'right').mean())
-
-
-def normalise(voxels, scale):
-    """Grey levels to what the network sees: asinh((v - level) / (SOFT * scale)), which is linear in the noise and the
-    dim neurites and logarithmic in the bright ones; float32."""
-    return compress((voxels.astype(np.float32) - np.float32(scale.level)) / np.float32(scale.scale))
-
-
-SOFT = 4.0              # noise levels up to which intensities stay about linear
-
-
-def compress(deviation):
-    """asinh of deviations from the background, in noise levels; float32."""
-    return np.arcsinh(deviation * np.float32(1 / SOFT))
+class Strength(NamedTuple):
+    """How far each effect may go; 0, or (1, 1) of a range, switches it off."""
+    puncta: float                   # granules that are no neurites, most in 32 x 32 x 32 voxels
+    haze: float                     # light from out of focus, most, times the crop's own light
+    blur: float                     # voxels, largest sigma
+    snr: Tuple[float, float]        # factor on the signal-to-noise ratio, log-uniform, at most 1
+    contrast: Tuple[float, float]   # factor on the deviation, log-uniform
+    gamma: float                    # largest logarithm of the exponent, either way
+    offset: float                   # noise levels, largest, either way
+    noise: float                    # noise levels, largest standard deviation
 
 
 def turn(arrays, rng):
-    """The same mirroring along any axis and turn by 90 degrees in plane (180 where it is not square) for all arrays."""
+    """Mirror along any axis, turn by 90 degrees in plane (180 where it is not square), all alike.
+
+    Args:
+        arrays: list of [Z, Y, X] of one shape.
+    """
     shape = arrays[0].shape
     flips = tuple(slice(None, None, -1 if flip else 1) for flip in rng.integers(2, size=3))
-    turns = int(rng.integers(4)) if shape[1] == shape[2] else 2 * int(rng.integers(2))
+    square = shape[1] == shape[2]
+    turns = int(rng.integers(4)) if square else 2 * int(rng.integers(2))
     return [np.rot90(a[flips], turns, (1, 2)) for a in arrays]
 
 
-def puncta(shape, most, *, rng):
-    """Light of granules that are no neurites (autofluorescence, debris): Gaussian dots, 0.8 to 1.7 voxels wide, 1 to 8 noise
-    levels bright, log-uniform; up to `most` in 32^3 voxels, uniform. float32 of a shape (z, y, x)."""
-    light, share = np.zeros(shape, np.float32), rng.uniform(0, most) * np.prod(shape) / 32 ** 3
-    for sigma in (0.8, 1.2, 1.7):
-        count, dots = rng.poisson(share / 3), np.zeros(shape, np.float32)
-        peak = np.exp(rng.uniform(0, np.log(8), count)) * (2 * np.pi * sigma ** 2) ** 1.5
-        np.add.at(dots, tuple(rng.integers(n, size=count) for n in shape), peak.astype(np.float32))
-        light += ndimage.gaussian_filter(dots, sigma, mode='constant')
-    return light
-
-
 def change_grey(deviation, strength, *, rng):
-    """Puncta, haze, blur, signal-to-noise ratio, gain, gamma, offset and noise of a crop, each drawn anew.
+    """Change the grey levels of a crop by every effect, in this order.
 
     Args:
-        deviation: float32 [Z, Y, X], (v - level) / scale.
-        strength: (puncta, haze, blur, snr low, snr high, gain low, gain high, gamma, offset, noise): see puncta, in three quarters
-            of the crops; light that is spread 3 to 6 voxels wide, up to so many times what there is, in half of the crops; sigma
-            of the blur up to so many voxels, in half of them;
-            factor on the signal-to-noise ratio, log-uniform between the two, at most 1, in half of them (white noise makes
-            up for the noise that went with the signal, since a stack is normalised by its noise);
-            gain log-uniform between the two; exponent exp(+- gamma) on the absolute value; offset +- and noise up to so
-            many noise levels (noise in half of the crops, white or smooth over a voxel).
+        deviation: float32 [Z, Y, X], noise levels; strength: Strength.
 
     Returns:
         float32, same shape.
     """
-    dots, haze, blur, least, most, low, high, gamma, offset, noise = strength
-    if dots and rng.random() < 0.75:
-        deviation = deviation + puncta(deviation.shape, dots, rng=rng)
-    if haze and rng.random() < 0.5:
-        spread = ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(3, 6))
-        deviation = deviation + np.float32(rng.uniform(0, haze)) * spread
-    if blur and rng.random() < 0.5:
-        deviation = ndimage.gaussian_filter(deviation, rng.uniform(0, blur))
-    if least < 1 and rng.random() < 0.5:
-        share = np.exp(rng.uniform(np.log(least), np.log(most)))
-        deviation = deviation * np.float32(share) + rng.standard_normal(deviation.shape, dtype=np.float32) * np.float32(
-            np.sqrt(1 - share ** 2))
-    deviation = deviation * np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
-    if gamma:
-        power = np.float32(np.exp(rng.uniform(-gamma, gamma)))
-        deviation = np.sign(deviation) * np.abs(deviation / GAMMA_AT) ** power * GAMMA_AT
-    if offset:
-        deviation = deviation + np.float32(rng.uniform(-offset, offset))
-    if noise and rng.random() < 0.5:
-        grain = rng.standard_normal(deviation.shape, dtype=np.float32)
-        if rng.random() < 0.5:
-            grain = ndimage.gaussian_filter(grain, 1.0)
-            grain /= max(float(grain.std()), 1e-6)
-        deviation = deviation + grain * np.float32(rng.uniform(0, noise))
+    deviation = add_puncta(deviation, strength.puncta, rng=rng)
+    deviation = add_haze(deviation, strength.haze, rng=rng)
+    deviation = blur(deviation, strength.blur, rng=rng)
+    deviation = lower_snr(deviation, strength.snr, rng=rng)
+    deviation = scale_contrast(deviation, strength.contrast, rng=rng)
+    deviation = bend_grey(deviation, strength.gamma, rng=rng)
+    deviation = shift(deviation, strength.offset, rng=rng)
+    return add_noise(deviation, strength.noise, rng=rng)
+
+
+def puncta(shape, most, *, rng):
+    """Light of granules (autofluorescence, debris): Gaussian dots, their peaks log-uniform.
+
+    Args:
+        shape: (z, y, x); most: dots in 32^3 voxels; their mean number is uniform in [0, most].
+
+    Returns:
+        float32 of that shape, noise levels.
+    """
+    light, mean = np.zeros(shape, np.float32), rng.uniform(0, most) * np.prod(shape) / 32 ** 3
+    for sigma in PUNCTA_SIGMAS:
+        count = rng.poisson(mean / len(PUNCTA_SIGMAS))
+        peak = np.exp(rng.uniform(0, np.log(PUNCTA_PEAK), count))
+        total = peak * (2 * np.pi * sigma ** 2) ** 1.5           # sum of a dot with that peak
+        dots = np.zeros(shape, np.float32)
+        np.add.at(dots, tuple(rng.integers(n, size=count) for n in shape), total.astype(np.float32))
+        light += ndimage.gaussian_filter(dots, sigma, mode='constant')
+    return light
+
+
+def add_puncta(deviation, most, *, rng):
+    """Add puncta() to PUNCTA_SHARE of the crops."""
+    if most and rng.random() < PUNCTA_SHARE:
+        deviation = deviation + puncta(deviation.shape, most, rng=rng)
     return deviation
 
 
-GAMMA_AT = np.float32(10.0)     # noise levels that gamma leaves as they are
+def add_haze(deviation, most, *, rng):
+    """Add the crop's own light, blurred by HAZE_SIGMA, up to `most` times, to half of the crops."""
+    if most and rng.random() < HALF:
+        spread = ndimage.gaussian_filter(np.maximum(deviation, 0), rng.uniform(*HAZE_SIGMA))
+        deviation = deviation + np.float32(rng.uniform(0, most)) * spread
+    return deviation
+
+
+def blur(deviation, largest, *, rng):
+    """Blur half of the crops, sigma uniform up to `largest` voxels."""
+    if largest and rng.random() < HALF:
+        deviation = ndimage.gaussian_filter(deviation, rng.uniform(0, largest))
+    return deviation
+
+
+def lower_snr(deviation, factors, *, rng):
+    """Lower the signal-to-noise ratio of half of the crops.
+
+    A stack is normalised by its noise, so a worse one has less signal in the same noise: the crop
+    is scaled by s, and white noise of sqrt(1 - s^2) makes up for the noise that s took.
+
+    Args:
+        factors: (low, high) of s, log-uniform, at most 1.
+    """
+    low, high = factors
+    if low < 1 and rng.random() < HALF:
+        share = np.exp(rng.uniform(np.log(low), np.log(high)))
+        lost = rng.standard_normal(deviation.shape, dtype=np.float32)
+        deviation = deviation * np.float32(share) + lost * np.float32(np.sqrt(1 - share ** 2))
+    return deviation
+
+
+def scale_contrast(deviation, factors, *, rng):
+    """Scale a crop by a factor between the two, log-uniform."""
+    low, high = factors
+    return deviation * np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def bend_grey(deviation, largest, *, rng):
+    """sign(d) |d / GAMMA_FIXED|^p GAMMA_FIXED, with log p uniform in +- `largest`."""
+    if largest:
+        power = np.float32(np.exp(rng.uniform(-largest, largest)))
+        size = np.abs(deviation / GAMMA_FIXED) ** power
+        deviation = np.sign(deviation) * size * GAMMA_FIXED
+    return deviation
+
+
+def shift(deviation, largest, *, rng):
+    """Add one offset, uniform in +- `largest` noise levels."""
+    if largest:
+        deviation = deviation + np.float32(rng.uniform(-largest, largest))
+    return deviation
+
+
+def add_noise(deviation, largest, *, rng):
+    """Add noise, std uniform up to `largest` noise levels, to half of the crops.
+
+    Half of the noise is white, half is smooth over SMOOTH_NOISE_SIGMA.
+    """
+    if largest and rng.random() < HALF:
+        grain = rng.standard_normal(deviation.shape, dtype=np.float32)
+        if rng.random() < HALF:
+            grain = ndimage.gaussian_filter(grain, SMOOTH_NOISE_SIGMA)
+            grain /= max(float(grain.std()), 1e-6)
+        deviation = deviation + grain * np.float32(rng.uniform(0, largest))
+    return deviation

@@ -1,0 +1,69 @@
+"""What of a drawn label a segmentation network is trained on (docs/method.md, step 3).
+
+A neurite is wider in a blurred image than it was drawn, its outline is a matter of taste, and
+where it is too dim nobody sees it: the label is widened, a rim is ignored, and so is invisible
+foreground.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+BRIGHTEST_WITHIN = 5            # voxels, side of the cube in which a neurite's middle is looked for
+LEAST_LIGHT = 0.05              # of a wide neurite's light, below which nothing is foreground
+SURROUNDINGS = 4.0              # voxels, sigma of the neighbourhood that is a voxel's background
+
+
+class Settings(NamedTuple):
+    """Which voxels of a drawn label count, and as what."""
+    label_width_level: float    # share of the light of a neurite's middle that counts, (0, 1]
+    label_blur: float           # voxels, sigma of the blur assumed when the label is widened
+    ignored_rim: int            # voxels around the foreground that do not count
+    visible_contrast: float     # noise levels above the surroundings, from which foreground counts
+
+
+def widened(label, level, *, blur):
+    """A drawn label as wide as its blurred image shows it; it holds the drawn one.
+
+    Args:
+        label: {0, 1} [Z, Y, X]; level: share of the brightest light within two voxels from which
+            a voxel is foreground, 0.5: full width at half maximum, 1: the label as it is.
+        blur: sigma, voxels.
+
+    Returns:
+        bool [Z, Y, X].
+    """
+    label = np.asarray(label) > 0
+    if level >= 1 or not label.any():
+        return label
+    light = ndimage.gaussian_filter(label.astype(np.float32), blur, truncate=3.0)
+    bright = light >= level * ndimage.maximum_filter(light, BRIGHTEST_WITHIN)
+    return label | (bright & (light > LEAST_LIGHT))
+
+
+def ignored_rim(label, width):
+    """Voxels outside a mask within `width` steps across faces; bool [Z, Y, X]."""
+    if not width or not label.any():
+        return np.zeros(label.shape, bool)
+    return ndimage.binary_dilation(label, iterations=int(width)) & ~label
+
+
+def reach(settings):
+    """Voxels around a crop that its label and rim depend on: blur, brightest place, rim."""
+    blur = int(3 * settings.label_blur + 0.5)
+    return blur + BRIGHTEST_WITHIN // 2 + int(settings.ignored_rim)
+
+
+def visible_contrast(deviation, label):
+    """How much brighter a smoothed image is than the background around each voxel.
+
+    Args:
+        deviation: float32 [Z, Y, X]; label: bool [Z, Y, X], what is no background.
+
+    Returns:
+        float32 [Z, Y, X], in the unit of `deviation`.
+    """
+    around = (~label).astype(np.float32)
+    light, share = [ndimage.gaussian_filter(values, SURROUNDINGS, truncate=2.0)
+                    for values in (deviation * around, around)]
+    return ndimage.gaussian_filter(deviation, 1.0) - light / np.maximum(share, 1e-3)
