@@ -1,16 +1,10 @@
-"""The segmentation network, its losses, its crops and their augmentation."""
-import tracemalloc
-
+"""The segmentation network, its losses and its training graph."""
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from models import losses, segmenter, tf, unet
 from utils.common import tiling
-from utils.common.errors import UserError
-from utils.data import patches, stacks
-from utils.score import masks
-from utils.train import augmentation, crops, runs
+from utils.train import runs
 
 
 @pytest.mark.parametrize('levels, reach', [(0, 2), (1, 8), (2, 20)])
