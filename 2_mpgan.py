@@ -25,7 +25,7 @@ from models.refiner import LIMIT, RADIUS
 from utils.common import claims, config, errors, files, tiling
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.draw import figures
+from utils.draw import training
 from utils.score import evaluation
 from utils.train import history, runs, samplers
 
@@ -156,8 +156,8 @@ def train(cfg, ranks):
                         print('step %d of %d, %.2f s each, %.0f s left' % (run.step, cfg.MAX_STEPS, each,
                                                                          each * (cfg.MAX_STEPS - run.step)))
                 if to_evaluate:
-                    figures.curves(os.path.join(cfg.RUN_DIR, 'curves.png'),
-                                   figures.read_log(os.path.join(cfg.RUN_DIR, 'log.csv')),
+                    training.curves(os.path.join(cfg.RUN_DIR, 'curves.png'),
+                                   training.read_log(os.path.join(cfg.RUN_DIR, 'log.csv')),
                                    judge={'draft': judge.draft, 'floor': judge.floor})
                 if run.step % cfg.PREVIEW_EVERY == 0 or last:
                     preview(cfg, run, inference=inference, drafts=drafts, real=real)
@@ -225,7 +225,7 @@ def preview(cfg, run, *, inference, drafts, real):
     label = np.stack([drafts.label[i] for i in spread(drafts)])
     target = np.stack([real.image[i] for i in spread(real)])
     refined = np.stack([refine_tile(run.session, inference, voxels=image) for image in draft])
-    figures.draft_refined_real(preview_path(cfg, run.step), draft, refined=refined, real=target, labels=label, title='step %d' % run.step)
+    training.draft_refined_real(preview_path(cfg, run.step), draft, refined=refined, real=target, labels=label, title='step %d' % run.step)
 
 
 def refine_tile(session, inference, *, voxels, shed=((0, 0), (0, 0), (0, 0))):

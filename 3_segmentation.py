@@ -32,7 +32,7 @@ from models import segmenter, tf, unet
 from utils.common import claims, config, errors, files, tiling
 from utils.common.errors import UserError
 from utils.data import export, stacks
-from utils.draw import figures
+from utils.draw import comparison
 from utils.score import masks, metrics
 from utils.train import augmentation, crops, labels, normalisation, runs
 
@@ -279,11 +279,11 @@ def compare(cfg):
             print('%s, seed %d: %s' % (arm, seed, ', '.join('%s %.3f' % (m, rows[-1][m]) for m in masks.MEASURES[:5])))
     table = masks.write_table(cfg.RESULTS, rows, title='%s, scored at %g; ends: %d voxels apart along %s' % (
         labelled, cfg.PROBABILITY_THRESHOLD, cfg.SPLIT_GAP, 'zyx'[cfg.SPLIT_AXIS]))
-    figures.arms(os.path.join(cfg.RESULTS, 'segmentation_arms.png'), rows, measures=('dice', 'f1_1', 'cldice', 'ap'))
+    comparison.arms(os.path.join(cfg.RESULTS, 'segmentation_arms.png'), rows, measures=('dice', 'f1_1', 'cldice', 'ap'))
     if curves:
-        figures.precision_recall(os.path.join(cfg.RESULTS, 'segmentation_curves.png'), curves)
+        comparison.precision_recall(os.path.join(cfg.RESULTS, 'segmentation_curves.png'), curves)
     z = whole.slices[len(whole.slices) // 2] if whole.slices else stack.voxels.shape[0] // 2
-    figures.overlays(os.path.join(cfg.RESULTS, 'segmentation_overlays.png'), stack.voxels[z], truth=whole.truth[z], valid=ends.valid[z],
+    comparison.overlays(os.path.join(cfg.RESULTS, 'segmentation_overlays.png'), stack.voxels[z], truth=whole.truth[z], valid=ends.valid[z],
                      masks=[(arm, mask[z]) for arm, mask in shown])
     print('\n%s\n%s: done in %.0f s' % (table, os.path.join(cfg.RESULTS, 'segmentation.md'), time.time() - started))
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from utils.common import claims, config, errors, files
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.draw import figures
+from utils.draw import traces as pictures
 from utils.measure import otsu
 from utils.score import traces
 from utils.trace import evidence, tracing
@@ -93,7 +93,7 @@ def reconstruct(name, path, *, cfg):
     del stack
     tree = tracing.trace(grey, spacing, low=low, high=high, values=cfg, name=path)
     image = picture(name, path, shape=grey.shape, cfg=cfg)
-    figures.traces(os.path.join(cfg.OUTPUT, name + '.png'), grey if image is None else image, tree=tree, spacing=spacing, title=name)
+    pictures.traces(os.path.join(cfg.OUTPUT, name + '.png'), grey if image is None else image, tree=tree, spacing=spacing, title=name)
     swc.write(target, tree, comment=HEADER % (os.path.basename(path), ' '.join('%g' % v for v in spacing)), one_root=False)
     return tree
 

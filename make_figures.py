@@ -32,7 +32,8 @@ from scipy import ndimage
 from utils.common import config, errors, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks, swc
-from utils.draw import figures, gallery
+from utils.draw import base, drafts as draft_figures, framework, gallery, training
+from utils.draw import traces as trace_figures
 from utils.measure import otsu
 from utils.score import metrics
 from utils.simulate import raster
@@ -70,7 +71,7 @@ def draw_simulator(cfg, target):
     picked = picked if len(picked) > 1 else list(range(min(2, len(pairs))))
     rows = [('%s %s' % ('dendrite' if dendrites[i] else 'axon', stacks.name_of(pairs[i][0])),
              stacks.read(pairs[i][0]), stacks.read(pairs[i][1]).voxels) for i in picked]
-    figures.simulator_page(target, rows)
+    draft_figures.simulator_page(target, rows)
 
 
 def draw_priors(cfg, target):
@@ -84,7 +85,7 @@ def draw_drafts(cfg, target):
     real = patches.PatchFile(os.path.join(cfg.PATCHES, 'real.h5'))
     drafts = patches.PatchFile(os.path.join(cfg.DRAFTS, 'patches.h5'), with_labels=True)
     pick, pick_real = [np.linspace(0, len(file) - 1, 26).astype(int)[1:-1:2] for file in (drafts, real)]
-    figures.beside(target, [('real', np.stack([real.image[i] for i in pick_real])),
+    draft_figures.beside(target, [('real', np.stack([real.image[i] for i in pick_real])),
                             ('drafts', np.stack([drafts.image[i] for i in pick])),
                             ('labels of the drafts', np.stack([drafts.label[i] for i in pick]))])
 
@@ -103,7 +104,7 @@ def draw_panel(cfg, target):
         raise UserError('%s was not refined from %s: run 2_mpgan.py again' % (refined.path, drafts.path))
     pick = np.linspace(0, len(drafts) - 1, 6).astype(int)[1:-1]
     pick_real = np.linspace(0, len(real) - 1, 6).astype(int)[1:-1]
-    figures.draft_refined_real(target, np.stack([drafts.image[i] for i in pick]),
+    training.draft_refined_real(target, np.stack([drafts.image[i] for i in pick]),
                                refined=np.stack([refined.image[i] for i in pick]),
                                real=np.stack([real.image[i] for i in pick_real]),
                                labels=np.stack([drafts.label[i] for i in pick]))
@@ -114,23 +115,23 @@ def draw_stack(cfg, target):
     image, label = stacks.pair_by_name(need(os.path.join(cfg.DRAFTS, 'images'), '1_simulator.py'),
                                        os.path.join(cfg.DRAFTS, 'labels'))[0]
     refined = need(os.path.join(cfg.REFINED, 'images', os.path.basename(image)), '2_mpgan.py')
-    figures.side_by_side(target, [(title, stacks.read(path).voxels) for title, path in
+    draft_figures.side_by_side(target, [(title, stacks.read(path).voxels) for title, path in
                                   (('draft', image), ('refined', refined), ('label', label))])
 
 
 def draw_curves(cfg, target):
     """Training curves."""
-    log = figures.read_log(need(os.path.join(cfg.RUN_DIR, 'log.csv'), '2_mpgan.py'))
+    log = training.read_log(need(os.path.join(cfg.RUN_DIR, 'log.csv'), '2_mpgan.py'))
     if not log:
         raise UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps' % cfg.RUN_DIR)
     scale = os.path.join(cfg.RUN_DIR, 'evaluation.json')
-    figures.curves(target, log, judge=files.read_json(scale) if os.path.exists(scale) else None)
+    training.curves(target, log, judge=files.read_json(scale) if os.path.exists(scale) else None)
 
 
 def draw_levels(cfg, target):
     """Grey-level histograms."""
     real, drafts, refined = three(cfg)
-    figures.grey_histograms(target, [(name, file.image[:: 1 + len(file) // 100]) for name, file in
+    draft_figures.grey_histograms(target, [(name, file.image[:: 1 + len(file) // 100]) for name, file in
                                      (('real domain', real), ('draft', drafts), ('refined', refined))])
 
 
@@ -138,20 +139,20 @@ def draw_framework(cfg, target):
     """The method as a diagram, with pictures of this run; steps 3 and 4 are left blank where they have not run."""
     real, drafts, refined = three(cfg)
     i = len(drafts) // 2
-    pictures = {'real': figures.project(real.image[len(real) // 2]), 'draft': figures.project(drafts.image[i]),
-                'label': figures.project(drafts.label[i]), 'refined': figures.project(refined.image[i])}
+    pictures = {'real': base.project(real.image[len(real) // 2]), 'draft': base.project(drafts.image[i]),
+                'label': base.project(drafts.label[i]), 'refined': base.project(refined.image[i])}
     found = glob.glob(os.path.join(glob.escape(cfg.SEGMENTED), '*.prob.tif'))
     if found:
         path = sorted(found)[0]
         stack = stacks.read(path, (2, 2, 2), probabilities=True).voxels
-        pictures['mask'] = figures.project((stack > (0.5 if stack.dtype.kind == 'f' else 127)).astype(np.uint8))
+        pictures['mask'] = base.project((stack > (0.5 if stack.dtype.kind == 'f' else 127)).astype(np.uint8))
         traced = os.path.join(cfg.TRACES, os.path.basename(path)[:-len('.prob.tif')] + '.swc')
         if os.path.exists(traced):
             tree = swc.read(traced)
             drawn = np.zeros(pictures['mask'].shape, bool)
             drawn[tuple(raster.centreline(np.array(stack.shape), tree.position, parent=tree.parent)[:, 1:].T)] = True
             pictures['traces'] = ndimage.binary_dilation(drawn)
-    figures.framework(target, pictures)
+    framework.framework(target, pictures)
 
 
 def copied(name):
@@ -179,7 +180,7 @@ def draw_traces(cfg, target):
     size = (stack.voxel_size or (1.0, 1.0, 1.0)) if made['VOXEL_SIZE'] == 'auto' else made['VOXEL_SIZE']
     spacing = np.array(size) / size[2]
     grey = evidence.of_grey_levels(stack.voxels, 'gaussian', settings=config.pick(constants, otsu.Settings), name=name)
-    figures.traces_compared(target, stack.voxels, named=[
+    trace_figures.traces_compared(target, stack.voxels, named=[
         ('OTSU on the smoothed stack', tracing.trace(grey, spacing, low=0.5, high=0.5, values=constants, name=name)),
         ('4_reconstruction.py INPUT=%s' % made['INPUT'], swc.read(paths[0]))])
 
@@ -195,7 +196,7 @@ def draw_reconstruction(cfg, target):
         here = [row for row in rows if row['stacks'] == kind]
         panels.append((kind, [(method, [float(row['length_f1']) for row in sorted(here, key=lambda row: float(row['noise']))
                                         if row['method'] == method]) for method in dict.fromkeys(row['method'] for row in here)]))
-    figures.score_curves(target, levels, panels=panels, xlabel='noise, times the phantom\'s', ylabel='length F1')
+    trace_figures.score_curves(target, levels, panels=panels, xlabel='noise, times the phantom\'s', ylabel='length F1')
 
 
 def make_gallery(cfg):

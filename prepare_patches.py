@@ -19,7 +19,7 @@ from tqdm import tqdm
 from utils.common import claims, config, errors, files, shares
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.draw import figures
+from utils.draw import priors, steps
 from utils.measure import calibration, otsu, appearance, windows
 
 MAY_CHANGE = ('STACKS', 'OUTPUT', 'OVERWRITE', 'TIFF_FOLDER', 'MAX_STACK_FIGURES')   # may change between runs
@@ -43,8 +43,8 @@ def prepare(path, cfg, *, part_path, figure_path):
                                % (path, 100 * cfg.MIN_FOREGROUND))
     if figure_path:
         shown = [patches.cut(stack.voxels, c, window=cfg.PATCH_SHAPE)
-                 for c in corners[np.linspace(0, len(corners) - 1, figures.SHOWN).astype(int)]]
-        figures.four_steps(figure_path, stack.voxels, mask=found.mask, skeleton=skeleton, corners=corners, window=cfg.PATCH_SHAPE, patches=shown)
+                 for c in corners[np.linspace(0, len(corners) - 1, steps.SHOWN).astype(int)]]
+        steps.four_steps(figure_path, stack.voxels, mask=found.mask, skeleton=skeleton, corners=corners, window=cfg.PATCH_SHAPE, patches=shown)
     measured = appearance.measure(stack.voxels, found, skeleton=skeleton, voxel_size=stack.voxel_size, flatten_block=cfg.FLATTEN_BLOCK)
     patches.write_cut(part_path, stack.voxels, corners=corners, window=cfg.PATCH_SHAPE, name=stacks.name_of(path), voxel_size=stack.voxel_size,
                       measured=files.to_json(measured), made_from=made_from(path, cfg))
@@ -83,8 +83,7 @@ def join(parts, cfg):
     else:
         pooled['drawn'] = calibration.calibrate(pooled, look, rounds=cfg.CALIBRATION_ROUNDS)
         files.write_json(path, pooled)
-        figures.priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled, probabilities=appearance.QUANTILES, background=appearance.BACKGROUND,
-                            lags=appearance.LAGS)
+        priors.priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled)
     if pooled['foreground_fraction'] > 0.3:
         print('warning: %.0f %% of the voxels count as neurites: look at real_NAME.png; if they are background, raise '
               'NOISE_FLOOR or MIN_OBJECT' % (100 * pooled['foreground_fraction']), file=sys.stderr)

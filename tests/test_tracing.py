@@ -12,7 +12,7 @@ from scipy import ndimage
 from utils.common import config
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.draw import figures
+from utils.draw import traces as pictures
 from utils.measure import otsu
 from utils.score import traces
 from utils.simulate import phantom, raster
@@ -203,8 +203,8 @@ def test_thick_neurites_take_no_more_memory_than_their_voxels():
 def test_long_narrow_stacks_are_drawn(tmp_path):
     mask = drawn((600, 600, 12), [(300, 10, 6), (300, 590, 6)]).astype(np.uint8)
     tree = swc.Tree(np.zeros(2, int), np.array([[300.0, 10, 6], [300, 590, 6]]), np.ones(2), np.array([-1, 0]))
-    figures.traces(str(tmp_path / 'a.png'), mask, tree=tree)
-    figures.traces_compared(str(tmp_path / 'b.png'), mask[:, :, :2], named=[('a', tree)])
+    pictures.traces(str(tmp_path / 'a.png'), mask, tree=tree)
+    pictures.traces_compared(str(tmp_path / 'b.png'), mask[:, :, :2], named=[('a', tree)])
     assert sorted(os.listdir(str(tmp_path))) == ['a.png', 'b.png']
 
 

@@ -1,1 +1,4 @@
-"""Figures by subject, and the gallery."""
+"""Figures by subject, and the gallery: drawn without a display, written whole or not at all."""
+import matplotlib
+
+matplotlib.use('Agg')
