@@ -27,13 +27,12 @@ from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.draw import training
 from utils.score import evaluation
-from utils.train import history, runs, samplers
+from utils.train import checkpoints, history, loop, processes, runs, samplers, sessions, streams
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
 MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
         'THREADS', 'TILE_SHAPE', 'EVALUATE_EVERY', 'CHECKPOINT', 'XLA')
 FORMAT = 2                                               # of runs: raised where an older one cannot go on
-PACKED = 'packed.json'                                   # in a folder that STAGE=pack made
 PREVIEWS = 4                                             # patches in a preview picture
 
 
@@ -91,12 +90,12 @@ def train(cfg, ranks):
     if ranks.rank == 0:
         claims.claim(cfg.RUN_DIR, dict(
             vars(cfg), REAL_DIGEST=real.digest, DRAFT_DIGEST=drafts.digest, BITS=bits, FORMAT=FORMAT), may_change=MAY_CHANGE,
-                     overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
+                     overwrite=checkpoints.newest(cfg.RUN_DIR) is None, cure='give another RUN_DIR, or remove this one')
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     shape = [None] + list(cfg.CROP_SHAPE) + [1]
-    draft_stream = runs.Stream(draft_batches.batch, [shape, shape], name=drafts.path)
-    real_stream = runs.Stream(lambda i: real_batches.batch(i)[:1], [shape], name=real.path)
+    draft_stream = streams.Stream(draft_batches.batch, [shape, shape], name=drafts.path)
+    real_stream = streams.Stream(lambda i: real_batches.batch(i)[:1], [shape], name=real.path)
     graph = gan.build(cfg.CROP_SHAPE, bits, refiner_channels=cfg.REFINER_CHANNELS, discriminator_channels=cfg.DISCRIMINATOR_CHANNELS,
                       activation=cfg.DISCRIMINATOR_ACTIVATION, lambda_identity=cfg.LAMBDA_IDENTITY, steepness=steepness(cfg, drafts), background_quantile=cfg.BACKGROUND_QUANTILE,
                       learning_rate=cfg.LEARNING_RATE, decay_rate=cfg.DECAY_RATE, decay_steps=cfg.DECAY_STEPS, beta1=cfg.BETA1,
@@ -104,15 +103,15 @@ def train(cfg, ranks):
                       domain=intensities(drafts, bits, unbounded=True) if cfg.STANDARDISE else None,
                       target=intensities(real, bits) if cfg.STANDARDISE else None, sees_level=cfg.DISCRIMINATOR_SEES_LEVEL, average_decay=cfg.AVERAGE_DECAY,
                       discriminator_rate=cfg.DISCRIMINATOR_RATE or None, inputs=draft_stream.tensors + real_stream.tensors,
-                      wrap=runs.wrapper(ranks, cfg.MIXED_PRECISION))
+                      wrap=processes.wrapper(ranks, cfg.MIXED_PRECISION))
     inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, standardised=cfg.STANDARDISE)
     buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2, ranks.rank]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']
     columns += evaluation.COLUMNS
     judge = open_judge(cfg, drafts, real=real) if ranks.rank == 0 else None
 
-    with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, runs.Stop(ranks.size == 1) as stop:
-        run.lenient = ('_gradient',) if cfg.MIXED_PRECISION else ()      # its loss scale is raised until they overflow
+    with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, loop.Stop(ranks.size == 1) as stop:
+        run.may_overflow = ('_gradient',) if cfg.MIXED_PRECISION else ()      # its loss scale is raised until they overflow
         if run.step:
             buffer.restore(*history.share(run.history, run.extra, rank=ranks.rank, size=ranks.size))
             run.history = None
@@ -165,9 +164,10 @@ def train(cfg, ranks):
                 states = run.gather(buffer.state())
                 if best:
                     patches_, extra = history.join(states)
-                    run.save_best(scores['gap'], patches_, extra=extra)
+                    run.save_best(scores['gap'], history=patches_, extra=extra)
                 elif run.first:
-                    run.save(*history.join(states))
+                    patches_, extra = history.join(states)
+                    run.save(history=patches_, extra=extra)
             if stopping:
                 raise KeyboardInterrupt('%s: stopped after step %d, which is saved: run the same command again to go on'
                                         % (cfg.RUN_DIR, run.step))
@@ -241,18 +241,18 @@ def open_refiner(cfg):
     Raises:
         UserError: no checkpoint, or one of another width.
     """
-    checkpoint = runs.newest_checkpoint(cfg.RUN_DIR)
+    checkpoint = checkpoints.newest(cfg.RUN_DIR)
     if checkpoint is None:
         raise UserError('%s has no checkpoint: train first (STAGE=train)' % cfg.RUN_DIR)
     if cfg.CHECKPOINT == 'best':
-        best = runs.best_checkpoint(cfg.RUN_DIR)
-        if best is None and not os.path.exists(os.path.join(cfg.RUN_DIR, PACKED)):
+        best = checkpoints.best(cfg.RUN_DIR)
+        if best is None and not checkpoints.is_packed(cfg.RUN_DIR):
             print('%s: no evaluation has kept the labels: the newest checkpoint refines' % cfg.RUN_DIR)
         checkpoint = best or checkpoint
     trained = files.read_json(os.path.join(cfg.RUN_DIR, 'config.json'))
     if 'REFINER_CHANNELS' not in trained:
         raise UserError('%s is no run of 2_mpgan.py: give another RUN_DIR' % cfg.RUN_DIR)
-    if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS and not os.path.exists(os.path.join(cfg.RUN_DIR, PACKED)):
+    if trained['REFINER_CHANNELS'] != cfg.REFINER_CHANNELS and not checkpoints.is_packed(cfg.RUN_DIR):
         raise UserError('%s was trained with REFINER_CHANNELS=%d, not %d: give that, or another RUN_DIR'
                                % (cfg.RUN_DIR, trained['REFINER_CHANNELS'], cfg.REFINER_CHANNELS))
     tf.reset_default_graph()
@@ -265,13 +265,11 @@ def pack(cfg):
     if cfg.OUTPUT == config.read_constants(config.rooted('configs/mpgan.py'))['OUTPUT']:
         raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/refiner')
     _, saver, checkpoint, trained = open_refiner(cfg)
-    with runs.open_session(cfg.THREADS) as session:
-        runs.restore(session, saver, checkpoint=checkpoint)
-        path = runs.save_weights(cfg.OUTPUT, runs.step_of(checkpoint), session=session, saver=saver)
-    kept = {name: value for name, value in trained.items() if name not in MAY_CHANGE}
-    files.write_json(os.path.join(cfg.OUTPUT, 'config.json'), kept)
-    files.write_json(os.path.join(cfg.OUTPUT, PACKED), {'step': runs.step_of(checkpoint)})
-    print('%s: weights of step %d of %s' % (path, runs.step_of(checkpoint), cfg.RUN_DIR))
+    with sessions.open_session(cfg.THREADS) as session:
+        sessions.restore(session, saver, checkpoint=checkpoint)
+        path = checkpoints.pack(cfg.OUTPUT, step=checkpoints.step_of(checkpoint), session=session, saver=saver,
+                                settings=trained, may_change=MAY_CHANGE)
+    print('%s: weights of step %d of %s' % (path, checkpoints.step_of(checkpoint), cfg.RUN_DIR))
 
 
 def refine(cfg):
@@ -290,8 +288,8 @@ def refine(cfg):
     for path in paths:
         if os.path.realpath(path) == os.path.realpath(os.path.join(images_dir, stacks.name_of(path) + '.tif')):
             raise UserError('%s would be overwritten: give another OUTPUT' % path)
-    with runs.open_session(cfg.THREADS) as session:
-        runs.restore(session, saver, checkpoint=checkpoint)
+    with sessions.open_session(cfg.THREADS) as session:
+        sessions.restore(session, saver, checkpoint=checkpoint)
         weights = hashlib.sha1()
         for values in session.run(gan.inference_variables()):
             weights.update(values.tobytes())
@@ -322,7 +320,7 @@ def refine(cfg):
             files.write_json(record_path, record)
             tqdm.write('%s: refined in %.1f s' % (target, time.time() - started))
             done += 1
-    said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), done, runs.step_of(checkpoint))
+    said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), done, checkpoints.step_of(checkpoint))
     if not cfg.INPUT:
         said += ', %d patches' % cut_refined(cfg, images_dir, names={stacks.name_of(path) for path in paths})
     print(said)
@@ -370,7 +368,7 @@ def main():
         name: (1, None) for name in ('BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY',
                                      'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE')})
     config.require(cfg, HISTORY_BATCHES=(0, None))
-    ranks = runs.find_ranks('train' in cfg.STAGE)
+    ranks = processes.find_ranks('train' in cfg.STAGE)
     if cfg.STAGE == 'pack':
         return pack(cfg)
     if 'train' in cfg.STAGE:

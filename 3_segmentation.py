@@ -34,7 +34,8 @@ from utils.common.errors import UserError
 from utils.data import export, stacks
 from utils.draw import comparison
 from utils.score import masks, metrics
-from utils.train import augmentation, crops, labels, normalisation, runs
+from utils.train import (augmentation, checkpoints, crops, labels, loop, normalisation, runs,
+                         sessions)
 
 # Constants that may change between runs into one RUN_DIR: how long they are kept, where they go, on what machine
 MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABILITY_THRESHOLD', 'REAL', 'LABELLED', 'ANNOTATION', 'ARMS', 'SEEDS',
@@ -63,7 +64,7 @@ def train(cfg, manual=None, *, synthetic=True, digest='', other='RUN_DIR'):
             raise UserError('BATCH_SIZE=1 has no place for both synthetic and manual crops: take 2 or more')
         places[:by_hand] = [manual] * by_hand
     claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest if drafts else '', MANUAL=digest), may_change=MAY_CHANGE,
-                 overwrite=runs.newest_checkpoint(cfg.RUN_DIR) is None, cure='give another %s, or remove this one' % other)
+                 overwrite=checkpoints.newest(cfg.RUN_DIR) is None, cure='give another %s, or remove this one' % other)
     tf.reset_default_graph()
     tf.set_random_seed(cfg.SEED)
     graph = segmenter.build(cfg.CROP_SHAPE, cfg.CHANNELS, levels=cfg.LEVELS, learning_rate=cfg.LEARNING_RATE, max_steps=cfg.MAX_STEPS, average_decay=cfg.AVERAGE_DECAY)
@@ -71,7 +72,7 @@ def train(cfg, manual=None, *, synthetic=True, digest='', other='RUN_DIR'):
     held = drafts.validation(cfg.CROP_SHAPE, cfg.EVALUATION_PATCHES) if drafts else None
     strength = config.pick(cfg, augmentation.Strength, prefix='AUGMENT_')
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
-    with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS) as run, runs.Stop() as stop:
+    with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS) as run, loop.Stop() as stop:
         if not run.step:
             run.session.run(graph.start_average)
         elif run.step < cfg.MAX_STEPS:
@@ -91,10 +92,10 @@ def train(cfg, manual=None, *, synthetic=True, digest='', other='RUN_DIR'):
                     said = time.time()
                     print('step %d of %d, %.2f s each' % (run.step, cfg.MAX_STEPS, (said - started) / (run.step - first)))
             if 'validation_loss' in values and (run.best is None or values['validation_loss'] < run.best['score']):
-                run.save_best(float(values['validation_loss']), np.zeros(0, np.float32), extra=None)
+                run.save_best(float(values['validation_loss']))
             if run.step % cfg.SAVE_EVERY == 0 or last or stopping:
                 run.check(values)
-                run.save(np.zeros(0, np.float32), None)
+                run.save()
             if stopping:
                 raise KeyboardInterrupt('%s: stopped after step %d, which is saved: run the same command again to go on'
                                         % (cfg.RUN_DIR, run.step))
@@ -128,7 +129,7 @@ class Network:
 
         Raises UserError: no checkpoint, or no settings beside it.
         """
-        checkpoint = runs.best_checkpoint(run_dir) or runs.newest_checkpoint(run_dir)
+        checkpoint = checkpoints.best(run_dir) or checkpoints.newest(run_dir)
         if checkpoint is None:
             raise UserError('%s has no checkpoint: train first (STAGE=train), or give another RUN_DIR' % run_dir)
         trained = files.read_json(os.path.join(run_dir, 'config.json'))
@@ -137,13 +138,13 @@ class Network:
         except KeyError:
             raise UserError('%s is no run of 3_segmentation.py: give another RUN_DIR' % run_dir)
         self.mirrors = [tuple(1 + axis for axis in range(3) if k >> (2 - axis) & 1) for k in range(mirrors)]
-        self.step, self.settings = runs.step_of(checkpoint), trained
+        self.step, self.settings = checkpoints.step_of(checkpoint), trained
         self.tile = tuple(-(-n // 2 ** self.levels) * 2 ** self.levels for n in tile)
         tf.reset_default_graph()
         self.inference = segmenter.build_inference(channels, self.levels)
         self.saver = tf.train.Saver(segmenter.inference_variables())
-        self.session = runs.open_session(threads)
-        runs.restore(self.session, self.saver, checkpoint=checkpoint)
+        self.session = sessions.open_session(threads)
+        sessions.restore(self.session, self.saver, checkpoint=checkpoint)
         self.digest = hashlib.sha1(b''.join(v.tobytes() for v in self.session.run(segmenter.inference_variables()))).hexdigest()
 
     def __enter__(self):
@@ -229,12 +230,9 @@ def pack(cfg):
     """Write the weights that predict, and their settings, into OUTPUT: a RUN_DIR for predicting, a fifth as large."""
     if cfg.OUTPUT == config.read_constants(config.rooted('configs/segmentation.py'))['OUTPUT']:
         raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as models/pretrained/segmentation')
-    if os.path.isdir(cfg.OUTPUT) and set(os.listdir(cfg.OUTPUT)) - {'checkpoints', 'config.json', 'README.md'}:
-        raise UserError('STAGE=pack: %s holds a training run or other things: give another OUTPUT' % cfg.OUTPUT)
     with Network(cfg.RUN_DIR, cfg.THREADS) as network:
-        path = runs.save_weights(cfg.OUTPUT, network.step, session=network.session, saver=network.saver)
-        files.write_json(os.path.join(cfg.OUTPUT, 'config.json'),
-                          {name: value for name, value in network.settings.items() if name not in MAY_CHANGE})
+        path = checkpoints.pack(cfg.OUTPUT, step=network.step, session=network.session, saver=network.saver,
+                                settings=network.settings, may_change=MAY_CHANGE)
     print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR, sum(
         os.path.getsize(os.path.join(path, name)) for name in os.listdir(path)) / 1024))
 

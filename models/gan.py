@@ -1,7 +1,7 @@
 """The training graph of MPGAN (METHOD, step 2) and the inference graph of its refiner."""
 from collections import namedtuple
 
-from models import losses, tf
+from models import averages, losses, tf
 from models.discriminator import discriminator
 from models.refiner import refiner
 
@@ -74,16 +74,8 @@ def build(crop, bits, *, refiner_channels, discriminator_channels, activation, l
     total = adversarial + lambda_identity * identity + label_weight * kept
     with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         refiner_update, refiner_gradient = _minimise(wrap(tf.train.AdamOptimizer(rate, beta1)), total, scope='refiner/')
-    start_average, average = [], []
-    decay = tf.minimum(average_decay, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
-    for variable in tf.global_variables('refiner/'):         # moments are no weights: the average has the newest
-        mean = tf.get_variable(variable.op.name.replace('refiner', AVERAGE, 1), variable.shape, trainable=False,
-                               initializer=tf.zeros_initializer())
-        start_average.append(tf.assign(mean, variable))
-        with tf.control_dependencies([refiner_update]):
-            slow = 0.0 if '/moving_' in variable.op.name else decay
-            average.append(tf.assign(mean, slow * mean + (1 - slow) * variable.read_value()))
-    refiner_update = tf.group(*average)
+    start_average, refiner_update = averages.follow(
+        'refiner', AVERAGE, step=step, decay=average_decay, after=refiner_update, newest=['/moving_'])
 
     # --- discriminator ---
     score_real = score(losses.to_network(real, bits))
@@ -101,7 +93,7 @@ def build(crop, bits, *, refiner_channels, discriminator_channels, activation, l
                  {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept,
                   'refiner_gradient': refiner_gradient, 'refiner_weights': tf.global_norm(tf.trainable_variables('refiner/'))},
                  {'discriminator': d_total, 'accuracy': accuracy, 'discriminator_gradient': discriminator_gradient},
-                 tf.group(*calibration), tf.group(*start_average))
+                 tf.group(*calibration), start_average)
 
 
 def _minimise(optimizer, loss, *, scope, step=None):

@@ -1,7 +1,7 @@
 """The training graph of the segmentation network and its inference graph (step 3)."""
 from collections import namedtuple
 
-from models import losses, tf
+from models import averages, losses, tf
 from models.unet import unet
 
 # Feeds: image float32 [B, Z, Y, X, 1], normalised (utils/augmentation.py); label float32 {0, 1}; weight float32, 0 where
@@ -37,15 +37,9 @@ def build(crop, channels, *, levels, learning_rate, max_steps, average_decay):
     with tf.variable_scope('unet_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         update = tf.train.AdamOptimizer(rate).minimize(dice + entropy, global_step=step,
                                                        var_list=tf.trainable_variables('unet/'))
-    start_average, average = [], []
-    decay = tf.minimum(average_decay, (1.0 + done) / (10.0 + done))
-    for variable in tf.global_variables('unet/'):
-        mean = tf.get_variable(variable.op.name.replace('unet', AVERAGE, 1), variable.shape, trainable=False,
-                               initializer=tf.zeros_initializer())
-        start_average.append(tf.assign(mean, variable))
-        with tf.control_dependencies([update]):
-            average.append(tf.assign(mean, decay * mean + (1 - decay) * variable.read_value()))
-    return Graph(image, label, weight, step, rate, tf.group(*average), tf.group(*start_average),
+    start_average, update = averages.follow('unet', AVERAGE, step=step, decay=average_decay,
+                                            after=update)
+    return Graph(image, label, weight, step, rate, update, start_average,
                  {'loss': dice + entropy, 'dice_loss': dice, 'cross_entropy': entropy})
 
 

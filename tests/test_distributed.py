@@ -10,7 +10,7 @@ from conftest import ROOT, run_script
 
 from models import tf
 from utils.data import patches
-from utils.train import history, runs, samplers
+from utils.train import history, processes, samplers
 
 TRAIN = ['STAGE=train', 'REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'CROP_SHAPE=8,16,16',
          'LOG_EVERY=1', 'PREVIEW_EVERY=9', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
@@ -87,10 +87,10 @@ def test_several_processes_without_horovod_are_refused(data):
 def test_one_process_of_a_launcher_is_alone(monkeypatch):
     monkeypatch.setenv('PMI_RANK', '0')
     monkeypatch.setenv('PMI_SIZE', '1')
-    assert runs.find_ranks() == (0, 1, None)
+    assert processes.find_ranks() == (0, 1, None)
     monkeypatch.setenv('PMI_SIZE', '3')
     monkeypatch.setenv('PMI_RANK', '2')
-    assert runs.find_ranks(training=False) == (2, 3, None)            # refining: the first process alone works
+    assert processes.find_ranks(training=False) == (2, 3, None)            # refining: the first process alone works
 
 
 def test_two_processes_leave_the_weights_of_one_on_the_joint_batch(data):

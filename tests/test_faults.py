@@ -95,12 +95,12 @@ def test_full_disk_leaves_the_checkpoint_before_it(tmp_path):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
                 try:
                     with pytest.raises(UserError, match='step-000002 cannot be written.*free some space'):
-                        run.save(small, 'two')
+                        run.save(history=small, extra='two')
                 finally:
                     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
                     signal.signal(signal.SIGXFSZ, before)
             else:
-                run.save(small, 'one')
+                run.save(history=small, extra='one')
     with runs.Run(str(tmp_path), []) as run:
         assert run.step == 1 and run.extra == 'one'
         np.testing.assert_array_equal(run.session.run(weights), np.ones(40000))

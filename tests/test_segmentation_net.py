@@ -4,7 +4,7 @@ import pytest
 
 from models import losses, segmenter, tf, unet
 from utils.common import tiling
-from utils.train import runs
+from utils.train import sessions
 
 
 @pytest.mark.parametrize('levels, reach', [(0, 2), (1, 8), (2, 20)])
@@ -85,7 +85,7 @@ def test_training_moves_the_network_and_the_average_follows():
     rng = np.random.default_rng(0)
     label = (rng.random((2, 8, 8, 8, 1)) > 0.7).astype(np.float32)
     feed = {graph.image: 3 * label + rng.normal(size=label.shape), graph.label: label, graph.weight: np.ones_like(label)}
-    with runs.open_session(1) as session:
+    with sessions.open_session(1) as session:
         session.run(tf.global_variables_initializer())
         session.run(graph.start_average)
         first = session.run(graph.losses, feed)['loss']

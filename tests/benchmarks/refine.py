@@ -19,7 +19,7 @@ import numpy as np                        # noqa: E402
 from models import gan, tf                # noqa: E402
 from models.refiner import RADIUS         # noqa: E402
 from utils.common import config, tiling    # noqa: E402
-from utils.train import runs    # noqa: E402
+from utils.train import sessions    # noqa: E402
 
 SHAPE, CHANNELS = (64, 192, 192), 8       # voxels of the stack; the demo's network
 WINDOW = (32, 64, 64)                     # of the released code, moved on by half of itself
@@ -57,7 +57,7 @@ def one_way(name):
     voxels = rng.integers(1000, 2000, SHAPE).astype(np.uint16)
     tf.set_random_seed(0)
     inference = gan.build_inference(16, CHANNELS)
-    with runs.open_session(1) as session:
+    with sessions.open_session(1) as session:
         session.run(tf.global_variables_initializer())
         function = refiner(session, inference)
         function(voxels[:8, :16, :16])                       # what the first run alone costs

@@ -24,7 +24,7 @@ from models.discriminator import discriminator            # noqa: E402
 from models.refiner import refiner                        # noqa: E402
 from utils.common import config          # noqa: E402
 from utils.data import patches          # noqa: E402
-from utils.train import history, runs, samplers  # noqa: E402
+from utils.train import history, samplers, sessions, streams  # noqa: E402
 from tensorflow.python.client import timeline             # noqa: E402
 
 CROP, BATCH, BITS = (16, 32, 32), 2, 16                   # the paper's networks on small crops, so that it ends in minutes
@@ -76,7 +76,7 @@ def released(cfg, drafts, *, real):
         background = np.sort(values[labels == 0])
         return np.reshape(background[int(0.95 * len(background))], [1, 1, 1, 1, 1])
 
-    with tempfile.TemporaryDirectory() as folder, runs.open_session(1) as session:
+    with tempfile.TemporaryDirectory() as folder, sessions.open_session(1) as session:
         session.run(tf.global_variables_initializer())
         writer = tf.summary.FileWriter(folder)
         times = []
@@ -100,13 +100,12 @@ def ours(cfg, drafts, *, real, own):
     layers.OWN_GRADIENT = own
     tf.reset_default_graph()
     shape = [None] + list(CROP) + [1]
-    samplers = [samplers.Sampler(file, BATCH, crop=CROP, seed=[0, i], augment=True) for i, file in enumerate((drafts, real))]
-    streams = [runs.Stream(samplers[0].batch, [shape, shape], name='drafts'),
-               runs.Stream(lambda i: samplers[1].batch(i)[:1], [shape], name='real')]
+    draw = [samplers.Sampler(file, BATCH, crop=CROP, seed=[0, i], augment=True).batch for i, file in enumerate((drafts, real))]
+    pipelines = [streams.Stream(draw[0], [shape, shape], name='drafts'), streams.Stream(lambda i: draw[1](i)[:1], [shape], name='real')]
     graph = gan.build(CROP, BITS, refiner_channels=cfg.REFINER_CHANNELS, discriminator_channels=cfg.DISCRIMINATOR_CHANNELS, activation=cfg.DISCRIMINATOR_ACTIVATION,
                       lambda_identity=cfg.LAMBDA_IDENTITY, steepness=0.01, background_quantile=cfg.BACKGROUND_QUANTILE, learning_rate=cfg.LEARNING_RATE, decay_rate=cfg.DECAY_RATE,
                       decay_steps=cfg.DECAY_STEPS, beta1=cfg.BETA1, start=(-1.4, 0.3), frozen=cfg.FROZEN_MOMENTS, domain=(-1.4, 0.3), target=(-0.8, 0.1),
-                      sees_level=cfg.DISCRIMINATOR_SEES_LEVEL, average_decay=cfg.AVERAGE_DECAY, discriminator_rate=None, inputs=streams[0].tensors + streams[1].tensors)
+                      sees_level=cfg.DISCRIMINATOR_SEES_LEVEL, average_decay=cfg.AVERAGE_DECAY, discriminator_rate=None, inputs=pipelines[0].tensors + pipelines[1].tensors)
     buffer = history.History(100 * BATCH, np.random.default_rng(0))
     traces = []
 
@@ -118,9 +117,9 @@ def ours(cfg, drafts, *, real, own):
         traces.append(found)
         return values
 
-    with runs.open_session(1) as session:
+    with sessions.open_session(1) as session:
         session.run(tf.global_variables_initializer())
-        for stream in streams:
+        for stream in pipelines:
             stream.start(session, 0)
         times = []
         shares = []
