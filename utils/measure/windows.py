@@ -1,24 +1,31 @@
-"""Where patches are cut: windows along a centreline (METHOD, step 0)."""
+"""Where patches are cut: windows along a centreline (docs/method.md, step 0)."""
 import numpy as np
 
 from utils.measure import skeletons
 
 
 def corners(centres, window, *, shape):
-    """Corners of windows centred on voxels, shifted where needed to lie inside the stack; int [M, 3]."""
+    """Corners of windows centred on voxels, shifted where needed to lie inside the stack.
+
+    Args:
+        centres: int [M, 3]; window, shape: (z, y, x) voxels of a patch and of the stack.
+
+    Returns:
+        int [M, 3].
+    """
     window = np.asarray(window)
     return np.clip(np.asarray(centres) - window // 2, 0, np.asarray(shape) - window)
 
 
 def slide_windows(voxels, window, *, shape, max_overlap):
-    """Slide a window along the centreline (METHOD, step 0).
+    """Slide a window along the centreline.
 
-    Windows that fit around their centreline voxel come first and are centred on it exactly; then the
-    rest of the centreline, near the stack's border, is covered by windows shifted inside.
+    Windows that fit around their centreline voxel come first and are centred on it exactly; the
+    rest of the centreline, near the stack's border, is then covered by windows shifted inside.
 
     Args:
         voxels: int [M, 3], centreline; window, shape: (z, y, x) of the patch and of the stack.
-        max_overlap: largest share of its volume that a window may share with any other, in [0, 1).
+        max_overlap: largest share of its volume that a window may share with any other, [0, 1).
 
     Returns:
         int [N, 3], corners of the windows.

@@ -1,0 +1,112 @@
+"""The background behind the neurites: its smooth level, and the voxels that show it alone."""
+import numpy as np
+from scipy import ndimage
+
+from utils.measure import quantiles
+
+COARSE_SIGMA = 0.7           # blocks: the grid of medians is smoothed
+CLEARANCE = 2                # voxels kept between neurites or debris and what counts as background
+FEWEST = 1000                # voxels with that clearance; with fewer, any voxel outside counts
+MOST = 2000000               # voxels whose grey levels are kept
+HIGHEST = 4                  # std above the background's median that its local level may reach
+
+
+def block_medians(voxels, block):
+    """Smooth background: medians of cubic blocks, interpolated linearly.
+
+    Right where neurites fill less than half of each block.
+
+    Args:
+        voxels: [Z, Y, X], any real dtype; block: voxels per side, about.
+
+    Yields:
+        (slice of z, float32 [z, Y, X]) slab by slab, so that no second float stack is held.
+    """
+    edges = [np.linspace(0, n, max(1, int(round(n / block))) + 1).astype(int)
+             for n in voxels.shape]
+    spans = [list(zip(e[:-1], e[1:])) for e in edges]
+    coarse = np.array([[[np.median(voxels[z0:z1, y0:y1, x0:x1]) for x0, x1 in spans[2]]
+                        for y0, y1 in spans[1]] for z0, z1 in spans[0]], np.float32)
+    coarse = ndimage.gaussian_filter(coarse, COARSE_SIGMA, mode='nearest')
+    weights = [_linear(e) for e in edges]
+    plane = np.einsum('zyx,Yy,Xx->zYX', coarse, weights[1], weights[2], optimize=True)
+    for z0, z1 in spans[0]:
+        yield slice(z0, z1), np.tensordot(weights[0][z0:z1], plane, 1).astype(np.float32)
+
+
+def _linear(edges):
+    """Weights of the blocks in each voxel: linear between block centres and on beyond the outer.
+
+    Args:
+        edges: int [B + 1], voxels at which the blocks start and end.
+
+    Returns:
+        float32 [edges[-1], B], rows of sum 1.
+    """
+    centres = (edges[:-1] + edges[1:] - 1) / 2
+    n, count = edges[-1], len(centres)
+    matrix = np.zeros((n, count), np.float32)
+    if count == 1:
+        return matrix + 1
+    voxel = np.arange(n)
+    left = np.clip(np.searchsorted(centres, voxel) - 1, 0, count - 2)
+    weight = (voxel - centres[left]) / (centres[left + 1] - centres[left])
+    matrix[voxel, left], matrix[voxel, left + 1] = 1 - weight, weight
+    return matrix
+
+
+def local_level(voxels, block, *, middle, std):
+    """Grey level of the background at each voxel: block_medians, limited.
+
+    Where neurites fill most of a block its median is theirs: it is cut to HIGHEST stds.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X].
+        block: voxels per side of a block; 0: one median for the stack.
+        middle, std: of the background, grey levels.
+
+    Returns:
+        uint16 [Z, Y, X].
+    """
+    level = np.empty(voxels.shape, np.uint16)
+    if block:
+        for rows, slab in block_medians(voxels, block):
+            level[rows] = np.clip(np.rint(slab), 0, 65535)
+    else:
+        level[:] = int(np.median(voxels[::2, ::2, ::2]))
+    return np.minimum(level, int(np.clip(middle + HIGHEST * std, 0, 65535)), out=level)
+
+
+def behind(voxels, found):
+    """The voxels that show background alone.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; found: otsu.Segmentation.
+
+    Returns:
+        (outside, levels): bool [Z, Y, X]; grey levels of at most about MOST of these voxels,
+        evenly spread, dtype of the stack.
+    """
+    taken = found.mask | found.specks
+    outside = ~ndimage.binary_dilation(taken, iterations=CLEARANCE)
+    levels = _sample(voxels, outside)
+    if len(levels) < FEWEST:                             # crowded: no voxel is far from a neurite
+        outside = ~taken
+        levels = _sample(voxels, outside)
+    return outside, levels
+
+
+def _sample(voxels, where):
+    index = np.flatnonzero(where)
+    return voxels.ravel()[index[:: 1 + len(index) // MOST]]
+
+
+def grey_levels(levels):
+    """Distribution of the background's grey levels, for priors.json.
+
+    Returns:
+        dict: median, robust_std (median absolute deviation, scaled), quantiles (BACKGROUND).
+    """
+    middle, std = quantiles.robust_std(levels)
+    return {'median': middle, 'robust_std': std,
+            'quantiles': quantiles.of(levels, quantiles.BACKGROUND)}

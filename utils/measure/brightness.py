@@ -1,0 +1,66 @@
+"""Brightness of neurites along their centrelines."""
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from utils.measure import skeletons
+
+SHORTEST = 8                 # voxels of the shortest path whose level is taken
+LONG = 20                    # voxels of the shortest path on which drift and grain are measured
+SMOOTHING = 2.0              # voxels, sigma that parts drift (slower) from grain (faster)
+DIMMEST = 0.1                # of a path's median: dimmer places count as it in the logarithm
+LEFT_OF_NOISE = 0.5          # share of the noise's variance that interpolation leaves, about
+LARGEST_BOX = 1 << 22        # voxels that are interpolated in at once
+
+
+class Brightness(NamedTuple):
+    """Grey levels above the local background."""
+    levels: np.ndarray       # median of each path, repeated for each of its voxels
+    drift: float             # std of the logarithm along a path, smoothed; None: no long path
+    grain: float             # std of what the smoothing takes away, over the median; or None
+
+
+def along(voxels, local, *, paths, noise):
+    """Measure brightness along centrelines.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
+        paths: list of int [L, 3] (skeletons.branches).
+        noise: std of the background, grey levels; its share of the grain is taken off.
+
+    Returns:
+        Brightness; levels is empty without a path that is brighter than the background.
+    """
+    levels, drifts, grains = [], [], []
+    for path in paths:
+        if len(path) < SHORTEST:
+            continue
+        excess = _levels_along(voxels, path) - local[tuple(path.T)]
+        middle = np.median(excess)
+        if middle <= 0:
+            continue
+        levels.append(np.full(len(path), middle))
+        if len(path) >= LONG:
+            even = ndimage.gaussian_filter1d(excess, SMOOTHING)
+            drifts.append(np.log(np.maximum(even, DIMMEST * middle) / middle))
+            left = np.mean((excess - even) ** 2) - LEFT_OF_NOISE * noise ** 2
+            grains.append(left / middle ** 2)
+    return Brightness(np.concatenate(levels) if levels else np.zeros(0),
+                      float(np.concatenate(drifts).std()) if drifts else None,
+                      float(np.sqrt(max(np.median(grains), 0.0))) if grains else None)
+
+
+def _levels_along(voxels, path):
+    """Grey levels along a path without its staircase, which runs up to a voxel beside the neurite.
+
+    Returns:
+        float32 [L].
+    """
+    low = np.maximum(path.min(0) - 2, 0)
+    box = voxels[tuple(slice(a, b + 3) for a, b in zip(low, path.max(0)))]
+    if box.size > LARGEST_BOX:               # a path across the stack: its box is most of it
+        half = len(path) // 2
+        return np.concatenate([_levels_along(voxels, part) for part in (path[:half], path[half:])])
+    points = skeletons.smooth(path, (1, 1, 1)) - low
+    return ndimage.map_coordinates(box.astype(np.float32), points.T, order=1, mode='nearest')

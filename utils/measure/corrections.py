@@ -1,0 +1,141 @@
+"""Corrections of what is drawn, each by how a draft's measurements differ from the real stacks'.
+
+`damping` is the share of a correction that is made; 1: all of it. A measurement that is None, as on
+a stack with too few neurites, corrects nothing.
+"""
+import numpy as np
+
+from utils.measure.quantiles import FWHM, QUANTILES
+
+LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
+STRETCHES = 0.5, 2.0         # the same of the spread of the levels
+DENSEST = 0.02               # voxels of centreline per cubic voxel
+SHARPEST = 0.3               # voxels, sigma of the blur
+THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
+STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
+WIDEST = 0.6                 # largest share of the light in the wings of the blur
+
+
+def corrected(drawn, measured, *, seen, damping):
+    """What to draw next.
+
+    Args:
+        drawn: dict, what the draft was drawn from; measured: of the real stacks; seen: of the
+            draft (both of stack.measure).
+
+    Returns:
+        dict of the entries of `drawn`.
+    """
+    def more(correct, name, entry):
+        return correct(drawn[name], measured[entry], seen=seen[entry], damping=damping)
+
+    blur = zip(drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'])
+    return {
+        'radius_quantiles': more(thicker, 'radius_quantiles', 'width_quantiles'),
+        'level_quantiles': more(brighter, 'level_quantiles', 'level_quantiles'),
+        'density': more(denser, 'density', 'density'),
+        'blur_sigma': [blurrier(now, want, seen=got, damping=damping) for now, want, got in blur],
+        'keep': more(evener, 'keep', 'grain'),
+        'halo': wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
+    }
+
+
+# --- widths ---
+
+def thickness(widths, blur):
+    """Radii of cylinders whose blurred images have given full widths at half maximum.
+
+    The variance across a cylinder of radius r is r^2 / 4; the blur adds its own.
+
+    Args:
+        widths: list of float, voxels, or None; blur: list of sigmas, voxels; may be empty.
+
+    Returns:
+        float array, voxels; None if widths or blur are unknown.
+    """
+    if widths is None or not blur:
+        return None
+    rest = np.maximum((np.array(widths) / FWHM) ** 2 - np.mean(blur) ** 2, 0)
+    return np.minimum(2 * np.sqrt(rest), np.array(widths) / 2)
+
+
+def thicker(radii, wanted, *, seen, damping):
+    """Radii whose images are wider by as much as is wanted (variances add, see thickness).
+
+    Args:
+        radii: list of float, voxels; wanted, seen: lists of full widths at half maximum, voxels.
+    """
+    if wanted is None or seen is None:
+        return radii
+    more = (np.array(wanted) ** 2 - np.array(seen) ** 2) * 4 / FWHM ** 2
+    squares = np.maximum(np.array(radii) ** 2 + damping * more, THINNEST ** 2)
+    return np.sort(np.sqrt(squares)).tolist()
+
+
+def blurrier(sigma, wanted, *, seen, damping):
+    """Blur by which the thinnest neurites look as wide as is wanted; sigmas of one axis, voxels.
+
+    None, an unknown blur, stays None.
+    """
+    if sigma is None or wanted is None or seen is None:
+        return sigma
+    square = sigma ** 2 + damping * (wanted ** 2 - seen ** 2)
+    return float(np.sqrt(max(square, SHARPEST ** 2)))
+
+
+def wider_wings(share, measured, *, seen, damping):
+    """Share of the light in the wings of the blur.
+
+    Wings make OTSU's masks wider, but hardly the widths at half maximum.
+    """
+    more = 0.5 * (1 - middle_radius(seen) / middle_radius(measured))
+    return float(np.clip(share + damping * more, 0, WIDEST))
+
+
+def middle_radius(measured):
+    """Mean of OTSU's radii between their 10 and 90 % quantiles, voxels."""
+    shares = np.linspace(0.1, 0.9, 17)
+    return float(np.interp(shares, QUANTILES, measured['radius_quantiles']).mean())
+
+
+# --- brightness and number ---
+
+def brighter(levels, wanted, *, seen, damping):
+    """Levels of which the median and the spread (logarithm, 10 to 90 %) are corrected.
+
+    The lowest quantiles cannot be corrected one by one: OTSU misses the dim neurites.
+
+    Args:
+        levels, wanted, seen: lists of float at QUANTILES, grey levels above the background.
+    """
+    if wanted is None or seen is None:
+        return levels
+    (now, _), (want, want_spread), (got, got_spread) = map(
+        _middle_and_spread, (levels, wanted, seen))
+    stretch = np.clip(want_spread / got_spread, *STRETCHES) ** damping
+    shift = np.clip(want - got, *np.log(LIMITS)) * damping
+    return np.exp(now + shift + stretch * (np.log(np.maximum(levels, 1)) - now)).tolist()
+
+
+def _middle_and_spread(levels):
+    """Logarithms of levels: the median, and the range from 10 to 90 %."""
+    low, middle, high = np.log(np.maximum(np.interp((0.1, 0.5, 0.9), QUANTILES, levels), 1))
+    return middle, max(high - low, 0.1)
+
+
+def denser(density, wanted, *, seen, damping):
+    """Density times the ratio of the wanted one to what was seen; voxels per cubic voxel."""
+    ratio = np.clip(max(wanted, 1e-9) / max(seen, 1e-9), *LIMITS)
+    return min(density * float(ratio ** damping), DENSEST)
+
+
+def evener(share, wanted, *, seen, damping):
+    """Share of stained voxels that gives the wanted grain.
+
+    The variance of a blurred stain goes with (1 - share) / share.
+    """
+    if wanted is None or seen is None:
+        return share
+    ratio = np.clip((wanted + 0.01) / (seen + 0.01), *LIMITS)
+    odds = (1 - share) / share * ratio ** (2 * damping)
+    return float(np.clip(1 / (1 + odds), *STAINED))

@@ -1,0 +1,92 @@
+"""How the background varies from voxel to voxel: noise between neighbours, correlation further on."""
+import itertools
+
+import numpy as np
+from scipy import special
+
+from utils.measure import quantiles
+from utils.measure.quantiles import LAGS
+
+SIDE = 160                   # voxels per side of the middle of a stack, in which noise is measured
+CUBE = 64                    # voxels per side of the cubes in which correlation is measured
+RANKED = 200000              # grey levels that voxels are ranked by
+
+
+def noise_std(voxels, outside):
+    """Std of the noise that changes from voxel to voxel, along each axis.
+
+    The std of the difference of neighbours, by its median absolute deviation, over sqrt(2).
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
+
+    Returns:
+        list of 3 float (z, y, x), grey levels.
+    """
+    box = tuple(slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in voxels.shape)
+    levels, there = voxels[box].astype(np.float32), outside[box]
+    found = []
+    for axis in range(3):
+        first, second = _shifted(axis, 1)
+        steps = np.abs(levels[second] - levels[first])[there[first] & there[second]]
+        steps = _dithered(steps, np.random.default_rng(0)) if len(steps) else np.zeros(1)
+        found.append(float(quantiles.MAD * np.median(np.abs(steps)) / np.sqrt(2)))
+    return found
+
+
+def correlation(voxels, outside, *, levels):
+    """Correlation of the background at LAGS voxels along each axis.
+
+    Grey levels are made Gaussian by rank, so that spots and a background clipped at 0 count
+    little. Measured in up to 27 cubes spread over the stack: a large stack takes no longer.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
+        levels: grey levels of the background, [N].
+
+    Returns:
+        three lists of float in [-1, 1], one per lag; None at lags longer than the cubes.
+    """
+    rng = np.random.default_rng(0)
+    ranked = levels[:: 1 + len(levels) // RANKED].astype(np.float32)
+    ranked = np.sort(_dithered(ranked, rng, dtype=np.float32))
+    products, weights = np.zeros((3, len(LAGS))), np.zeros((3, len(LAGS)))
+    power = count = 0.0
+    for box in _cubes(voxels.shape):
+        there = outside[box].astype(np.float32)
+        cube = _dithered(voxels[box].astype(np.float32), rng, dtype=np.float32)
+        cube = (_gaussian_by_rank(cube, ranked) * there).astype(np.float32)
+        power, count = power + np.vdot(cube, cube), count + there.sum()
+        for axis, (k, lag) in itertools.product(range(3), enumerate(LAGS)):
+            if lag < cube.shape[axis]:
+                first, second = _shifted(axis, lag)
+                products[axis, k] += np.vdot(cube[first], cube[second])
+                weights[axis, k] += np.vdot(there[first], there[second])
+    with np.errstate(invalid='ignore', divide='ignore'):
+        found = products / weights / (power / count)
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in found]
+
+
+def _dithered(values, rng, *, dtype=float):
+    """Spread whole grey levels over their width: medians and ranks of them would be steps."""
+    return values + rng.uniform(-0.5, 0.5, values.shape).astype(dtype)
+
+
+def _shifted(axis, lag):
+    """Two boxes, (slices, slices): the voxels of the second lie `lag` beyond the first's."""
+    first, second = [slice(None)] * 3, [slice(None)] * 3
+    first[axis], second[axis] = slice(None, -lag), slice(lag, None)
+    return tuple(first), tuple(second)
+
+
+def _cubes(shape):
+    """Boxes of CUBE voxels a side at the ends and the middle of each axis; up to 27."""
+    starts = [sorted({0, max(0, (n - CUBE) // 2), max(0, n - CUBE)}) for n in shape]
+    for corner in itertools.product(*starts):
+        yield tuple(slice(a, a + CUBE) for a in corner)
+
+
+def _gaussian_by_rank(values, ranked):
+    """Standard normal values of the same ranks; ranked: float [N], sorted."""
+    rank = np.searchsorted(ranked, values.ravel()).reshape(values.shape)
+    return special.ndtri(np.clip((rank + 0.5) / (len(ranked) + 1), 1e-4, 1 - 1e-4))

@@ -1,0 +1,51 @@
+"""Measurements of several stacks, joined into one."""
+import numpy as np
+
+from utils.common.errors import UserError
+
+WEIGHT = 'centreline_voxels'             # entry of a stack's measurements that weights them
+
+
+def pool(measured):
+    """Join the measurements of stacks: the mean of each entry, weighted by centreline voxels.
+
+    A quantile is pooled as the mean of the stacks' quantiles, so no stack's outliers stand out.
+
+    Args:
+        measured: dict from stack name to the result of stack.measure.
+
+    Returns:
+        dict for priors.json: the same entries pooled, over the stacks that have them (None: no
+        stack has); and `stacks`, as given.
+    """
+    weights = [m[WEIGHT] for m in measured.values()]
+    return dict(_mean(list(measured.values()), weights), stacks=measured)
+
+
+def _mean(values, weights):
+    """Weighted mean of like trees of dicts, lists and numbers; None where no tree has the entry."""
+    known = [(v, w) for v, w in zip(values, weights) if v is not None]
+    if not known:
+        return None
+    values, weights = zip(*known)
+    if isinstance(values[0], dict):
+        return {key: _mean([v.get(key) for v in values], weights)
+                for key in values[0] if key != WEIGHT}
+    if isinstance(values[0], (list, tuple)):
+        return [_mean(list(v), weights) for v in zip(*values)]
+    return float(np.average(values, weights=weights))
+
+
+def check_voxel_size(measured):
+    """Refuse stacks of different voxel sizes: their lengths in voxels cannot be pooled.
+
+    Raises:
+        UserError: naming two stacks and their voxel sizes.
+    """
+    names = sorted(measured)
+    for name in names[1:]:
+        a, b = [measured[n]['voxel_size'] for n in (names[0], name)]
+        if (a is None) != (b is None) or (a and not np.allclose(a, b, rtol=0.01)):
+            raise UserError('%s has voxels of %s um, %s of %s: prepare each kind apart, with its '
+                            'own OUTPUT' % (names[0], a or 'unknown size', name,
+                                            b or 'unknown size'))

@@ -1,0 +1,80 @@
+"""Measurements of one segmented stack: its entry in priors.json."""
+import numpy as np
+
+from utils.data import stacks
+from utils.measure import background, brightness, debris, noise, quantiles, radii, skeletons, widths
+
+
+def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
+    """Measure one segmented stack.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; found: otsu.Segmentation.
+        skeleton: int [M, 3], centreline voxels of its mask.
+        voxel_size: (z, y, x) in um, None for isotropic voxels.
+        flatten_block: voxels per side of the blocks of the local background; 0: one for the stack.
+
+    Returns:
+        dict of numbers and lists, for priors.json. Lengths are voxels of x ("isotropic voxels"),
+        widths, blur and correlation voxels of each axis, grey levels those of the stack. What
+        cannot be measured on this stack is None. `*_quantiles` are at quantiles.QUANTILES.
+    """
+    spacing = stacks.spacing_of(voxel_size)
+    outside, behind = background.behind(voxels, found)
+    levels = background.grey_levels(behind)
+    local = background.local_level(voxels, flatten_block, middle=levels['median'],
+                                   std=levels['robust_std'])
+    branches = skeletons.branches(skeleton)
+    return dict(
+        _light(voxels, local, paths=branches.paths, noise=levels['robust_std']),
+        **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
+        foreground={'median': float(np.median(voxels[found.mask]))},
+        foreground_fraction=float(found.mask.mean()),
+        saturated_fraction=float((voxels == np.iinfo(voxels.dtype).max).mean()),
+        threshold=found.threshold,
+        background=levels,
+        noise_std=noise.noise_std(voxels, outside),
+        correlation=noise.correlation(voxels, outside, levels=behind),
+        radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
+                                                           sampling=spacing)),
+        debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing),
+        voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
+
+
+def _light(voxels, local, *, paths, noise):
+    """What the neurites look like under the microscope: widths, blur, brightness.
+
+    Args:
+        local: uint16 [Z, Y, X], background; noise: its std, grey levels.
+    """
+    across = widths.apparent(voxels, local, paths=paths)
+    bright = brightness.along(voxels, local, paths=paths, noise=noise)
+    return {
+        'blur_sigma': widths.blur_sigma(across),
+        'width_quantiles': quantiles.of(np.concatenate(across[1:])),     # of y and x
+        'level_quantiles': quantiles.of(bright.levels),
+        'level_drift': bright.drift,
+        'grain': bright.grain,
+    }
+
+
+def _morphology(branches, count, *, spacing, shape):
+    """How the centrelines run.
+
+    Args:
+        branches: skeletons.Branches; count: centreline voxels.
+        spacing: (z, y, x) size of a voxel; shape: (z, y, x) voxels of the stack.
+    """
+    bends = skeletons.shape_of(branches.paths, spacing)
+    angles = skeletons.fork_angles(branches.paths, branches.junctions, spacing=spacing)
+    ends = skeletons.free_ends(branches.paths, branches.tips, shape=shape)
+    return {
+        'length_quantiles': quantiles.of(bends.lengths),
+        'tortuosity_quantiles': quantiles.of(bends.tortuosities),
+        'persistence': bends.persistence,
+        'angle_quantiles': quantiles.of(angles),
+        'density': float(count / np.prod(shape) / np.prod(spacing)),     # voxels / voxel^3
+        'branch_spacing': float(count / max(1, len(angles))),            # voxels per side branch
+        'ends_spacing': float(count / max(1, ends)),                     # voxels per free end
+        'centreline_voxels': int(count),
+    }

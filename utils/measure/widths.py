@@ -1,0 +1,88 @@
+"""Apparent widths of neurites, blur included, and what they tell of the blur."""
+import numpy as np
+
+from utils.measure.quantiles import FWHM
+
+REACH = 7                    # voxels to each side of a centreline in which a width is sought
+SHORTEST = 8                 # voxels of the shortest path measured
+AHEAD = 3                    # voxels to each side over which a path's direction is taken
+COSINE = 0.35                # largest cosine between a path and the axis: nearly at right angles
+MOST = 4000                  # profiles along an axis
+THIN = 0.15                  # quantile of apparent widths that is taken for the blur's
+FEWEST = 10                  # widths from which a blur is told
+
+
+def apparent(voxels, local, *, paths):
+    """Full widths at half maximum across the neurites, for each axis those at right angles to it.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
+        paths: list of int [L, 3] (skeletons.branches).
+
+    Returns:
+        list of three float arrays, voxels of that axis.
+    """
+    points, towards = [np.zeros((0, 3), int)], [np.zeros((0, 3))]
+    for path in paths:
+        if len(path) >= SHORTEST:
+            points.append(path[AHEAD:-AHEAD])
+            towards.append((path[2 * AHEAD:] - path[:-2 * AHEAD]).astype(float))
+    at, ahead = np.concatenate(points), np.concatenate(towards)
+    found = []
+    for axis in range(3):
+        across = np.abs(ahead[:, axis]) < COSINE * np.sqrt((ahead ** 2).sum(1))
+        across &= (at[:, axis] >= REACH) & (at[:, axis] < voxels.shape[axis] - REACH)
+        profiles = _profiles(voxels, local, at=at[across][:: 1 + across.sum() // MOST], axis=axis)
+        found.append(_widths(profiles))
+    return found
+
+
+def blur_sigma(widths):
+    """Sigma of the blur: the thinnest neurites show the optics alone.
+
+    An upper bound, close where some neurites are thinner than the blur.
+
+    Args:
+        widths: of apparent.
+
+    Returns:
+        list of 3 (z, y, x): float, voxels of the axis, or None where too few widths are known.
+    """
+    return [float(np.quantile(w, THIN) / FWHM) if len(w) >= FEWEST else None for w in widths]
+
+
+def _profiles(voxels, local, *, at, axis):
+    """Grey levels above the background along an axis; float32 [N, 2 REACH + 1] around `at`."""
+    offset = np.arange(-REACH, REACH + 1)
+    index = [np.repeat(at[:, i, None], len(offset), 1) for i in range(3)]
+    index[axis] = index[axis] + offset
+    return voxels[tuple(index)].astype(np.float32) - local[tuple(at.T)].astype(np.float32)[:, None]
+
+
+def _widths(profiles):
+    """Full widths at half maximum of profiles; those that do not fall that low are left out.
+
+    The maximum is sought within a voxel of the middle. Between the last voxel above half of it
+    and the next, the grey level is taken to be linear.
+
+    Args:
+        profiles: float32 [N, 2 REACH + 1], grey levels above the background.
+
+    Returns:
+        float [at most N], voxels.
+    """
+    rows = np.arange(len(profiles))
+    peak = profiles[:, REACH - 1:REACH + 2].argmax(1) + REACH - 1
+    half = profiles[rows, peak] / 2
+    widths = np.zeros(len(profiles))
+    good = half > 0
+    for sign in (-1, 1):
+        place = peak.copy()
+        for _ in range(REACH):
+            higher = (profiles[rows, place] > half) & (place > 0) & (place < 2 * REACH)
+            place = place + sign * higher
+        above, below = profiles[rows, place - sign * (place != peak)], profiles[rows, place]
+        good &= below <= half
+        share = np.where(above > below, (above - half) / np.maximum(above - below, 1e-6), 0)
+        widths += np.abs(place - peak) - 1 + share
+    return widths[good]
