@@ -26,16 +26,16 @@ def corrected(drawn, measured, *, seen, damping):
     Returns:
         dict of the entries of `drawn`.
     """
-    def more(correct, name, entry):
-        return correct(drawn[name], measured[entry], seen=seen[entry], damping=damping)
+    def moved(correct, name, *, by):
+        return correct(drawn[name], measured[by], seen=seen[by], damping=damping)
 
     blur = zip(drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'])
     return {
-        'radius_quantiles': more(thicker, 'radius_quantiles', 'width_quantiles'),
-        'level_quantiles': more(brighter, 'level_quantiles', 'level_quantiles'),
-        'density': more(denser, 'density', 'density'),
+        'radius_quantiles': moved(thicker, 'radius_quantiles', by='width_quantiles'),
+        'level_quantiles': moved(brighter, 'level_quantiles', by='level_quantiles'),
+        'density': moved(denser, 'density', by='density'),
         'blur_sigma': [blurrier(now, want, seen=got, damping=damping) for now, want, got in blur],
-        'keep': more(evener, 'keep', 'grain'),
+        'keep': moved(evener, 'keep', by='grain'),
         'halo': wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
     }
 

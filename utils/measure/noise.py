@@ -1,4 +1,4 @@
-"""How the background varies from voxel to voxel: noise between neighbours, correlation further on."""
+"""How the background varies: noise between neighbours, correlation further on."""
 import itertools
 
 import numpy as np

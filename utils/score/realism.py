@@ -4,7 +4,8 @@ from collections import namedtuple
 import numpy as np
 
 from utils.data import patches
-from utils.measure import otsu, appearance, windows
+from utils.measure import otsu, windows
+from utils.measure.radii import skeleton_radii
 from utils.score import metrics
 
 # grey levels of foreground and background voxels of the patches (samples), radii in voxels along the centrelines,
@@ -32,7 +33,7 @@ def sample(stacks, settings, *, window, max_overlap, min_foreground, most=400, s
     for voxels in stacks:
         found = otsu.segment(voxels, settings)
         skeleton = otsu.centreline(found.mask)
-        radii.append(appearance.skeleton_radii(found.mask, skeleton))
+        radii.append(skeleton_radii(found.mask, skeleton))
         corners = windows.slide_windows(skeleton, window, shape=voxels.shape, max_overlap=max_overlap)
         corners = corners[rng.permutation(len(corners))[:most]]
         for corner in corners:

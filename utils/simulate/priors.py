@@ -7,7 +7,7 @@ from scipy import optimize, special
 
 from utils.common import files
 from utils.common.errors import UserError
-from utils.measure.appearance import BACKGROUND, LAGS, QUANTILES
+from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
 from utils.simulate import imaging
 from utils.simulate.growth import SHRINK
 
