@@ -5,7 +5,6 @@ from scipy import ndimage
 
 from utils.common.errors import UserError
 from utils.data import swc
-from utils.measure import appearance
 from utils.simulate import growth, imaging, priors, raster
 
 
@@ -172,11 +171,7 @@ def test_to_dtype_rounds_and_clips(dtype, high):
     assert result.tolist() == [0, 0, 2, high] and result.dtype == dtype
 
 
-def test_skeleton_radii_of_a_tube_and_the_papers_priors():
-    tube = raster.label((21, 21, 300), [[10, 10, -5], [10, 10, 305]], radius=[4.0, 4.0], parent=[-1, 0])
-    skeleton = np.array([[10, 10, x] for x in range(0, 300, 7)])
-    assert np.allclose(appearance.skeleton_radii(tube, skeleton, block=64), appearance.skeleton_radii(tube, skeleton, block=512))
-    assert np.abs(appearance.skeleton_radii(tube, skeleton) - 4).max() < 0.6
+def test_the_papers_priors():
     paper = priors.Priors(None, 16)
     draws = np.array([paper.grey_levels(np.random.default_rng(i)) for i in range(300)])
     assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000 and draws[:, 1].min() >= 1 and draws[:, 1].max() < 200

@@ -1,72 +1,12 @@
-"""Segmentation, windows, patch files, batches, tiles, history and measures."""
+"""Patch files, batches, tiles, history and measures."""
 import numpy as np
 import pytest
 
 from utils.common import tiling
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.measure import otsu, skeletons, windows
 from utils.score import metrics
-from utils.simulate import raster
 from utils.train import history, samplers
-
-
-def helix(shape=(48, 96, 96)):
-    t = np.linspace(0, 4 * np.pi, 60)
-    position = np.stack([np.linspace(6, shape[0] - 7, 60), 48 + 30 * np.cos(t),
-                         48 + 30 * np.sin(t)], 1)
-    return raster.label(shape, position, radius=np.full(60, 2.0), parent=np.arange(-1, 59))
-
-
-def acquired(mask, gradient=0.0):
-    rng = np.random.default_rng(0)
-    image = 500 + 300 * mask + gradient * np.linspace(0, 1, mask.shape[1])[None, :, None]
-    return np.clip(rng.normal(image, 30), 0, 65535).astype(np.uint16)
-
-
-@pytest.mark.parametrize('gradient', [0.0, 800.0])
-def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
-    mask = helix()
-    found = otsu.segment(acquired(mask, gradient), otsu.Settings(16, 1.0, min_object=100)).mask
-    assert metrics.dice(found, mask) > 0.75
-    if gradient:
-        slanted = otsu.segment(acquired(mask, gradient), otsu.Settings(0, 1.0, min_object=100)).mask
-        assert metrics.dice(slanted, mask) < 0.3                     # what flattening is for
-
-
-@pytest.mark.parametrize('voxels, words', [
-    (np.full((8, 8, 8), 7, np.uint8), 'empty'),
-    (np.arange(512).reshape(8, 8, 8).astype(np.uint8) % 2, 'mask'),
-    (np.random.default_rng(0).integers(0, 99, (16, 16, 16)).astype(np.uint16), 'no foreground')])
-def test_segmentation_refuses_what_holds_no_neurite(voxels, words):
-    with pytest.raises(UserError, match=words):
-        otsu.segment(voxels, otsu.Settings(8, min_object=5000), name='some.tif')
-
-
-@pytest.mark.parametrize('max_overlap', [0.2, 0.5])
-def test_windows_are_centred_inside_and_overlap_little(max_overlap):
-    mask, window = helix(), np.array([16, 32, 32])
-    line = otsu.centreline(mask)
-    corners = windows.slide_windows(line, window, shape=mask.shape, max_overlap=max_overlap)
-    assert (corners >= 0).all() and (corners + window <= mask.shape).all() and len(corners) > 5
-    for i in range(len(corners)):
-        others = np.delete(corners, i, 0)
-        shared = np.clip(1 - np.abs(others - corners[i]) / window, 0, None).prod(1)
-        assert shared.max() <= max_overlap + 1e-9
-    on_line = {tuple(v) for v in line}
-    interior = (corners > 0).all(1) & (corners + window < mask.shape).all(1)
-    assert interior.any() and all(tuple(c) in on_line for c in corners[interior] + window // 2)
-    shared = [np.clip(1 - np.abs(corners - v) / window, 0, None).prod(1).max()
-              for v in windows.corners(line, window, shape=mask.shape)]
-    # no window that would still fit was left out
-    assert min(shared) > max_overlap or len(corners) == len(line)
-
-
-def test_along_branches_follows_the_line():
-    line = np.array([[0, 0, x] for x in range(20)])
-    shuffled = line[np.random.default_rng(0).permutation(20)]
-    ordered = shuffled[skeletons.along_branches(shuffled)]
-    assert np.abs(np.diff(ordered[:, 2])).tolist() == [1] * 19
 
 
 def test_patch_file_round_trip_and_tiff_folder(tmp_path):
@@ -152,18 +92,6 @@ def test_measures_known_by_hand():
     assert metrics.best_dice([5, 5, 5, 5], [0, 0, 0, 1])[0] == pytest.approx(0.4)
     assert metrics.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and metrics.auc([1, 1], [0, 1]) == 0.5
     assert metrics.grey_distance([0, 0], [3, 5]) == 4.0
-
-
-def test_noise_floor_saves_otsu_where_little_is_foreground():
-    rng = np.random.default_rng(0)
-    image = rng.normal(1000, 30, (40, 80, 80))
-    image[19:22, 39:42, 10:60] += 400                                # 450 voxels of 256,000
-    image = image.astype(np.uint16)
-    truth = np.zeros(image.shape, bool)
-    truth[19:22, 39:42, 10:60] = True
-    alone = otsu.segment(image, otsu.Settings(0, 1.0, 0.995, min_object=30)).mask
-    helped = otsu.segment(image, otsu.Settings(0, 1.0, 0.995, 4.0, 30)).mask
-    assert metrics.dice(alone, truth) < 0.1 and metrics.dice(helped, truth) > 0.4
 
 
 def test_augmented_crops_are_mirrored_and_turned_with_their_labels(tmp_path):

@@ -9,7 +9,7 @@ from scipy import ndimage
 from utils.common import config
 from utils.common.errors import UserError
 from utils.data import swc
-from utils.measure import otsu, appearance, skeletons
+from utils.measure import otsu, pool, quantiles, stack
 from utils.score import metrics
 from utils.simulate import drafts, growth, imaging, priors, raster
 
@@ -187,12 +187,12 @@ def test_smooth_fields_have_their_variance_and_width():
 
 
 def test_textures_keep_grey_levels_and_correlation():
-    levels = 1000 + 400 * appearance.BACKGROUND ** 3                     # skewed
-    lags = np.array(appearance.LAGS)
+    levels = 1000 + 400 * quantiles.BACKGROUND ** 3                     # skewed
+    lags = np.array(quantiles.LAGS)
     wanted = [0.5 * np.exp(-lags ** 2 / (4 * 3.0 ** 2)) + 0.3 * (lags == 1) for _ in range(3)]
     texture = priors.fit_texture(levels, wanted)
     image = np.concatenate([f for _, f in imaging.textured((64, 128, 128), texture, rng=np.random.default_rng(0))])
-    np.testing.assert_allclose(np.quantile(image, [0.05, 0.5, 0.95]), np.interp([0.05, 0.5, 0.95], appearance.BACKGROUND, levels), atol=15)
+    np.testing.assert_allclose(np.quantile(image, [0.05, 0.5, 0.95]), np.interp([0.05, 0.5, 0.95], quantiles.BACKGROUND, levels), atol=15)
     for axis in range(3):
         for k, lag in enumerate(lags[:4]):
             a, b = np.take(image, range(lag, 64), axis), np.take(image, range(0, 64 - lag), axis)
@@ -200,7 +200,7 @@ def test_textures_keep_grey_levels_and_correlation():
 
 
 def test_texture_without_correlation_is_white():
-    texture = priors.fit_texture(90 + 20 * appearance.BACKGROUND, [[0.0] * len(appearance.LAGS)] * 3)
+    texture = priors.fit_texture(90 + 20 * quantiles.BACKGROUND, [[0.0] * len(quantiles.LAGS)] * 3)
     assert texture.components == [] and texture.fine == (0, 0, 0)
     image = np.concatenate([f for _, f in imaging.textured((20, 50, 60), texture, rng=np.random.default_rng(0))])
     assert image.shape == (20, 50, 60) and abs(image.mean() - 100) < 0.2
@@ -306,7 +306,7 @@ def measured_draft(bits=16, **values):
                DEBRIS=0.0, BITS=bits, RADIUS=(1.2, 1.6), STAINED_SHARE=0.9)
     draft = draw(7, **dict(cfg, **values))
     found = otsu.segment(draft.image, otsu.Settings(32, 1.0, 0.995, min_object=50))
-    return draft, appearance.measure(draft.image, found, skeleton=otsu.centreline(found.mask))
+    return draft, stack.measure(draft.image, found, skeleton=otsu.centreline(found.mask))
 
 
 def test_measurements_find_what_was_drawn():
@@ -327,7 +327,7 @@ def test_measurements_find_what_was_drawn():
 def test_measurements_stand_hard_stacks_and_can_be_drawn_from(change):
     draft, seen = measured_draft(**change)
     assert all(seen[key] is not None for key in ('radius_quantiles', 'level_quantiles', 'width_quantiles', 'background'))
-    known = appearance.pool({'a': seen})
+    known = pool.pool({'a': seen})
     known['drawn'] = {'radius_quantiles': seen['radius_quantiles'], 'level_quantiles': seen['level_quantiles'],
                       'density': seen['density'], 'keep': 0.8, 'halo': 0.1, 'blur_sigma': seen['blur_sigma']}
     cfg = settings()
@@ -337,26 +337,6 @@ def test_measurements_stand_hard_stacks_and_can_be_drawn_from(change):
     again = drafts.draw(cfg, priors.Priors(known, cfg.BITS), rng=np.random.default_rng(0))
     low, high = [np.median(image[label == 0]) for image, label in ((draft.image, draft.label), (again.image, again.label))]
     assert abs(high - low) <= 0.2 * max(low, 10)
-
-
-def test_branches_of_a_cross_are_known_by_hand():
-    cross = np.zeros((5, 41, 41), bool)
-    cross[2, 20, 2:39] = cross[2, 2:39, 20] = True
-    paths, junctions, tips = skeletons.branches(np.argwhere(cross))
-    assert len(junctions) == 1 and sorted(len(p) for p in paths) == [17] * 4 and len(tips) == 4
-    lengths, tortuosities, persistence = skeletons.shape_of(paths, (1, 1, 1))
-    np.testing.assert_allclose(lengths, 16, atol=0.5)
-    np.testing.assert_allclose(tortuosities, 1, atol=1e-3)
-    assert persistence > 1000
-    angles = skeletons.fork_angles(paths, junctions, spacing=(1, 1, 1))
-    np.testing.assert_allclose(angles, 90, atol=1)
-
-
-def test_pooled_priors_are_weighted_means_and_skip_what_is_unknown():
-    a = {'x': 1.0, 'list': [1.0, 2.0], 'none': None, 'deep': {'y': 4.0}, 'centreline_voxels': 100}
-    b = {'x': 4.0, 'list': [4.0, 5.0], 'none': 7.0, 'deep': {'y': 1.0}, 'centreline_voxels': 200}
-    pooled = appearance.pool({'a': a, 'b': b})
-    assert pooled['x'] == 3.0 and pooled['list'] == [3.0, 4.0] and pooled['none'] == 7.0 and pooled['deep'] == {'y': 2.0}
 
 
 # --- metrics of realism ---

@@ -1,0 +1,389 @@
+"""What is measured on a stack: answers known by hand, on lines and tubes drawn here."""
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from utils.common.errors import UserError
+from utils.measure import (background, brightness, debris, noise, otsu, pool, quantiles, radii,
+                           skeletons, stack, widths)
+from utils.simulate import raster
+
+ISOTROPIC = (1, 1, 1)
+
+
+def line(start, end):
+    """Voxels of a straight line along one axis, both ends included; int [L, 3]."""
+    start, end = np.array(start), np.array(end)
+    n = np.abs(end - start).max()
+    return start + np.arange(n + 1)[:, None] * (end - start) // n
+
+
+# --- branches ---
+
+def cross():
+    """Four arms of 18 voxels in the plane z = 2, ends away from the border."""
+    mask = np.zeros((5, 41, 41), bool)
+    mask[2, 20, 2:39] = mask[2, 2:39, 20] = True
+    return np.argwhere(mask)
+
+
+def test_along_branches_follows_the_line():
+    straight = line((0, 0, 0), (0, 0, 19))
+    shuffled = straight[np.random.default_rng(0).permutation(20)]
+    ordered = shuffled[skeletons.along_branches(shuffled)]
+    assert np.abs(np.diff(ordered[:, 2])).tolist() == [1] * 19
+
+
+def test_branches_of_a_cross_are_known_by_hand():
+    paths, junctions, tips = skeletons.branches(cross())
+    assert len(junctions) == 1 and sorted(len(p) for p in paths) == [17] * 4 and len(tips) == 4
+    lengths, tortuosities, persistence = skeletons.shape_of(paths, ISOTROPIC)
+    assert len(lengths) == len(tortuosities) == 4
+    np.testing.assert_allclose(lengths, 16, atol=0.5)
+    np.testing.assert_allclose(tortuosities, 1, atol=1e-3)
+    assert persistence > 1000
+    angles = skeletons.fork_angles(paths, junctions, spacing=ISOTROPIC)
+    assert len(angles) == 2                              # four arms: two go on, two are branches
+    np.testing.assert_allclose(angles, 90, atol=1)
+
+
+def test_nothing_is_measured_on_no_centreline():
+    nothing = skeletons.branches(np.zeros((0, 3), int))
+    assert nothing.paths == [] and nothing.junctions == [] and nothing.tips.shape == (0, 3)
+    shape = skeletons.shape_of(nothing.paths, ISOTROPIC)
+    assert len(shape.lengths) == len(shape.tortuosities) == 0 and shape.persistence is None
+
+
+@pytest.mark.parametrize('direction, angle', [((0, 1, 1), 45), ((0, 1, 0), 90), ((0, 1, -1), 45)])
+def test_a_side_branch_leaves_at_its_angle(direction, angle):
+    trunk = line((5, 10, 2), (5, 10, 42))
+    side = np.array([5, 10, 22]) + np.arange(2, 20)[:, None] * direction
+    near = np.array([[5, 10, 22]]) + direction           # between trunk and side branch
+    found = skeletons.branches(np.concatenate([trunk, near, side]))
+    angles = skeletons.fork_angles(found.paths, found.junctions, spacing=ISOTROPIC)
+    np.testing.assert_allclose(angles, [angle], atol=6)
+    # voxels three times as tall in y: the side branch is steeper
+    steep = np.degrees(np.arctan2(3 * direction[1], abs(direction[2])))
+    angles = skeletons.fork_angles(found.paths, found.junctions, spacing=(1, 3, 1))
+    np.testing.assert_allclose(angles, [steep], atol=6)
+
+
+def test_ends_are_counted_where_they_are_free():
+    paths, _, tips = skeletons.branches(cross())
+    assert skeletons.free_ends(paths, tips, shape=(5, 41, 41)) == 0      # z = 2 is the border
+    inside = [path + (4, 4, 4) for path in paths]
+    assert skeletons.free_ends(inside, tips + 4, shape=(12, 48, 48)) == 4
+    # two arms now end within three voxels of the stack's border
+    assert skeletons.free_ends(inside, tips + 4, shape=(12, 45, 48)) == 3
+    spur = line((6, 20, 20), (6, 20, 23))                # four voxels
+    assert skeletons.free_ends([spur], spur[[0, -1]], shape=(12, 48, 48)) == 0
+
+
+def test_lengths_and_bends_of_an_arc_known_by_hand():
+    """A quarter of a circle of radius 40: arc over chord pi / 2 / sqrt(2); and a straight line."""
+    side = np.arange(29)                                 # an eighth of it, one voxel of x each
+    eighth = np.stack([0 * side, np.rint(np.sqrt(40 ** 2 - side ** 2)).astype(int), side], 1)
+    arc = np.concatenate([eighth[:-1], eighth[::-1, [0, 2, 1]]])
+    shape = skeletons.shape_of([arc, line((0, 0, 0), (0, 0, 20)), arc[:9]], ISOTROPIC)
+    np.testing.assert_allclose(shape.lengths, [20 * np.pi, 20], rtol=0.03)
+    np.testing.assert_allclose(shape.tortuosities, [np.pi / 2 / np.sqrt(2), 1], rtol=0.03)
+    assert skeletons.shape_of([arc], (1, 2, 2)).lengths[0] == pytest.approx(40 * np.pi, rel=0.03)
+    # seven voxels on it has turned by so much of a radian
+    apart = 7 * 20 * np.pi / (len(arc) - 1)
+    wanted = -apart / np.log(np.cos(apart / 40))
+    assert skeletons.shape_of([arc], ISOTROPIC).persistence == pytest.approx(wanted, rel=0.1)
+    assert skeletons.shape_of([arc], (1, 2, 2)).persistence == pytest.approx(2 * wanted, rel=0.1)
+
+
+def test_a_closed_loop_has_a_length_and_no_bend():
+    t = np.linspace(0, 2 * np.pi, 80)[:-1]
+    ring = np.rint(np.stack([0 * t, 15 * np.cos(t), 15 * np.sin(t)], 1)).astype(int)
+    shape = skeletons.shape_of([ring], ISOTROPIC)
+    assert len(shape.lengths) == 1 and len(shape.tortuosities) == 0
+
+
+# --- radii and widths ---
+
+def test_skeleton_radii_of_a_tube():
+    tube = raster.label((21, 21, 300), [[10, 10, -5], [10, 10, 305]], radius=[4.0, 4.0],
+                        parent=[-1, 0])
+    skeleton = np.array([[10, 10, x] for x in range(0, 300, 7)])
+    assert np.allclose(radii.skeleton_radii(tube, skeleton, block=64),
+                       radii.skeleton_radii(tube, skeleton, block=512))
+    assert np.abs(radii.skeleton_radii(tube, skeleton) - 4).max() < 0.6
+    # in voxels twice as wide along all axes the tube is twice as thick, up to the margin
+    twice = radii.skeleton_radii(tube, skeleton, sampling=(2, 2, 2))
+    np.testing.assert_allclose(twice, 2 * (radii.skeleton_radii(tube, skeleton) + 0.5) - 0.5)
+    assert (radii.skeleton_radii(tube, skeleton, margin=3) == 2.5).all()
+
+
+def fibre(shape, *, centre, sigma, peak, axis=2):
+    """A straight fibre whose cross section is a Gaussian; float [Z, Y, X], zero background."""
+    others = [i for i in range(3) if i != axis]
+    grid = np.indices(shape, float)
+    square = sum(((grid[i] - c) / sigma) ** 2 for i, c in zip(others, centre))
+    return peak * np.exp(-square / 2)
+
+
+def test_widths_of_a_gaussian_fibre_known_by_hand():
+    """Sigma of 1.5 along x and of 2 along z: full widths at half maximum of 2.3548 sigmas."""
+    shape = (33, 33, 60)
+    image = 500 + fibre(shape, centre=(16, 16), sigma=1.5, peak=4000)
+    upright = 500 + fibre((60, 33, 33), centre=(16, 16), sigma=2.0, peak=4000, axis=0)
+    local = np.full(shape, 500, np.uint16)
+    along_x = widths.apparent(image.astype(np.uint16), local, paths=[line((16, 16, 0), (16, 16, 59))])
+    along_z = widths.apparent(upright.astype(np.uint16), np.full(upright.shape, 500, np.uint16),
+                              paths=[line((0, 16, 16), (59, 16, 16))])
+    assert [len(w) > 40 for w in along_x] == [True, True, False]
+    assert [len(w) > 40 for w in along_z] == [False, True, True]
+    for found, sigma in ((along_x[:2], 1.5), (along_z[1:], 2.0)):
+        np.testing.assert_allclose(np.concatenate(found), quantiles.FWHM * sigma, rtol=0.03)
+    blur = widths.blur_sigma(along_x)
+    assert blur[:2] == pytest.approx([1.5, 1.5], rel=0.03) and blur[2] is None
+
+
+def test_the_blur_is_told_from_the_thinnest_neurites():
+    sigmas = np.linspace(1, 3, 21)                       # the 15 % quantile of them is 1.3
+    found = widths.blur_sigma([quantiles.FWHM * sigmas, quantiles.FWHM * sigmas[:9], sigmas[:0]])
+    assert found[0] == pytest.approx(1.3) and found[1:] == [None, None]
+
+
+def test_a_width_without_a_fall_to_half_is_left_out():
+    shape = (33, 33, 60)
+    broad = (500 + fibre(shape, centre=(16, 16), sigma=9.0, peak=4000)).astype(np.uint16)
+    found = widths.apparent(broad, np.full(shape, 500, np.uint16),
+                            paths=[line((16, 16, 0), (16, 16, 59))])
+    assert [len(w) for w in found] == [0, 0, 0]
+
+
+# --- brightness ---
+
+def brightness_of(levels, noise=0.0):
+    """Brightness of a straight path with given levels above a background of 500."""
+    levels = np.asarray(levels, float)
+    voxels = np.full((5, 5, len(levels)), 500, np.uint16)
+    voxels[2, 2] = np.rint(500 + levels)
+    path = line((2, 2, 0), (2, 2, len(levels) - 1))
+    local = np.full(voxels.shape, 500, np.uint16)
+    return brightness.along(voxels, local, paths=[path], noise=noise)
+
+
+def test_an_even_neurite_has_neither_drift_nor_grain():
+    found = brightness_of(np.full(100, 800.0))
+    assert found.levels.tolist() == [800.0] * 100 and found.drift == 0 and found.grain == 0
+
+
+@pytest.mark.parametrize('strength', [0.2, 0.5])
+def test_drift_is_the_spread_of_slow_changes(strength):
+    """The logarithm of the level is a slow sine: its std is its amplitude over sqrt(2)."""
+    x = np.arange(400)
+    found = brightness_of(5000 * np.exp(strength * np.sin(2 * np.pi * x / 100)))
+    assert found.drift == pytest.approx(strength / np.sqrt(2), rel=0.05) and found.grain < 0.02
+
+
+@pytest.mark.parametrize('strength', [0.1, 0.3])
+def test_grain_is_the_spread_of_fast_changes_without_the_noise(strength):
+    """Levels alternate by a share of the median; half the background's variance is taken off."""
+    levels = 5000 * (1 + strength * (-1) ** np.arange(400))
+    assert brightness_of(levels).grain == pytest.approx(strength, rel=0.05)
+    assert brightness_of(levels).drift < 0.02
+    noisy = brightness_of(levels, noise=500).grain
+    assert noisy == pytest.approx(np.sqrt(max(strength ** 2 - 0.5 * 0.1 ** 2, 0)), rel=0.05)
+    assert brightness_of(levels, noise=5000).grain == 0
+
+
+def test_short_and_dark_paths_have_no_brightness():
+    assert brightness_of(np.full(19, 800.0)).levels.tolist() == [800.0] * 19
+    assert brightness_of(np.full(19, 800.0)).drift is None is brightness_of(np.full(19, 800.)).grain
+    for levels in (np.full(7, 800.0), np.zeros(50)):
+        assert brightness_of(levels).levels.tolist() == []
+
+
+def test_levels_are_medians_of_paths_once_for_each_voxel():
+    voxels = np.full((5, 20, 60), 100, np.uint16)
+    voxels[2, 5, :40], voxels[2, 15, :10] = 400, 900
+    paths = [line((2, 5, 0), (2, 5, 39)), line((2, 15, 0), (2, 15, 9))]
+    found = brightness.along(voxels, np.full(voxels.shape, 100, np.uint16), paths=paths, noise=0)
+    assert found.levels.tolist() == [300.0] * 40 + [800.0] * 10
+
+
+# --- the background ---
+
+def test_the_background_keeps_off_neurites_and_debris():
+    voxels = np.full((20, 40, 40), 100, np.uint16)
+    mask, specks = np.zeros((2,) + voxels.shape, bool)
+    mask[10, 20], specks[5, 5, 5] = True, True
+    voxels[ndimage.binary_dilation(mask | specks)] = 999             # blurred beyond the mask
+    outside, levels = background.behind(voxels, otsu.Segmentation(mask, specks, 0.0))
+    assert (levels == 100).all() and len(levels) == outside.sum()
+    assert not outside[8:13, 20, 7].any() and outside[7, 20, 7] and not outside[5, 5, 3]
+    everywhere = np.ones(voxels.shape, bool)
+    everywhere[:, ::4] = False                                       # no voxel is far from them
+    outside, levels = background.behind(voxels, otsu.Segmentation(everywhere, specks & False, 0.0))
+    assert np.array_equal(outside, ~everywhere)
+
+
+def test_grey_levels_of_the_background_known_by_hand():
+    found = background.grey_levels(np.repeat(np.arange(98, 103), 20).astype(np.uint16))
+    assert found['median'] == 100 and found['robust_std'] == pytest.approx(1.4826)
+    np.testing.assert_allclose(np.interp([0.1, 0.5, 0.9], quantiles.BACKGROUND, found['quantiles']),
+                               [98, 100, 102])
+
+
+def test_noise_is_that_between_neighbouring_voxels():
+    rng = np.random.default_rng(0)
+    white = rng.normal(1000, 30, (40, 50, 60))
+    slope = 2.0 * np.arange(60)                                      # far more than the noise, slow
+    everywhere = np.ones(white.shape, bool)
+    found = noise.noise_std(np.rint(white + slope).astype(np.uint16), everywhere)
+    assert found == pytest.approx([30, 30, 30], rel=0.03)
+    same_along_y = np.repeat(np.rint(white[:, :1]), 50, 1).astype(np.uint16)
+    found = noise.noise_std(same_along_y, everywhere)
+    assert found[0] == pytest.approx(30, rel=0.1) and found[1] < 0.5
+    assert found[2] == pytest.approx(30, rel=0.1)
+    spots = everywhere.copy()
+    spots[::2] = False                                               # no two neighbours along z
+    assert noise.noise_std(np.rint(white).astype(np.uint16), spots)[0] == 0
+
+
+def test_correlation_of_smoothed_noise_known_by_hand():
+    """White noise blurred by sigma correlates as exp(-lag^2 / (4 sigma^2))."""
+    white = np.random.default_rng(0).standard_normal((64, 64, 64))
+    smooth = ndimage.gaussian_filter(white, (0, 1.5, 3), mode='wrap')
+    voxels = np.rint(1000 + 100 * smooth / smooth.std()).astype(np.uint16)
+    found = noise.correlation(voxels, np.ones(voxels.shape, bool), levels=voxels.ravel())
+    lags = np.array(quantiles.LAGS)
+    for row, sigma in zip(found, (0.01, 1.5, 3.0)):
+        np.testing.assert_allclose(np.array(row, float), np.exp(-lags ** 2 / (4 * sigma ** 2)),
+                                   atol=0.1)
+    thin = noise.correlation(voxels[:8], np.ones((8, 64, 64), bool), levels=voxels[:8].ravel())
+    assert [v is None for v in thin[0]] == [lag >= 8 for lag in quantiles.LAGS]
+
+
+def test_correlation_is_that_of_the_background_alone():
+    """Bright stripes, left out, would make an even background look striped."""
+    voxels = np.random.default_rng(0).integers(100, 200, (64, 64, 64)).astype(np.uint16)
+    outside = np.ones(voxels.shape, bool)
+    outside[:, :, ::8] = False
+    voxels[~outside] = 60000
+    found = noise.correlation(voxels, outside, levels=voxels[outside])
+    assert np.abs(found).max() < 0.05
+    assert noise.correlation(voxels, np.ones(voxels.shape, bool), levels=voxels.ravel())[2][5] > 0.2
+
+
+# --- debris ---
+
+def test_debris_is_counted_and_sized():
+    """Two balls of radius 3 of 300 and 500 grey levels, and a single voxel, which is noise."""
+    specks = raster.label((30, 40, 50), [[8, 10, 10], [8, 10, 35]], radius=[3.0, 3.0],
+                          parent=[-1, -1]) > 0
+    voxels = np.full(specks.shape, 100, np.uint16)
+    voxels[specks] = np.where(np.argwhere(specks)[:, 2] < 20, 400, 600)
+    specks[20, 30, 30], voxels[20, 30, 30] = True, 9000
+    local = np.full(voxels.shape, 100, np.uint16)
+    found = debris.measure(voxels, local, specks=specks, spacing=ISOTROPIC)
+    assert found['density'] == pytest.approx(2 / (30 * 40 * 50))
+    np.testing.assert_allclose(found['radius_quantiles'], 3.0, rtol=0.05)
+    assert found['level_quantiles'][0] == 300 and found['level_quantiles'][-1] == 500
+    tall = debris.measure(voxels, local, specks=specks, spacing=(2.0, 1.0, 1.0))
+    assert tall['density'] == pytest.approx(2 / (2 * 30 * 40 * 50))      # per isotropic voxel
+    np.testing.assert_allclose(tall['radius_quantiles'], 3.0 * 2 ** (1 / 3), rtol=0.05)
+
+
+def test_a_stack_without_debris_says_so():
+    single = np.zeros((5, 5, 5), bool)
+    single[2, 2, 2] = True
+    for specks in (single, single & False):
+        found = debris.measure(single.astype(np.uint8), np.zeros((5, 5, 5), np.uint16),
+                               specks=specks, spacing=ISOTROPIC)
+        assert found == {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
+
+
+# --- a whole stack ---
+
+@pytest.fixture(scope='module')
+def forked():
+    """A trunk through the stack and a side branch that ends inside it, with a bright speck.
+
+    Returns:
+        (voxels uint16, Segmentation, centreline, its measurements).
+    """
+    nodes = [[20, 30, -9], [20, 30, 48], [20, 30, 140], [20, 70, 48]]
+    mask = raster.label((40, 90, 128), nodes, radius=[2.0] * 4, parent=[-1, 0, 1, 1]) > 0
+    specks = raster.label(mask.shape, [[8, 8, 100]], radius=[2.0], parent=[-1]) > 0
+    light = 2000.0 * mask + 3000 * specks
+    image = 500 + ndimage.gaussian_filter(light, 1.0)
+    image = np.random.default_rng(0).normal(image, 20)
+    voxels = np.rint(image).astype(np.uint16)
+    voxels[0, 0, :10] = 65535                            # saturated
+    found = otsu.Segmentation(mask, specks, 700.0)
+    skeleton = otsu.centreline(mask)
+    return voxels, found, skeleton, stack.measure(voxels, found, skeleton=skeleton)
+
+
+def test_measurements_of_a_forked_neurite_known_by_hand(forked):
+    voxels, found, skeleton, seen = forked
+    assert seen['centreline_voxels'] == len(skeleton) == pytest.approx(128 + 38, abs=8)
+    assert seen['density'] == pytest.approx(len(skeleton) / (40 * 90 * 128))
+    assert seen['branch_spacing'] == len(skeleton)       # one side branch
+    assert seen['ends_spacing'] == len(skeleton)         # one free end
+    assert seen['angle_quantiles'] == pytest.approx([90] * 25, abs=8)
+    assert seen['length_quantiles'][0] == pytest.approx(36, abs=8)
+    assert seen['length_quantiles'][-1] == pytest.approx(76, abs=8)
+    assert seen['tortuosity_quantiles'] == pytest.approx([1] * 25, abs=0.02)
+    assert seen['persistence'] > 1000
+    assert seen['radius_quantiles'][12] == pytest.approx(2, abs=0.3)
+    assert seen['foreground_fraction'] == pytest.approx(found.mask.mean())
+    assert seen['saturated_fraction'] == pytest.approx(10 / voxels.size)
+    assert seen['threshold'] == 700 and seen['voxel_size'] is None
+
+
+def test_light_of_a_forked_neurite_known_by_hand(forked):
+    """A cylinder of radius 2, blurred by 1: 1 - exp(-2) of its level is left on its axis."""
+    voxels, found, _, seen = forked
+    assert seen['foreground'] == {'median': np.median(voxels[found.mask])}
+    level = 2000 * (1 - np.exp(-2))
+    assert seen['level_quantiles'][12] == pytest.approx(level, rel=0.05)
+    # variance across it: r^2 / 4 and the blur's; its profile is flatter than a Gaussian
+    assert seen['width_quantiles'][12] == pytest.approx(quantiles.FWHM * np.sqrt(2), rel=0.2)
+    assert seen['blur_sigma'][2] == pytest.approx(np.sqrt(2), rel=0.2)
+    assert seen['level_drift'] < 0.05 and seen['grain'] < 0.03
+    assert seen['background']['median'] == pytest.approx(500, abs=2)
+    assert seen['background']['robust_std'] == pytest.approx(20, rel=0.05)
+    assert len(seen['background']['quantiles']) == len(quantiles.BACKGROUND)
+    assert seen['noise_std'] == pytest.approx([20] * 3, rel=0.05)
+    assert np.abs(np.array(seen['correlation'], float)).max() < 0.05
+    assert seen['debris']['density'] == pytest.approx(1 / voxels.size)
+
+
+def test_voxels_larger_in_z_and_y_make_lengths_longer_and_densities_lower(forked):
+    voxels, found, skeleton, seen = forked
+    tall = stack.measure(voxels, found, skeleton=skeleton, voxel_size=(1.0, 1.0, 0.5))
+    assert tall['voxel_size'] == [1.0, 1.0, 0.5]
+    assert tall['density'] == pytest.approx(seen['density'] / 4)
+    assert tall['debris']['density'] == pytest.approx(seen['debris']['density'] / 4)
+    assert tall['ends_spacing'] == seen['ends_spacing'] and tall['noise_std'] == seen['noise_std']
+    assert tall['radius_quantiles'][12] > 1.5 * seen['radius_quantiles'][12]
+    # the side branch, along y, is the shortest of three before and twice as long now
+    assert tall['length_quantiles'][12] == pytest.approx(2 * seen['length_quantiles'][0], rel=0.1)
+    assert tall['length_quantiles'][0] == pytest.approx(seen['length_quantiles'][12], rel=0.1)
+
+
+# --- several stacks ---
+
+def test_pooled_priors_are_weighted_means_and_skip_what_is_unknown():
+    a = {'x': 1.0, 'list': [1.0, 2.0], 'none': None, 'deep': {'y': 4.0}, 'centreline_voxels': 100}
+    b = {'x': 4.0, 'list': [4.0, 5.0], 'none': 7.0, 'deep': {'y': 1.0}, 'centreline_voxels': 200}
+    pooled = pool.pool({'a': a, 'b': b})
+    assert pooled['x'] == 3.0 and pooled['list'] == [3.0, 4.0] and pooled['none'] == 7.0
+    assert pooled['deep'] == {'y': 2.0} and pooled['stacks'] == {'a': a, 'b': b}
+    assert pool.pool({'a': a})['none'] is None
+
+
+@pytest.mark.parametrize('sizes, words', [
+    ([[1.0, 0.5, 0.5], [2.0, 1.0, 1.0]], 'a has voxels of .*1.0, 0.5, 0.5.* b of'),
+    ([None, [2.0, 1.0, 1.0]], 'a has voxels of unknown size')])
+def test_stacks_of_unlike_voxel_size_are_refused(sizes, words):
+    with pytest.raises(UserError, match=words):
+        pool.check_voxel_size({n: {'voxel_size': s} for n, s in zip('ab', sizes)})
+    pool.check_voxel_size({n: {'voxel_size': sizes[0]} for n in 'ab'})
