@@ -17,8 +17,9 @@ import numpy as np
 from utils.common import batch, claims, config, errors, files, shares
 from utils.common.errors import UserError
 from utils.data import parts, patches, stacks
-from utils.draw import figures
-from utils.measure import calibration, otsu, pool, quantiles, stack, windows
+from utils.draw.priors import priors_page
+from utils.draw.steps import SHOWN, four_steps
+from utils.measure import calibration, otsu, pool, stack, windows
 from utils.simulate import drafts, priors
 
 # constants that may differ between runs into one folder
@@ -61,11 +62,10 @@ def prepare(path, cfg, *, store, figure):
         raise UserError('%s: no patch has %.2f %% foreground: lower MIN_FOREGROUND or leave the '
                         'stack out' % (path, 100 * cfg.MIN_FOREGROUND))
     if figure:
-        some = corners[np.linspace(0, len(corners) - 1, figures.SHOWN).astype(int)]
-        figures.four_steps(
-            figure, real.voxels, mask=found.mask, skeleton=skeleton, corners=corners,
-            window=cfg.PATCH_SHAPE,
-            patches=[patches.cut(real.voxels, c, window=cfg.PATCH_SHAPE) for c in some])
+        some = corners[np.linspace(0, len(corners) - 1, SHOWN).astype(int)]
+        four_steps(figure, real.voxels, mask=found.mask, skeleton=skeleton, corners=corners,
+                   window=cfg.PATCH_SHAPE,
+                   patches=[patches.cut(real.voxels, c, window=cfg.PATCH_SHAPE) for c in some])
     measured = stack.measure(real.voxels, found, skeleton=skeleton, voxel_size=real.voxel_size,
                              flatten_block=cfg.FLATTEN_BLOCK)
     patches.write_cut(store.path(path), real.voxels, corners=corners, window=cfg.PATCH_SHAPE,
@@ -119,9 +119,7 @@ def write_priors(measured, cfg, *, real):
     pooled = dict(pool.pool(measured), dtype_max=int(np.iinfo(real.dtype).max), made_from=origin)
     pooled['drawn'] = calibrate(pooled, cfg)
     files.write_json(path, pooled)
-    figures.priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled,
-                        probabilities=quantiles.QUANTILES, background=quantiles.BACKGROUND,
-                        lags=quantiles.LAGS)
+    priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled)
     return pooled
 
 

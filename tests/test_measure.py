@@ -131,7 +131,8 @@ def test_widths_of_a_gaussian_fibre_known_by_hand():
     image = 500 + fibre(shape, centre=(16, 16), sigma=1.5, peak=4000)
     upright = 500 + fibre((60, 33, 33), centre=(16, 16), sigma=2.0, peak=4000, axis=0)
     local = np.full(shape, 500, np.uint16)
-    along_x = widths.apparent(image.astype(np.uint16), local, paths=[line((16, 16, 0), (16, 16, 59))])
+    along_x = widths.apparent(image.astype(np.uint16), local,
+                              paths=[line((16, 16, 0), (16, 16, 59))])
     along_z = widths.apparent(upright.astype(np.uint16), np.full(upright.shape, 500, np.uint16),
                               paths=[line((0, 16, 16), (59, 16, 16))])
     assert [len(w) > 40 for w in along_x] == [True, True, False]

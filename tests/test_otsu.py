@@ -98,7 +98,7 @@ def test_local_level_does_not_follow_a_block_full_of_neurites():
     image = np.full((16, 16, 32), 100, np.uint16)
     image[:, :, 16:] = 5000
     level = background.local_level(image, 16, middle=100.0, std=10.0)
-    assert level.dtype == np.uint16 and level.max() == 140                                        # 100 + 4 * 10
+    assert level.dtype == np.uint16 and level.max() == 140   # 100 + 4 * 10
     whole = background.local_level(image[:, :, :20], 0, middle=100.0, std=10.0)
     assert (whole == 100).all()                                      # one median for the stack
 

@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from utils.draw.base import save
-from utils.measure.appearance import BACKGROUND, LAGS, QUANTILES
+from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
 
 DISTRIBUTIONS = (                # names in priors.json and what they are
     ('radius_quantiles', 'radius, voxels'),
