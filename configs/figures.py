@@ -10,7 +10,9 @@ RESULTS = 'results'              # of 3_segmentation.py ARMS=all; folder of the 
 BENCHMARK = 'results/reconstruction'     # FOLDER of tests/benchmarks/reconstruction.py
 OUTPUT = 'imgs'                  # folder of the figures
 FORMAT = 'png'                   # or 'svg', for the figures that are drawn here and not copied
-FIGURES = 'all'                  # with what there is of steps 3 and 4; or some of: patches priors simulator drafts panel stack curves levels
-                                 # framework traces reconstruction segmentation_arms segmentation_curves segmentation_overlays, joined
-                                 # by commas; or gallery
-TRUTH = None                     # folder of label stacks of the images that PATCHES came from, to score OTSU; the phantom's
+FIGURES = 'all'                  # with what there is of steps 3 and 4; or some of: patches priors
+                                 # simulator drafts panel stack curves levels framework traces
+                                 # reconstruction segmentation_arms segmentation_curves
+                                 # segmentation_overlays, joined by commas; or gallery
+TRUTH = None                     # folder of label stacks of the images that PATCHES came from, to
+                                 # score OTSU; the phantom's
