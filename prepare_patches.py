@@ -20,7 +20,7 @@ from utils.data import parts, patches, stacks
 from utils.draw.priors import priors_page
 from utils.draw.steps import SHOWN, four_steps
 from utils.measure import calibration, otsu, pool, stack, windows
-from utils.simulate import drafts, priors
+from utils.simulate import settings, trial
 
 # constants that may differ between runs into one folder
 MAY_CHANGE = ('STACKS', 'OUTPUT', 'OVERWRITE', 'TIFF_FOLDER', 'MAX_STACK_FIGURES')
@@ -126,16 +126,10 @@ def write_priors(measured, cfg, *, real):
 def calibrate(pooled, cfg):
     """What to draw so that drafts, measured as the real stacks were, come out like them."""
     simulator = config.load('configs/simulator.py', [])
+    given = settings.Settings(*[config.pick(simulator, group) for group in settings.GROUPS])
 
     def draw(drawn):
-        known = dict(pooled, drawn=drawn)
-        simulator.BITS = 8 if pooled['dtype_max'] == 255 else 16
-        simulator.AXON_SHARE, simulator.SOMA_SHAPE = 1.0, 'ball'
-        values = drafts.resolve(simulator, known)
-        spacing = stacks.spacing_of(values.VOXEL_SIZE)
-        values.VOLUME_SHAPE = tuple(int(n * s) for n, s in zip((128, 192, 192), spacing))
-        return drafts.draw(values, priors.Priors(known, simulator.BITS),
-                           rng=np.random.default_rng(0)).image
+        return trial.draw(pooled, drawn, settings=given)
 
     def look(voxels):
         found, skeleton = segment(voxels, cfg)

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from utils.common.errors import UserError
 from utils.data import swc
-from utils.simulate import growth, imaging, priors, raster
+from utils.simulate import background, camera, directions, light, neurons, priors, raster
 
 
 def slow_label(shape, position, radius, parent, spacing):
@@ -59,7 +59,7 @@ def test_dendrites_follow_the_papers_numbers():
     branches, singles, deepest = [], [], 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        tree = growth.dendrite((256, 512, 256), rng, draw_radius=uniform, depth=6, base_length=45)
+        tree = neurons.dendrite((256, 512, 256), rng, draw_radius=uniform, depth=6, base_length=45)
         swc.check(tree)
         assert tree.type[0] == swc.SOMA and 6 <= tree.radius[0] <= 10
         stems = np.flatnonzero(tree.parent == 0)
@@ -90,7 +90,7 @@ def test_dendrites_follow_the_papers_numbers():
 
 def test_axons_are_unbranched_and_smooth():
     for seed in range(12):
-        tree = growth.axon((256, 512, 256), np.random.default_rng(seed), draw_radius=uniform, depth=10, base_length=45)
+        tree = neurons.axon((256, 512, 256), np.random.default_rng(seed), draw_radius=uniform, depth=10, base_length=45)
         swc.check(tree)
         children = np.bincount(tree.parent[1:], minlength=len(tree.parent))
         assert (tree.type == swc.AXON).all() and children[0] <= 2 and (children[1:] <= 1).all()
@@ -105,12 +105,12 @@ def test_siblings_stay_in_the_middle_third_of_their_sectors():
     rng = np.random.default_rng(0)
     for n in (2, 3, 4):
         for _ in range(50):
-            gaps = np.diff(np.sort(growth.fork_azimuths(n, rng)))
+            gaps = np.diff(np.sort(directions.fork_azimuths(n, rng)))
             assert (gaps >= 360 / n * 2 / 3 - 1e-9).all() and (gaps <= 360 / n * 4 / 3 + 1e-9).all()
 
 
 def test_swc_round_trip_and_bad_files(tmp_path):
-    tree = growth.dendrite((256, 512, 256), np.random.default_rng(3), draw_radius=uniform, depth=6, base_length=45)
+    tree = neurons.dendrite((256, 512, 256), np.random.default_rng(3), draw_radius=uniform, depth=6, base_length=45)
     path = tmp_path / 'a.swc'
     swc.write(str(path), tree, comment='a comment')
     back = swc.read(str(path))
@@ -132,7 +132,7 @@ def test_gold_swc_files_are_read(shared):
 
 
 def test_every_node_lies_in_its_label():
-    tree = growth.dendrite((64, 128, 64), np.random.default_rng(0), draw_radius=uniform, depth=6, base_length=20)
+    tree = neurons.dendrite((64, 128, 64), np.random.default_rng(0), draw_radius=uniform, depth=6, base_length=20)
     scale = np.array([0.5, 1, 1])
     mask = raster.label((32, 128, 64), tree.position * scale, radius=tree.radius, parent=tree.parent, spacing=(2, 1, 1))
     mask[tuple(raster.centreline(mask.shape, tree.position * scale, parent=tree.parent).T)] = True
@@ -141,16 +141,16 @@ def test_every_node_lies_in_its_label():
 
 
 def test_stain_keeps_half_the_voxels_and_their_mean():
-    light = imaging.stain(np.full(40000, 300.0), 0.5, rng=np.random.default_rng(0))
-    assert abs((light > 0).mean() - 0.5) < 0.01 and abs(light.mean() - 150) < 3
-    assert abs(light[light > 0].std() - np.sqrt(300)) < 1                  # Poisson
+    lit = light.stain(np.full(40000, 300.0), 0.5, rng=np.random.default_rng(0))
+    assert abs((lit > 0).mean() - 0.5) < 0.01 and abs(lit.mean() - 150) < 3
+    assert abs(lit[lit > 0].std() - np.sqrt(300)) < 1                  # Poisson
 
 
 def test_debris_spares_the_neuron_and_keeps_its_number():
     mask = np.zeros((30, 60, 60), bool)
     mask[10:20] = True
     radii, levels = np.full(50, 2.0), np.arange(1.0, 51.0)
-    balls = imaging.debris(mask.shape, mask, radii=radii, levels=levels, spacing=(2, 1, 1), rng=np.random.default_rng(0))
+    balls = light.debris(mask.shape, mask, radii=radii, levels=levels, spacing=(2, 1, 1), rng=np.random.default_rng(0))
     index, ball, level = balls
     assert not mask.ravel()[index].any() and (np.diff(ball) >= 0).all() and np.array_equal(level, levels[ball])
     assert sorted(set(ball)) == list(range(50))                            # every ball found a place
@@ -160,20 +160,20 @@ def test_debris_spares_the_neuron_and_keeps_its_number():
 
 
 def test_the_papers_background_has_its_moments():
-    image = np.concatenate([slab for _, slab in imaging.white((30, 60, 60), 120, std=7, rng=np.random.default_rng(0))])
+    image = np.concatenate([slab for _, slab in background.white((30, 60, 60), 120, std=7, rng=np.random.default_rng(0))])
     assert image.shape == (30, 60, 60) and abs(image.mean() - 120) < 0.2 and abs(image.std() - 7) < 0.1
     assert abs(np.corrcoef(image[:, :, 1:].ravel(), image[:, :, :-1].ravel())[0, 1]) < 0.01
 
 
 @pytest.mark.parametrize('dtype, high', [(np.uint8, 255), (np.uint16, 65535)])
 def test_to_dtype_rounds_and_clips(dtype, high):
-    result = imaging.to_dtype(np.array([-5, 0.4, 1.6, 1e6], np.float32), dtype)
+    result = camera.to_dtype(np.array([-5, 0.4, 1.6, 1e6], np.float32), dtype)
     assert result.tolist() == [0, 0, 2, high] and result.dtype == dtype
 
 
 def test_the_papers_priors():
     paper = priors.Priors(None, 16)
-    draws = np.array([paper.grey_levels(np.random.default_rng(i)) for i in range(300)])
+    draws = np.array([paper.grey_levels('axon', rng=np.random.default_rng(i)) for i in range(300)])
     assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000 and draws[:, 1].min() >= 1 and draws[:, 1].max() < 200
     assert draws[:, 2].max() < 20
     radii = [paper.draw_radius(np.random.default_rng(i), 2) for i in range(200)]

@@ -89,7 +89,7 @@ def test_trees_are_valid_and_lie_inside_the_label(made):
         step = np.linalg.norm((tree.position[1:] - tree.position[tree.parent[1:]]) * (1.5, 1, 1), axis=1)
         assert np.allclose(step, phantom.STEP, atol=5e-3)            # no jump between a daughter and its branch
         assert (tree.type == swc.AXON).all()
-        own = phantom.raster.label(label.shape, tree.position, tree.radius + 1e-2, tree.parent, (1.5, 1, 1))
+        own = phantom.raster.label(label.shape, tree.position, radius=tree.radius + 1e-2, parent=tree.parent, spacing=(1.5, 1, 1))
         drawn[stack] = drawn[stack] | own
     for stack, union in drawn.items():                               # the label holds no neurite without a tree
         label = stacks.read(str(made / 'truth' / 'labels' / (stack + '.tif'))).voxels > 0

@@ -31,7 +31,7 @@ from utils.common.errors import UserError   # noqa: E402
 from utils.data import stacks, swc  # noqa: E402
 from utils.measure import otsu   # noqa: E402
 from utils.score import metrics, traces   # noqa: E402
-from utils.simulate import drafts, phantom, priors  # noqa: E402
+from utils.simulate import drafts, phantom, priors, settings  # noqa: E402
 from utils.trace import evidence, tracing  # noqa: E402
 
 SEED = 90210                              # no other run's: the demo's are 2022 and 1
@@ -65,9 +65,13 @@ def make(count):
                 made = phantom.render(SimpleNamespace(**dict(vars(own), **camera)), rng)
                 yield kind, noise, name, made.image, made.label, swc.join(made.trees), own.VOXEL_SIZE
             else:
-                cfg = drafts.resolve(SimpleNamespace(**dict(vars(simulated), AXON_SHARE=float(i % 2), **camera)), None)
-                made = drafts.draw(cfg, priors.Priors(None, cfg.BITS), rng=rng)
-                yield kind, noise, name, made.image, made.label > 0, made.tree, cfg.VOXEL_SIZE
+                cfg = SimpleNamespace(**dict(vars(simulated), AXON_SHARE=float(i % 2), **camera))
+                groups = [config.pick(cfg, group) for group in settings.GROUPS]
+                values = settings.resolve(settings.Settings(*groups), None)
+                prior = priors.of(values.stack, values.neuron, measured=None)
+                made = drafts.draw(values, prior, rng=rng)
+                yield (kind, noise, name, made.image, made.label > 0, made.tree,
+                       values.stack.voxel_size)
 
 
 def predicted(args, folder):

@@ -24,24 +24,26 @@ import numpy as np   # noqa: E402
 from test_neurons import slow_label          # noqa: E402
 from utils.common import config   # noqa: E402
 from utils.data import patches, stacks, swc   # noqa: E402
-from utils.simulate import drafts, priors, raster  # noqa: E402
+from utils.simulate import drafts, neurites, priors, raster, settings  # noqa: E402
 
 STACKS = 6           # timed; the median counts
 SCALING = 12         # stacks of the runs with one and with two workers
 
 
 def constants(*arguments):
-    return config.load('configs/simulator.py', ['PRIORS=None', 'SEED=1'] + list(arguments))
+    cfg = config.load('configs/simulator.py', ['PRIORS=None', 'SEED=1'] + list(arguments))
+    groups = [config.pick(cfg, group) for group in settings.GROUPS]
+    return settings.resolve(settings.Settings(*groups), None)
 
 
-def one_stack(cfg, seed, *, folder):
+def one_stack(values, seed, *, folder):
     """What 1_simulator.py does for a stack, with the time; returns (seconds, draft, files' contents)."""
     begun = time.perf_counter()
     rng = np.random.default_rng(seed)
-    values = drafts.resolve(cfg, None)
-    draft = drafts.draw(values, priors.Priors(None, cfg.BITS), rng=rng)
-    write(folder, draft.image, label=draft.label, tree=draft.tree, corners=drafts.patch_corners(draft, cfg.PATCH_SHAPE, every=cfg.PATCH_EVERY, most=cfg.MAX_PATCHES, rng=rng),
-          window=cfg.PATCH_SHAPE, voxel_size=values.VOXEL_SIZE)
+    draft = drafts.draw(values, priors.of(values.stack, values.neuron, measured=None), rng=rng)
+    write(folder, draft.image, label=draft.label, tree=draft.tree,
+          corners=drafts.patch_corners(draft, values.patches, rng=rng),
+          window=values.patches.patch_shape, voxel_size=values.stack.voxel_size)
     return time.perf_counter() - begun, draft
 
 
@@ -52,7 +54,7 @@ def write(folder, image, *, label, tree, corners, window, voxel_size):
     patches.write_cut(os.path.join(folder, 'patches.h5'), image, corners=corners, window=window, name='0001', label=label)
 
 
-def floor(cfg, draft, *, folder):
+def floor(values, draft, *, folder):
     """Seconds for one normal per voxel, a cast, and the same files."""
     with h5py.File(os.path.join(folder, 'patches.h5'), 'r') as file:
         corners = file['origin'][:]
@@ -60,7 +62,7 @@ def floor(cfg, draft, *, folder):
     begun = time.perf_counter()
     noise = rng.standard_normal(draft.image.shape, dtype=np.float32)
     image = noise.astype(draft.image.dtype)
-    write(folder, image, label=draft.label, tree=draft.tree, corners=corners, window=cfg.PATCH_SHAPE, voxel_size=(1.0, 0.5, 0.5))
+    write(folder, image, label=draft.label, tree=draft.tree, corners=corners, window=values.patches.patch_shape, voxel_size=(1.0, 0.5, 0.5))
     return time.perf_counter() - begun
 
 
@@ -75,7 +77,7 @@ def geometry():
     """Seconds of the plain reference and of the rasteriser for one small tree, on the same grid."""
     shape, spacing = (12, 48, 24), np.array([2.0, 1.0, 1.0])
     cfg = constants('VOLUME_SHAPE=24,48,24', 'BRANCH_LENGTH=6,9', 'SOMA_RADIUS=2.0,3.0', 'AXON_SHARE=0')
-    _, trees = drafts.grow(drafts.resolve(cfg, None), priors.Priors(None, 16), rng=np.random.default_rng(0))
+    _, trees = neurites.grow(cfg, priors.Priors(None, 16), rng=np.random.default_rng(0))
     tree = trees[0]
     position = tree.position / spacing
     begun = time.perf_counter()

@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from utils.common import claims, config, errors, files
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.simulate import growth, raster
+from utils.simulate import directions, raster
 
 MAY_CHANGE = ('N_STACKS', 'OVERWRITE', 'OUTPUT')               # may differ between runs into one folder
 STEP = 1.0                                               # um between the nodes of an axon
@@ -51,7 +51,7 @@ def entry(extent, rng):
     position = rng.uniform(0, 1, 3) * extent
     position[axis] = side * extent[axis]
     inwards = np.eye(3)[axis] * (1 - 2 * side)
-    return position, growth.tilt(inwards, rng.uniform(0, 60), azimuth=rng.uniform(0, 360))
+    return position, directions.tilt(inwards, rng.uniform(0, 60), azimuth=rng.uniform(0, 360))
 
 
 def walk(start, direction, *, extent, length, tortuosity, bend_length, rng):
@@ -131,7 +131,7 @@ def axon(extent, cfg, *, rng):
     while at < (len(trunk) - 2) * STEP:
         node = max(int(at / STEP), 1)
         ahead = (trunk[node + 1] - trunk[node]) / STEP
-        towards = growth.tilt(ahead, rng.uniform(*cfg.BRANCH_ANGLE), azimuth=rng.uniform(0, 360))
+        towards = directions.tilt(ahead, rng.uniform(*cfg.BRANCH_ANGLE), azimuth=rng.uniform(0, 360))
         daughter = walk(trunk[node], towards, extent=extent, length=rng.uniform(*cfg.DAUGHTER_LENGTH), tortuosity=tortuosity,
                         bend_length=cfg.BEND_LENGTH, rng=rng)
         if len(daughter) * STEP >= cfg.DAUGHTER_LENGTH[0] / 2:       # a stub at the border is no branch
@@ -191,12 +191,21 @@ def autofluorescence(shape, voxel_size, *, mean, sigmas, stds, stripe_std, rng):
     return mean * np.maximum(texture * (1 + stripe_std * stripes), 0)
 
 
+def _boxes(shape, centres, *, radii, spacing):
+    """Yield (index, box): the slices around each ball that meets the grid; centres and radii in units of `spacing`."""
+    reach = np.reshape(radii, (-1, 1))
+    first = np.maximum(np.ceil((centres - reach) / spacing), 0).astype(int)
+    last = np.minimum(np.floor((centres + reach) / spacing), np.asarray(shape) - 1).astype(int)
+    for i in np.flatnonzero((first <= last).all(1)):
+        yield i, tuple(slice(a, b + 1) for a, b in zip(first[i], last[i]))
+
+
 def add_blobs(image, voxel_size, *, count, sigma, level, rng):
     """Add `count` Gaussian blobs in place: sigma (low, high) um, level (low, high) grey levels at the centre."""
     voxel_size = np.asarray(voxel_size)
     centres = rng.uniform(0, 1, (count, 3)) * image.shape * voxel_size
     sigmas, levels = rng.uniform(*sigma, count), rng.uniform(*level, count)
-    for i, box in raster.balls(image.shape, centres, radii=3 * sigmas, spacing=voxel_size):
+    for i, box in _boxes(image.shape, centres, radii=3 * sigmas, spacing=voxel_size):
         axes = [np.arange(s.start, s.stop) * v - c for s, v, c in zip(box, voxel_size, centres[i])]
         z, y, x = [np.exp(-0.5 * (a / sigmas[i]) ** 2).astype(np.float32) for a in axes]
         image[box] += np.float32(levels[i]) * z[:, None, None] * y[:, None] * x

@@ -1,17 +1,32 @@
 """From a tree to voxels: the union of balls (nodes) and truncated cones (edges), exact on any grid.
 
-Work follows the neurite's volume: edges are cut into short pieces, only the box around a piece is
-looked at, and boxes of like size are tested together. A voxel belongs to the neuron if its centre does.
+A voxel belongs to the neuron if its centre does. Work follows the neurite's volume: edges are cut
+into short pieces, only the box around a piece is looked at, and boxes of like size are tested
+together.
 """
+from typing import NamedTuple
+
 import numpy as np
 
 PIECE = 8.0             # voxels of the finest axis; longer edges are cut, so that boxes stay slim
 BATCH = 1 << 17         # voxels tested at a time: as many as a processor's cache holds
-EDGE = 1e-9             # slack of a piece's ends, so that two pieces of an edge leave no voxel out between them
+SLACK = 1e-9            # of a piece's ends, so that two pieces of an edge leave no voxel out between
+
+
+class _Pieces(NamedTuple):
+    """Balls and pieces of edges alike, [N] each; a ball is a piece of no length, its unit zero."""
+    start: np.ndarray       # float [N, 3], in units of the spacing
+    unit: np.ndarray        # float [N, 3], unit vector of the axis
+    near: np.ndarray        # range along the axis, first
+    far: np.ndarray         # and last
+    radius: np.ndarray      # at the start
+    slope: np.ndarray       # change of the radius along the axis
+    row: np.ndarray         # int, the node whose ball or whose edge to its parent it is
+    scale: np.ndarray       # 1 / length of the edge; 0 for a ball
 
 
 def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
-    """List the voxels of a tree (METHOD: a node is a ball, an edge the truncated cone between its two balls).
+    """List the voxels of a tree (docs/method.md: a node is a ball, an edge a truncated cone).
 
     Args:
         shape: (z, y, x) voxels of the grid.
@@ -21,23 +36,16 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
         spacing: (z, y, x) size of a voxel; distances are measured in these units.
 
     Returns:
-        (index, row, t): int64 [M] into the flattened grid; int [M], the node whose ball or whose edge to its parent
-        the voxel lies in; float32 [M], 0 at the parent, 1 at the node and in its ball. A voxel in several of them
-        comes several times.
+        (index, row, t): int64 [M] into the flattened grid; int [M], the node whose ball or whose
+        edge to its parent the voxel lies in; float32 [M], 0 at the parent, 1 at the node and in its
+        ball. A voxel in several of them comes several times.
     """
     shape, spacing = np.asarray(shape), np.asarray(spacing, float)
     points = np.asarray(position, float).reshape(-1, 3) * spacing
-    radius, parent = np.asarray(radius, float), np.asarray(parent)
-    start, unit, near, far, r0, slope, row, scale = _pieces(points, radius, parent=parent, longest=PIECE * spacing.min())
-    reach = np.sqrt(np.maximum(1 - unit ** 2, 0))        # a disc of radius r reaches r * reach along each axis
-    pa, pb = start + unit * near[:, None], start + unit * far[:, None]
-    ra, rb = ((r0 + slope * at)[:, None] * reach for at in (near, far))
-    first = np.ceil((np.minimum(pa - ra, pb - rb) - EDGE) / spacing).astype(int)
-    last = np.floor((np.maximum(pa + ra, pb + rb) + EDGE) / spacing).astype(int)
-    first, last = np.maximum(first, 0), np.minimum(last, shape - 1)
-    some = np.flatnonzero((first <= last).all(1))
-    size = np.minimum((last - first)[some] // 2 * 2 + 2, shape)        # even sizes, so that many boxes are alike
-    first = np.minimum(first[some], shape - size)                      # inside the grid
+    pieces = _pieces(points, np.asarray(radius, float), parent=np.asarray(parent),
+                     longest=PIECE * spacing.min())
+    some, first, size = _boxes(shape, pieces, spacing=spacing)
+    pieces = _Pieces(*[column[some] for column in pieces])
     order = np.lexsort(size.T)
     breaks = np.flatnonzero(np.diff(size[order], axis=0).any(1)) + 1
     found = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32))]
@@ -46,25 +54,13 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
         step = max(1, BATCH // int(box.prod()))
         for i in range(0, len(group), step):
             k = group[i:i + step]
-            p = some[k]
-            along, across = _coordinates(first[k], box, start=start[p], unit=unit[p], spacing=spacing)
-            edge, r = (slice(None), None, None, None), along * slope[p][:, None, None, None]
-            r += r0[p][edge]
-            inside = (across <= r * r) & (along >= (near[p] - EDGE)[edge]) & (along <= (far[p] + EDGE)[edge])
-            which, z, y, x = np.nonzero(inside)
-            low = first[k][which]
-            index = ((low[:, 0] + z) * shape[1] + low[:, 1] + y) * shape[2] + low[:, 2] + x
-            t = along[inside] * scale[p][which]
-            t[scale[p][which] == 0] = 1                  # a ball
-            found.append((index, row[p][which], t.astype(np.float32)))
+            found.append(_inside(shape, _Pieces(*[column[k] for column in pieces]),
+                                 first=first[k], box=box, spacing=spacing))
     return tuple(np.concatenate(parts) for parts in zip(*found))
 
 
 def _pieces(points, radius, *, parent, longest):
-    """Balls and pieces of edges alike: start, unit vector, range along it, radius r0 + slope * along, row, 1 / length.
-
-    A ball is a piece of no length: its unit vector, and with it the distance along, is zero everywhere.
-    """
+    """Cut a tree, points [N, 3] in units of the spacing, into pieces of at most `longest`."""
     n = len(points)
     child = np.flatnonzero(parent >= 0)
     axis = points[child] - points[parent[child]]
@@ -76,19 +72,64 @@ def _pieces(points, radius, *, parent, longest):
     cut = (length / steps)[which]
     edge, base = child[which], parent[child[which]]
     zeros = np.zeros(n)
-    return (np.concatenate([points, points[base]]),
-            np.concatenate([np.zeros((n, 3)), (axis / length[:, None])[which]]),
-            np.concatenate([zeros, number * cut]), np.concatenate([zeros, (number + 1) * cut]),
-            np.concatenate([radius, radius[base]]),
-            np.concatenate([zeros, ((radius[child] - radius[parent[child]]) / length)[which]]),
-            np.concatenate([np.arange(n), edge]), np.concatenate([zeros, (1 / length)[which]]))
+    return _Pieces(
+        start=np.concatenate([points, points[base]]),
+        unit=np.concatenate([np.zeros((n, 3)), (axis / length[:, None])[which]]),
+        near=np.concatenate([zeros, number * cut]),
+        far=np.concatenate([zeros, (number + 1) * cut]),
+        radius=np.concatenate([radius, radius[base]]),
+        slope=np.concatenate([zeros, ((radius[child] - radius[parent[child]]) / length)[which]]),
+        row=np.concatenate([np.arange(n), edge]),
+        scale=np.concatenate([zeros, (1 / length)[which]]))
+
+
+def _boxes(shape, pieces, *, spacing):
+    """Boxes around the pieces that meet the grid.
+
+    Returns:
+        (some, first, size): int [M], the pieces; int [M, 3], corner of each one's box and its
+        voxels along z, y, x; even sizes, so that many boxes are alike, inside the grid.
+    """
+    start, unit = pieces.start, pieces.unit
+    reach = np.sqrt(np.maximum(1 - unit ** 2, 0))        # of a disc of radius 1 along each axis
+    ends = [start + unit * at[:, None] for at in (pieces.near, pieces.far)]
+    reaches = [(pieces.radius + pieces.slope * at)[:, None] * reach
+               for at in (pieces.near, pieces.far)]
+    low = np.minimum(*[end - r for end, r in zip(ends, reaches)])
+    high = np.maximum(*[end + r for end, r in zip(ends, reaches)])
+    first = np.maximum(np.ceil((low - SLACK) / spacing).astype(int), 0)
+    last = np.minimum(np.floor((high + SLACK) / spacing).astype(int), shape - 1)
+    some = np.flatnonzero((first <= last).all(1))
+    size = np.minimum((last - first)[some] // 2 * 2 + 2, shape)
+    return some, np.minimum(first[some], shape - size), size
+
+
+def _inside(shape, pieces, *, first, box, spacing):
+    """Voxels of some pieces whose boxes are of one size; (index, row, t) as of voxels().
+
+    Args:
+        first: int [N, 3], corner of each piece's box; box: int [3], its voxels along z, y, x.
+    """
+    along, across = _coordinates(first, box, start=pieces.start, unit=pieces.unit, spacing=spacing)
+    each = (slice(None), None, None, None)
+    r = along * pieces.slope[each]
+    r += pieces.radius[each]
+    inside = across <= r * r
+    inside &= (along >= (pieces.near - SLACK)[each]) & (along <= (pieces.far + SLACK)[each])
+    which, z, y, x = np.nonzero(inside)
+    low = first[which]
+    index = ((low[:, 0] + z) * shape[1] + low[:, 1] + y) * shape[2] + low[:, 2] + x
+    t = along[inside] * pieces.scale[which]
+    t[pieces.scale[which] == 0] = 1                      # a ball
+    return index, pieces.row[which], t.astype(np.float32)
 
 
 def _coordinates(first, box, *, start, unit, spacing):
-    """Distance along each piece's axis and squared distance across it, float64 [n, z, y, x], of its box's voxels."""
+    """Distance along each piece's axis and squared distance across it; float64 [N, z, y, x]."""
     along = across = 0
     for axis in range(3):
-        place = (first[:, axis, None] + np.arange(box[axis])) * spacing[axis] - start[:, axis, None]
+        voxel = (first[:, axis, None] + np.arange(box[axis])) * spacing[axis]
+        place = voxel - start[:, axis, None]
         view = [len(first), 1, 1, 1]
         view[1 + axis] = box[axis]
         along = along + (place * unit[:, axis, None]).reshape(view)
@@ -97,30 +138,24 @@ def _coordinates(first, box, *, start, unit, spacing):
 
 
 def label(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
-    """Draw a tree as a mask; arguments as for voxels. Returns bool [Z, Y, X]."""
+    """Draw a tree as a mask; arguments as for voxels.
+
+    Returns:
+        bool [Z, Y, X].
+    """
     mask = np.zeros(shape, bool)
-    mask.ravel()[voxels(shape, position, radius=radius, parent=parent, spacing=spacing)[0]] = True
+    index, _, _ = voxels(shape, position, radius=radius, parent=parent, spacing=spacing)
+    mask.ravel()[index] = True
     return mask
 
 
-def balls(shape, centres, *, radii, spacing=(1.0, 1.0, 1.0)):
-    """Yield (index, box): the slices around each ball that meets the grid.
-
-    Args:
-        centres: float [N, 3] and radii: float [N], in units of `spacing`.
-    """
-    spacing, centres = np.asarray(spacing, float), np.asarray(centres, float)
-    first = np.maximum(np.ceil((centres - np.reshape(radii, (-1, 1))) / spacing), 0).astype(int)
-    last = np.minimum(np.floor((centres + np.reshape(radii, (-1, 1))) / spacing), np.asarray(shape) - 1).astype(int)
-    for i in np.flatnonzero((first <= last).all(1)):
-        yield i, tuple(slice(a, b + 1) for a, b in zip(first[i], last[i]))
-
+# --- centrelines ---
 
 def centreline(shape, position, *, parent):
-    """Voxels that the edges run through, in tree order, each once.
+    """Voxels that a tree's edges run through, in tree order, each once.
 
     Args:
-        position: float [N, 3] in voxels of the result; parent: int [N].
+        position: float [N, 3] in voxels of the grid; parent: int [N].
 
     Returns:
         int [M, 3], all inside the grid.
@@ -129,14 +164,19 @@ def centreline(shape, position, *, parent):
 
 
 def centreline_rows(shape, position, *, parent):
-    """centreline(), and int [M], the node whose edge to its parent each voxel was first met on."""
+    """Voxels of centreline(), and the edge that each lies on.
+
+    Returns:
+        (line, row): int [M, 3]; int [M], the node whose edge to its parent a voxel was first met on.
+    """
     position, parent = np.asarray(position, float), np.asarray(parent)
     base = np.where(parent >= 0, parent, np.arange(len(parent)))       # a root: from itself to itself
-    steps = np.where(parent >= 0, np.ceil(np.abs(position - position[base]).max(1)).astype(int) + 1, 0)
+    offset = position - position[base]
+    steps = np.where(parent >= 0, np.ceil(np.abs(offset).max(1)).astype(int) + 1, 0)
     which = np.repeat(np.arange(len(parent)), steps + 1)
     number = np.arange(len(which)) - np.repeat(np.cumsum(steps + 1) - steps - 1, steps + 1)
     share = number / np.maximum(steps[which], 1)
-    points = np.round(position[base][which] + share[:, None] * (position - position[base])[which]).astype(int)
+    points = np.round(position[base][which] + share[:, None] * offset[which]).astype(int)
     inside = ((points >= 0) & (points < shape)).all(1)
     points, which = points[inside], which[inside]
     once = np.sort(np.unique(np.ravel_multi_index(points.T, shape), return_index=True)[1])

@@ -1,0 +1,49 @@
+"""Work done here or in several processes, results in order."""
+import contextlib
+import functools
+import multiprocessing
+from concurrent import futures
+
+from utils.common.errors import UserError
+
+
+@contextlib.contextmanager
+def pool(workers, *, most):
+    """Yield submit(function, *arguments), which returns a function () -> result.
+
+    With one worker the work is done when the result is asked for, else as soon as a process is
+    free. Function, arguments and results must be picklable. What has not begun when the block ends
+    is dropped.
+
+    Args:
+        workers: processes; 0: one per core. most: pieces of work, no more processes than these.
+
+    Raises:
+        UserError: from a result, if a process was killed.
+    """
+    workers = min(workers or multiprocessing.cpu_count(), most)
+    if workers <= 1:
+        yield functools.partial
+        return
+    begun = []
+
+    def submit(function, *arguments):
+        future = executor.submit(function, *arguments)
+        begun.append(future)
+        return functools.partial(_result, future, workers)
+
+    with futures.ProcessPoolExecutor(workers) as executor:
+        try:
+            yield submit
+        finally:
+            for future in begun:
+                future.cancel()
+
+
+def _result(future, workers):
+    """A future's result."""
+    try:
+        return future.result()
+    except futures.process.BrokenProcessPool:
+        raise UserError('a worker was killed, as happens when memory runs out: run the same command '
+                        'again with WORKERS=%d; finished stacks are kept' % max(1, workers // 2))

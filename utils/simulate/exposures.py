@@ -1,0 +1,97 @@
+"""From light to the camera's grey levels: stain, debris, optics, background, camera (docs/method.md, step 1)."""
+from typing import NamedTuple
+
+import numpy as np
+
+from utils.simulate import background, camera, light, optics, settings
+from utils.simulate.priors import GreyLevels
+
+
+class Scene(NamedTuple):
+    """What shines in front of the microscope."""
+    light: np.ndarray           # float32 [Z, Y, X], grey levels of the labelled voxels, fully stained
+    label: np.ndarray           # uint8 {0, 1} [Z, Y, X]
+    levels: GreyLevels          # the paper's, of this stack
+
+
+def expose(scene, values, *, prior, rng, psf=None):
+    """Image a scene; uses up its light.
+
+    Args:
+        scene: Scene; values: settings.Settings, resolved; prior: priors.Priors.
+        psf: float [z, y, x], sum 1, instead of the Gaussian; or None.
+
+    Returns:
+        uint8 or uint16 [Z, Y, X].
+    """
+    dtype = np.uint8 if values.stack.bits == 8 else np.uint16
+    if not values.light.external_priors:                 # the ablation: two grey levels
+        plain = np.where(scene.label > 0, np.float32(scene.levels.foreground), np.float32(0)) + 1
+        return camera.to_dtype(plain, dtype)
+    boxes = _shining(scene, values, prior=prior, rng=rng, psf=psf)
+    image = np.empty(scene.label.shape, dtype)
+    uneven, size = None, values.stack.voxel_size
+    if values.optics.illumination:
+        uneven = optics.illumination(image.shape, values.optics.illumination, rng=rng,
+                                     sigma=[values.optics.illumination_sigma / v for v in size])
+    for rows, slab in _behind(scene, values, prior=prior, rng=rng):
+        boxes = optics.add_light(slab, rows, boxes=boxes)
+        if uneven is not None:
+            slab *= next(uneven)[1]
+        if values.optics.attenuation:
+            optics.attenuate(slab, rows, length=values.optics.attenuation / size[0])
+        if values.camera.gain:
+            slab = camera.photons(slab, values.camera.gain, rng=rng)
+        camera.read_out(slab, values.camera, rng=rng)
+        image[rows] = camera.to_dtype(slab, dtype)
+    return image
+
+
+def _shining(scene, values, *, prior, rng, psf):
+    """Stained neurites and debris, blurred; boxes as of optics.blur, in order of z."""
+    fluorescence, shape = scene.light, scene.label.shape
+    mask = scene.label.view(bool)
+    inside = np.flatnonzero(mask)
+    lit = fluorescence.ravel()
+    lit[inside] = light.stain(lit[inside], values.light.stained_share, rng=rng)
+    balls = _debris(mask, scene.levels.foreground, values=values, prior=prior, rng=rng)
+    if psf is not None:
+        lit[balls.index] = balls.level
+        return [((0, 0, 0), optics.convolve(fluorescence, psf))]
+    sigma = [s / v for s, v in zip(values.optics.psf_sigma, values.stack.voxel_size)]
+    share, boxes = np.float32(values.optics.psf_wing_share), []
+    if share:
+        wings = [values.optics.psf_wing_width * s for s in sigma]
+        boxes += optics.blur(share * fluorescence, inside, sigma=wings)
+        fluorescence *= np.float32(1 - values.optics.psf_wing_share)
+    boxes += optics.blur(fluorescence, inside, sigma=sigma)
+    boxes += optics.blur_balls(shape, balls, sigma=sigma)
+    return sorted(boxes, key=lambda box: box[0])
+
+
+def _debris(mask, level, *, values, prior, rng):
+    """Bright balls beside the neurites, a mask [Z, Y, X]; light.Balls."""
+    volume = settings.volume(values.stack)
+    count = int(round(values.light.debris * volume / settings.PAPER_VOLUME))
+    radii, levels = prior.draw_debris(count, level, blur=settings.blur_width(values), rng=rng)
+    _, spacing = settings.grid(values.stack)
+    return light.debris(mask.shape, mask, radii=radii, levels=levels, spacing=spacing, rng=rng)
+
+
+def _behind(scene, values, *, prior, rng):
+    """The background, slab by slab: (slice of z, float32 [z, Y, X] grey levels)."""
+    shape, texture = scene.label.shape, values.background.texture
+    if texture == 'auto':
+        yield from background.textured(shape, prior.texture, rng=rng)
+        return
+    mean, std = prior.white(scene.levels)
+    white = background.white(shape, mean, std=std, rng=rng)
+    if not texture:
+        yield from white
+        return
+    sizes = zip(values.background.texture_sigma, values.stack.voxel_size)
+    grain = [(tuple(sigma / size for sigma, size in sizes), 1.0)]
+    own_rng = np.random.default_rng(rng.integers(2 ** 63))
+    fields = background.smooth_field(shape, grain, rng=own_rng)
+    for (rows, noise), (_, field) in zip(white, fields):
+        yield rows, noise + np.float32(texture * mean) * field

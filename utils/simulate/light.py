@@ -1,0 +1,120 @@
+"""Fluorescence before the optics: brightness of neurites, punctate stain, debris (docs/method.md, step 1).
+
+Light is in grey levels; a neurite's is that above the background.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from utils.simulate import branches, raster
+
+DEBRIS_TRIES = 10               # places tried for a ball that would touch the neuron
+THINNEST = 0.56                 # voxels, radius of a cylinder of one voxel's cross-section
+DIMMEST = 0.1                   # share of its brightness that blur leaves of any neurite, at least
+
+
+def brightness(tree, level, *, light, blur, prior, rng):
+    """Grey level of each node of one neurite above the background, where it is stained.
+
+    A measured level is that of a centreline as it looks. So that a neurite looks as bright, thin
+    ones, which blur dims more, are made brighter, and unstained voxels are made up for.
+
+    Args:
+        tree: swc.Tree, radii in isotropic voxels; level: the paper's foreground grey level.
+        light: settings.Light; blur: isotropic voxels, sigma; prior: priors.Priors.
+
+    Returns:
+        float [N].
+    """
+    if light.level == 'auto':
+        alike = light.level_spread != 'auto'
+        level = prior.median_level() if alike else prior.draw_level(rng)
+        level = level / light.stained_share / left_by_blur(tree.radius, blur)
+    elif light.level is not None:
+        level = rng.uniform(*light.level)
+    if light.level_spread not in ('auto', 0):
+        level = level * np.exp(light.level_spread * rng.standard_normal())
+    if light.level_drift:
+        drift = branches.along(tree.parent, light.drift_length, rng=rng)
+        level = level * np.exp(light.level_drift * drift)
+    return level + np.zeros(len(tree.parent))
+
+
+def left_by_blur(radius, sigma):
+    """Share of its brightness that a long cylinder keeps on its axis; float in [0.1, 1].
+
+    The integral of the Gaussian across it: 1 - exp(-radius^2 / (2 sigma^2)). A voxel is the
+    thinnest cylinder drawn.
+
+    Args:
+        radius: float [N] or float, sigma: float, both in voxels.
+    """
+    radius, sigma = np.maximum(radius, THINNEST), max(sigma, 0.1)
+    return np.clip(1 - np.exp(-radius ** 2 / (2 * sigma ** 2)), DIMMEST, 1)
+
+
+def on_voxels(shape, found, *, shine, parent):
+    """Grey levels of the labelled voxels; where neurites overlap one of them shows.
+
+    Args:
+        found: (index, row, t) of raster.voxels; parent: int [N].
+        shine: float [N], grey level of each node; it changes linearly along an edge.
+
+    Returns:
+        float32 [Z, Y, X].
+    """
+    index, row, t = found
+    light = np.zeros(shape, np.float32)
+    base = np.where(parent >= 0, parent, np.arange(len(parent)))
+    light.ravel()[index] = shine[base[row]] + t * (shine[row] - shine[base[row]])
+    return light
+
+
+def stain(level, share, *, rng):
+    """Punctate staining with photon noise: each foreground voxel shines with probability `share`.
+
+    Args:
+        level: float [M], grey level of each foreground voxel.
+
+    Returns:
+        float32 [M]: Poisson counts of mean `level` where the stain took, else 0.
+    """
+    lit = rng.random(len(level)) < share
+    light = np.zeros(len(level), np.float32)
+    light[lit] = rng.poisson(level[lit])
+    return light
+
+
+class Balls(NamedTuple):
+    """Voxels of debris, ball after ball."""
+    index: np.ndarray           # int [M], into the flattened stack
+    ball: np.ndarray            # int [M], number of the ball, in order
+    level: np.ndarray           # float [M], grey levels
+
+
+def debris(shape, mask, *, radii, levels, spacing, rng):
+    """Place bright balls outside the neuron; one that would touch it is put somewhere else.
+
+    Args:
+        mask: bool [Z, Y, X], the neuron; radii: float [N], isotropic voxels.
+        levels: float [N], grey levels; spacing: (z, y, x) isotropic voxels per voxel.
+
+    Returns:
+        Balls. One that finds no place in ten tries or falls between voxels has no voxel.
+    """
+    waiting, found = np.arange(len(radii)), [(np.zeros(0, int), np.zeros(0, int))]
+    for _ in range(DEBRIS_TRIES):
+        if len(waiting) == 0:
+            break
+        n = len(waiting)
+        centres = rng.uniform(0, 1, (n, 3)) * np.asarray(shape)
+        index, row, _ = raster.voxels(shape, centres, radius=radii[waiting],
+                                      parent=np.full(n, -1), spacing=spacing)
+        touching = np.zeros(n, bool)
+        touching[row[mask.ravel()[index]]] = True
+        good = ~touching[row]
+        found.append((index[good], waiting[row[good]]))
+        waiting = waiting[touching]
+    index, ball = [np.concatenate(parts) for parts in zip(*found)]
+    order = np.argsort(ball, kind='stable')
+    return Balls(index[order], ball[order], levels[ball[order]])

@@ -1,0 +1,78 @@
+"""All neurites of a stack: its first neuron, passing fibres, radii and shapes. Isotropic voxels."""
+import numpy as np
+
+from utils.data import swc
+from utils.simulate import branches, fibres, neurons, reconstructions, settings, shapes
+
+ABLATED_DEPTH, ABLATED_LENGTH = 2, (100, 150)    # without internal priors: levels, voxels (uniform)
+RADIUS_LENGTH = 20.0                             # voxels over which a fibre's radius changes
+# voxels between branchings and from start to end of a fibre: where none is measured, and the least
+USUAL_SPACING, LEAST_SPACING = 100.0, 30.0
+
+
+def grow(values, prior, *, rng):
+    """Grow all neurites of a stack.
+
+    Args:
+        values: settings.Settings, resolved; prior: priors.Priors; rng: numpy Generator.
+
+    Returns:
+        (kind, list of swc.Tree); kind is 'axon', 'dendrite' or 'swc' (a given reconstruction),
+        that of the first tree.
+    """
+    extras, shape = values.branches, values.stack.volume_shape
+    persistence = branches.persistence_of(extras.tortuosity)
+    if values.neuron.swc_dir:
+        kind = 'swc'
+        first = reconstructions.draw(values.neuron, shape, prior=prior,
+                                     drift_length=values.light.drift_length, rng=rng)
+    else:
+        kind = 'axon' if rng.random() < values.neuron.axon_share else 'dendrite'
+        first = _model_neuron(kind, values.neuron, shape=shape, prior=prior, rng=rng)
+        if np.isfinite(persistence):
+            first = branches.wind(first, persistence, rng=rng)
+        elif values.light.level_drift:                   # brightness drifts from node to node
+            first = branches.subdivide(first)
+    trees = [first]
+    if extras.density:
+        total = extras.density * settings.volume(values.stack) - swc.length_of(first)
+        trees += _passing(shape, total, persistence=persistence, prior=prior, rng=rng)
+    if extras.taper:
+        trees = [shapes.taper(tree, extras.taper) for tree in trees]
+    if extras.bouton_spacing:
+        trees = [shapes.boutons(branches.subdivide(tree), extras.bouton_spacing, rng=rng)
+                 if (tree.type == swc.AXON).all() else tree for tree in trees]
+    return kind, trees
+
+
+def _model_neuron(kind, neuron, *, shape, prior, rng):
+    """The paper's dendrite or axon (docs/method.md, step 1); swc.Tree."""
+    depth = int(rng.choice(neuron.axon_depth if kind == 'axon' else neuron.dendrite_depth))
+    length = int(rng.integers(neuron.branch_length[0], neuron.branch_length[1] + 1))
+    if not neuron.internal_priors:
+        depth, length = ABLATED_DEPTH, rng.uniform(*ABLATED_LENGTH)
+    if kind == 'axon':
+        return neurons.axon(shape, rng, draw_radius=prior.draw_radius, depth=depth,
+                            base_length=length)
+    tree = neurons.dendrite(shape, rng, draw_radius=prior.draw_radius, depth=depth,
+                            base_length=length, soma_radius=neuron.soma_radius)
+    return shapes.pyramid(tree, rng) if neuron.soma_shape == 'pyramid' else tree
+
+
+def _passing(shape, total, *, persistence, prior, rng):
+    """Passing fibres of `total` voxels, with radii; list of swc.Tree."""
+    measured = prior.measured or {}
+    spacing, ends = [max(measured.get(key) or USUAL_SPACING, LEAST_SPACING)
+                     for key in ('branch_spacing', 'ends_spacing')]
+    grown = fibres.fibres(shape, rng, total=total, habit=fibres.Habit(persistence, spacing, ends))
+    return [fibre._replace(radius=_radii(fibre, prior, rng=rng)) for fibre in grown]
+
+
+def _radii(tree, prior, *, rng):
+    """Radii of a fibre: half of their variance from fibre to fibre, half along it; float [N]."""
+    n = len(tree.parent)
+    if prior.fixed:
+        return np.full(n, prior.draw_radius(rng, 0))
+    own = rng.standard_normal()
+    along = branches.along(tree.parent, RADIUS_LENGTH, rng=rng)
+    return prior.radii_along(np.sqrt(0.5) * own + np.sqrt(0.5) * along)

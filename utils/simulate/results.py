@@ -1,0 +1,67 @@
+"""Folder of drafts: the files of each stack, which are finished, which are stale."""
+import glob
+import os
+from typing import NamedTuple
+
+from utils.common import files
+from utils.data import patches, stacks, swc
+
+
+# folder -> extension of its files; the parts last, as they tell what the others were made from
+EXTENSION = {'images': 'tif', 'labels': 'tif', 'swc': 'swc', 'instances': 'tif', 'parts': 'h5'}
+
+
+class Folder(NamedTuple):
+    """A folder of drafts; stacks count from 0, their files from 0001."""
+    path: str               # of the folder
+    origin: str             # what its stacks are made from, as text: settings and digests of files
+    instances: bool         # whether neurites are numbered, too
+
+    def file(self, kind, index):
+        """Path of one of a stack's files; kind: a folder of EXTENSION."""
+        return os.path.join(self.path, kind, '%04d.%s' % (index + 1, EXTENSION[kind]))
+
+    def part(self, index):
+        """Path of a stack's patches; written last, so that they vouch for its other files."""
+        return self.file('parts', index)
+
+    def finished(self, index):
+        """True if all of a stack's files are there, made from `origin`."""
+        kinds = ['images', 'labels', 'swc'] + ['instances'] * self.instances
+        return (patches.made_from(self.part(index)) == self.origin
+                and all(os.path.exists(self.file(kind, index)) for kind in kinds))
+
+    def write(self, index, draft, *, corners, window, voxel_size):
+        """Write a stack's files.
+
+        Args:
+            draft: drafts.Draft; corners: int [N, 3] and window: (z, y, x) voxels of its patches;
+            voxel_size: um (z, y, x).
+
+        Raises:
+            UserError: if a file cannot be written.
+        """
+        files.remove(self.part(index))
+        if not self.instances:
+            files.remove(self.file('instances', index))          # of other settings
+        stacks.write(self.file('images', index), draft.image, voxel_size=voxel_size)
+        stacks.write(self.file('labels', index), draft.label, voxel_size=voxel_size, compress=True)
+        if self.instances:
+            stacks.write(self.file('instances', index), draft.instance, voxel_size=voxel_size,
+                         compress=True)
+        name = '%04d' % (index + 1)
+        comment = '%s, voxels of %s.tif; radius in x voxels; voxel size %s um (z, y, x)' % (
+            draft.kind, name, ' '.join('%g' % v for v in voxel_size))
+        swc.write(self.file('swc', index), draft.tree, comment=comment, one_root=False)
+        patches.write_cut(self.part(index), draft.image, corners=corners, window=window, name=name,
+                          label=draft.label, made_from=self.origin, voxel_size=voxel_size)
+
+    def remove_stale(self, count):
+        """Remove stacks from the `count`-th on that were not made from `origin`."""
+        for kind in EXTENSION:
+            for path in glob.glob(os.path.join(self.path, kind, '[0-9][0-9][0-9][0-9].*')):
+                if '.partial' in path:       # of a killed run, or another share is writing it now
+                    continue
+                index = int(stacks.name_of(path)) - 1
+                if index >= count and patches.made_from(self.part(index)) != self.origin:
+                    files.remove(path)

@@ -1,0 +1,287 @@
+"""Settings of a draft: groups of the constants of configs/simulator.py, what 'auto' stands for, checks.
+
+A script fills the groups, `Settings(*[config.pick(cfg, group) for group in GROUPS])`; each field is
+the constant of its name in lower case.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from utils.common.errors import UserError
+from utils.simulate import branches
+
+PAPER_VOLUME = 256 * 512 * 256       # isotropic voxels that `debris` is stated for
+
+
+class Stack(NamedTuple):
+    """The stack that is written."""
+    volume_shape: tuple              # (z, y, x) isotropic voxels in which neurons grow
+    voxel_size: tuple                # um (z, y, x) of a written voxel
+    bits: int                        # 8 or 16
+    instances: bool                  # whether neurites are numbered, too
+
+
+class Neuron(NamedTuple):
+    """The first neuron of a stack: the paper's models, or a given reconstruction."""
+    axon_share: float                # probability that it is an axon, else a dendrite
+    internal_priors: bool            # False: depth 2 and branches of 100 to 150 voxels
+    soma_radius: tuple               # (low, high) voxels, uniform
+    soma_shape: str                  # 'ball' or 'pyramid'
+    dendrite_depth: tuple            # levels of a dendrite, either
+    axon_depth: tuple                # segments each way of an axon, either
+    branch_length: tuple             # (low, high) voxels at depth 0, whole numbers
+    radius: tuple                    # (low, high) voxels at depth 0; 'auto': as measured
+    swc_dir: str                     # folder of reconstructions to draw instead, or None
+    swc_scale: tuple                 # (z, y, x) voxels per unit of the SWC files
+
+
+class Branches(NamedTuple):
+    """What the paper's neuron lacks: winding, passing fibres, varying radii."""
+    tortuosity: float                # mean arc over chord of 40 voxels of a branch; 1: straight
+    density: float                   # voxels of centreline per voxel^3; 0: the first neuron alone
+    taper: float                     # share of its radius that a branch loses, [0, 1)
+    bouton_spacing: float            # voxels between boutons, mean; 0: none
+
+
+class Light(NamedTuple):
+    """Fluorescence of the neurites and of debris."""
+    external_priors: bool            # False: constant foreground on a background of 1
+    stained_share: float             # probability that a foreground voxel is stained
+    level: tuple                     # (low, high) grey levels; None: the paper's; 'auto': as measured
+    level_spread: float              # std of log brightness between neurites; 'auto': as measured
+    level_drift: float               # std of log brightness along a neurite
+    drift_length: float              # voxels over which it changes
+    debris: float                    # balls per PAPER_VOLUME
+
+
+class Optics(NamedTuple):
+    """From light to an image of it."""
+    psf_sigma: tuple                 # um (z, y, x), Gaussian point-spread function
+    psf_wing_share: float            # share of the light in its wings
+    psf_wing_width: float            # width of the wings, in psf_sigma
+    illumination: float              # std of the log of uneven illumination; 0: even
+    illumination_sigma: float        # um over which it changes
+    attenuation: float               # um of depth over which light falls to 1/e; 0: none
+
+
+class Background(NamedTuple):
+    """Autofluorescence behind the neurites."""
+    texture: float                   # std over the mean; 0: white noise; 'auto': as measured
+    texture_sigma: tuple             # um (z, y, x), grain of a texture given as a number
+
+
+class Camera(NamedTuple):
+    """From light to grey levels."""
+    gain: float                      # grey levels per photon; 0: no photon noise
+    offset: float                    # grey levels of a dark camera
+    read_noise: float                # grey levels, std
+    saturation: float                # highest grey level; 0: that of the bits
+
+
+class Patches(NamedTuple):
+    """Training patches cut from a draft."""
+    patch_shape: tuple               # (z, y, x) voxels
+    patch_every: float               # one centreline voxel in so many becomes a centre
+    max_patches: int                 # of a stack
+
+
+class Settings(NamedTuple):
+    """All groups."""
+    stack: Stack
+    neuron: Neuron
+    branches: Branches
+    light: Light
+    optics: Optics
+    background: Background
+    camera: Camera
+    patches: Patches
+
+
+GROUPS = Stack, Neuron, Branches, Light, Optics, Background, Camera, Patches     # as in Settings
+
+
+# --- 'auto' ---
+
+class Auto(NamedTuple):
+    """A constant that may be 'auto', and the values it may have instead."""
+    count: int                       # numbers wanted; 0: one of SOMA_SHAPES
+    paper: object                    # the paper's value
+    low: float = None                # smallest number
+    high: float = None               # largest; None: any
+
+
+SOMA_SHAPES = 'ball', 'pyramid'
+AUTO = {
+    'voxel_size': Auto(3, (1.0, 0.5, 0.5), 1e-6),
+    'soma_shape': Auto(0, 'ball'),
+    'radius': Auto(2, (1.0, 3.0), 0.1),
+    'tortuosity': Auto(1, 1.0, 1.0, 1.3),
+    'density': Auto(1, 0.0, 0.0, 0.02),
+    'stained_share': Auto(1, 0.5, 0.01, 1.0),
+    'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
+    'level_spread': Auto(1, 0.0, 0.0, 3.0),
+    'level_drift': Auto(1, 0.0, 0.0, 3.0),
+    'debris': Auto(1, 1024, 0.0),
+    'psf_sigma': Auto(3, None, 0.0),                     # paper: one isotropic voxel
+    'psf_wing_share': Auto(1, 0.0, 0.0, 0.6),
+    'texture': Auto(1, 0.0, 0.0, 3.0),
+}
+
+
+def resolve(settings, measured):
+    """Put values for 'auto': the measured ones, or the paper's if `measured` is None.
+
+    Args:
+        settings: Settings; measured: contents of priors.json, or None.
+
+    Returns:
+        Settings. 'auto' is left where a value is drawn from a measured distribution: radius, level,
+        level_spread and texture.
+    """
+    size = settings.stack.voxel_size
+    if measured is None:
+        values = {name: auto.paper for name, auto in AUTO.items()}
+        size = values['voxel_size'] if size == 'auto' else size
+    else:
+        size = _voxel_size(measured) if size == 'auto' else size
+        values = _of_measured(measured, size)
+    if values['psf_sigma'] is None:
+        values['psf_sigma'] = (size[2],) * 3
+    return Settings(*[_filled(group, values) for group in settings])
+
+
+def _filled(group, values):
+    """A group with the known values in place of 'auto'."""
+    return group._replace(**{name: values[name] for name in group._fields
+                             if name in values and getattr(group, name) == 'auto'})
+
+
+def _voxel_size(measured):
+    """(z, y, x) um of the measured stacks' voxels; ones if they do not tell it."""
+    size = measured.get('voxel_size')
+    return tuple(size) if size else (1.0, 1.0, 1.0)
+
+
+def _of_measured(measured, voxel_size):
+    """Values of 'auto' that follow from priors.json; dict.
+
+    Args:
+        voxel_size: (z, y, x) um; measured blurs are voxels of each axis.
+    """
+    drawn, persistence = measured['drawn'], measured.get('persistence')
+    blur = drawn['blur_sigma']
+    known = [b for b in blur if b] or [1.0]              # an axis without a width takes another's
+    return {
+        'voxel_size': voxel_size,
+        'soma_shape': 'pyramid',
+        'tortuosity': branches.tortuosity_of(persistence) if persistence else 1.0,
+        'density': drawn['density'],
+        'stained_share': drawn['keep'],
+        'psf_wing_share': drawn['halo'],
+        'level_drift': measured.get('level_drift') or 0.0,
+        'debris': measured['debris']['density'] * PAPER_VOLUME,
+        'psf_sigma': tuple((b or known[0]) * s for b, s in zip(blur, voxel_size)),
+    }
+
+
+# --- what follows from settings ---
+
+def grid(stack):
+    """Grid of the written stack.
+
+    Args:
+        stack: Stack, resolved.
+
+    Returns:
+        (shape, spacing): (z, y, x) voxels; float [3], isotropic voxels per voxel along z, y, x.
+    """
+    spacing = np.asarray(stack.voxel_size, float) / stack.voxel_size[2]
+    return tuple(int(n / s + 1e-6) for n, s in zip(stack.volume_shape, spacing)), spacing
+
+
+def blur_width(settings):
+    """Sigma of the point-spread function, mean over the axes; isotropic voxels, float."""
+    return float(np.mean(settings.optics.psf_sigma) / settings.stack.voxel_size[2])
+
+
+def volume(stack):
+    """Isotropic voxels of the volume; float."""
+    return float(np.prod(np.asarray(stack.volume_shape, float)))
+
+
+# --- checks ---
+
+def check(settings, measured, *, source='priors.json'):
+    """Check settings against each other and against the priors.
+
+    Args:
+        settings: Settings, not resolved; measured: contents of priors.json, or None; source: its path.
+
+    Raises:
+        UserError: naming the first constant that cannot work.
+    """
+    check_auto(settings)
+    stack, neuron = settings.stack, settings.neuron
+    if stack.bits not in (8, 16):
+        raise UserError('BITS=%d: want 8 or 16' % stack.bits)
+    if 0 < settings.camera.gain < 1e-3:
+        raise UserError('GAIN=%g: want 0, or at least 0.001 grey levels a photon'
+                        % settings.camera.gain)
+    for name in ('branch_length', 'soma_radius'):
+        low, high = getattr(neuron, name)
+        if not 0 < low <= high:
+            raise UserError('%s=%s: want two positive numbers, the smaller first'
+                            % (name.upper(), (low, high)))
+    shape, _ = grid(resolve(settings, measured).stack)
+    window = settings.patches.patch_shape
+    if any(p > n for p, n in zip(window, shape)):
+        raise UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger '
+                        'VOLUME_SHAPE' % (window, shape))
+    if (neuron.axon_share < 1 and not neuron.swc_dir
+            and min(stack.volume_shape) < 2 * neuron.soma_radius[1] + 1):
+        raise UserError('VOLUME_SHAPE %s is too small for a soma of radius %g: take a larger one or '
+                        'AXON_SHARE=1' % (stack.volume_shape, neuron.soma_radius[1]))
+    if measured is not None:
+        _check_measured(stack, measured, source=source)
+
+
+def check_auto(settings):
+    """Raise UserError for a constant that may be 'auto' and has a value that it cannot have."""
+    for group in settings:
+        for name, value in group._asdict().items():
+            auto = AUTO.get(name)
+            if auto is None or value == 'auto' or _fits(value, auto):
+                continue
+            raise UserError("%s=%s: want %s, or 'auto'" % (name.upper(), value, _wanted(auto)))
+
+
+def _fits(value, auto):
+    """True if a value is as many numbers as wanted, in their range, a pair in order."""
+    if auto.count == 0:
+        return value in SOMA_SHAPES
+    numbers = value if isinstance(value, (tuple, list)) else (value,)
+    return (len(numbers) == auto.count
+            and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in numbers)
+            and all(auto.low is None or v >= auto.low for v in numbers)
+            and all(auto.high is None or v <= auto.high for v in numbers)
+            and (auto.count != 2 or numbers[0] <= numbers[1]))
+
+
+def _wanted(auto):
+    """Words for the values that a constant may have."""
+    if auto.count == 0:
+        return ' or '.join(map(repr, SOMA_SHAPES))
+    words = {1: 'a number', 2: 'two numbers, the smaller first,', 3: 'three numbers (z,y,x)'}
+    span = '' if auto.low is None else ' of at least %g' % auto.low
+    return words[auto.count] + span + ('' if auto.high is None else ' and at most %g' % auto.high)
+
+
+def _check_measured(stack, measured, *, source):
+    """Raise UserError if the stack's voxels or bits are not those of the measured stacks."""
+    size, top = measured.get('voxel_size'), measured.get('dtype_max')
+    if size and stack.voxel_size != 'auto' and not np.allclose(stack.voxel_size, size, rtol=0.01):
+        raise UserError("VOXEL_SIZE=%s: %s was measured on voxels of %s um: leave it 'auto'"
+                        % (stack.voxel_size, source, tuple(size)))
+    bits = 8 if top == 255 else 16
+    if top and bits != stack.bits:
+        raise UserError('%s was measured on %d-bit stacks: BITS=%d' % (source, bits, bits))

@@ -1,0 +1,56 @@
+"""Fit a background's texture to the measured grey levels and correlation of real stacks."""
+import numpy as np
+from scipy import optimize
+
+from utils.measure.quantiles import BACKGROUND, LAGS
+from utils.simulate import background
+
+SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)       # voxels, sigmas that a texture may be made of
+STRETCH = (0.5, 1.0, 2.0)                        # of z against y and x
+MOST_SMOOTH = 0.95                               # share of the variance in smooth fields
+SMALLEST_SHARE = 0.005                           # a smooth field with less is left out
+FINE_RANGE = 0.02, 0.66                          # correlation of neighbours that fine noise can have
+
+
+def fit(levels, correlations):
+    """Make a background that has measured grey levels and a measured correlation.
+
+    The correlation is a sum of smooth fields (non-negative least squares over SCALES and STRETCH,
+    at lags of 2 voxels and more) and of noise between neighbouring voxels, which gets what is left
+    at a lag of 1.
+
+    Args:
+        levels: grey levels of the background at the probabilities BACKGROUND.
+        correlations: three lists (z, y, x) at LAGS; None where it is unknown.
+
+    Returns:
+        background.Texture.
+    """
+    measured = np.array([[np.nan if v is None else v for v in row] for row in correlations], float)
+    sigmas = [(scale * stretch, scale, scale) for scale in SCALES for stretch in STRETCH]
+    rng = np.random.default_rng(0)                       # phases of the knots, which hardly matter
+    columns = [[_field_correlation(s, rng=rng) for s in sigma] for sigma in sigmas]
+    matrix = np.array(columns).reshape(len(sigmas), -1).T        # [3 axes x lags, sigmas]
+    far = np.tile(np.array(LAGS) >= 2, 3) & np.isfinite(measured.ravel())
+    shares = optimize.nnls(matrix[far], np.clip(measured.ravel()[far], 0, 1))[0]
+    shares *= min(1, MOST_SMOOTH / max(shares.sum(), 1e-9))
+    rest = 1 - shares.sum()
+    smooth = [row @ shares for row in matrix.reshape(3, len(LAGS), -1)[:, 0]]    # at a lag of 1
+    fine = tuple(_neighbour_weight((near - part) / rest) for near, part in zip(measured[:, 0], smooth))
+    components = [(sigma, float(share)) for sigma, share in zip(sigmas, shares)
+                  if share > SMALLEST_SHARE]
+    return background.Texture(components, fine, background.grey_table(BACKGROUND, levels))
+
+
+def _neighbour_weight(correlation):
+    """Weight w of the next voxel in noise whose neighbours have this correlation, 2 w / (1 + 2 w w)."""
+    low, high = FINE_RANGE
+    rho = 0.0 if np.isnan(correlation) else float(np.clip(correlation, 0, high))
+    return (1 - np.sqrt(1 - 2 * rho * rho)) / (2 * rho) if rho > low else 0.0
+
+
+def _field_correlation(sigma, *, rng, n=128):
+    """Correlation of background.smooth_field along an axis of n voxels; list of float at LAGS."""
+    basis = background.spline_basis(n, sigma, rng=rng).astype(float)
+    gram = basis @ basis.T
+    return [float(np.mean(np.diagonal(gram, lag))) for lag in LAGS]
