@@ -1,60 +1,237 @@
-"""How like real stacks drafts are: the same segmentation, patches and measurements for both."""
-from collections import namedtuple
+"""How like real patches refined ones are, and whether they still show their labels.
 
+Realism needs no label: foreground is found by one rule in real patches, drafts and refined
+patches alike. The label serves for the measures of its preservation alone.
+"""
 import numpy as np
+from scipy import ndimage, signal, stats
+from skimage import filters, morphology
 
-from utils.data import patches
-from utils.measure import otsu, windows
-from utils.measure.radii import skeleton_radii
-from utils.score import metrics
+from utils.score import masks
 
-# grey levels of foreground and background voxels of the patches (samples), radii in voxels along the centrelines,
-# and the patches themselves, [N, Z, Y, X]
-Sample = namedtuple('Sample', 'foreground background radii images')
+REALISM = ('inside', 'outside', 'spectrum_z', 'spectrum_y', 'spectrum_x')
+KEPT = ('dice', 'cldice', 'auc', 'contrast', 'spurious')
+COLUMNS = REALISM + KEPT + ('moved', 'gap')
+TOLERANCE = 0.03          # of Dice and clDice below the drafts', within which labels are kept
+SMOOTH = 1.0              # voxels of Gaussian smoothing before the foreground rule
+BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
+THINNED = 7               # every so many-th background voxel is compared
+SPURIOUS = 10             # voxels of a component off the label, at least, to be counted
 
-MEASURES = ('foreground', 'background', 'radius', 'spectrum')
-UNITS = {'foreground': 'W1, grey levels', 'background': 'W1, grey levels', 'radius': 'KS', 'spectrum': 'log10 power'}
+
+# --- distances of grey levels and spectra ---
+
+def grey_distance(a, b):
+    """Wasserstein-1 distance of two sets of grey levels, in grey levels."""
+    return float(stats.wasserstein_distance(np.ravel(a), np.ravel(b)))
 
 
-def sample(stacks, settings, *, window, max_overlap, min_foreground, most=400, seed=0):
-    """Segment stacks by OTSU, cut patches along their centrelines, collect what is compared.
+def ks_distance(a, b):
+    """Kolmogorov-Smirnov distance of two samples, in [0, 1].
+
+    It is the largest difference of their distribution functions.
+    """
+    return float(stats.ks_2samp(np.ravel(a), np.ravel(b)).statistic)
+
+
+def radial_spectrum(images, bins=16):
+    """Mean power spectrum of patches over all directions.
+
+    Each patch loses its mean and is tapered (Hann window): its border does not count as an edge.
 
     Args:
-        stacks: list of uint8 or uint16 [Z, Y, X], real or drafts.
-        settings: otsu.Settings.
-        window: (z, y, x) of a patch; max_overlap, min_foreground: as in configs/prepare_patches.py.
-        most: patches kept, at random.
+        images: grey levels [N, Z, Y, X].
+        bins: rings of equal width from 0 to 0.5 cycles per voxel.
 
     Returns:
-        Sample.
+        float [bins], log10 of grey levels squared; NaN in a ring without a frequency.
     """
-    rng = np.random.default_rng(seed)
-    foreground, background, radii, images = [], [], [], []
-    for voxels in stacks:
-        found = otsu.segment(voxels, settings)
-        skeleton = otsu.centreline(found.mask)
-        radii.append(skeleton_radii(found.mask, skeleton))
-        corners = windows.slide_windows(skeleton, window, shape=voxels.shape, max_overlap=max_overlap)
-        corners = corners[rng.permutation(len(corners))[:most]]
-        for corner in corners:
-            mask = patches.cut(found.mask, corner, window=window)
-            if mask.mean() >= min_foreground:
-                image = patches.cut(voxels, corner, window=window)
-                outside = ~mask & ~patches.cut(found.specks, corner, window=window)
-                foreground.append(image[mask][:: 1 + mask.sum() // 2000])
-                background.append(image[outside][:: 1 + outside.sum() // 5000])
-                images.append(image)
-    return Sample(np.concatenate(foreground), np.concatenate(background), np.concatenate(radii), np.stack(images))
+    shape = images.shape[1:]
+    window = np.ones(shape, np.float32)
+    for axis, n in enumerate(shape):
+        view = [1, 1, 1]
+        view[axis] = n
+        window *= signal.windows.hann(n, sym=False).astype(np.float32).reshape(view)
+    power = np.zeros(shape)
+    for image in images:
+        image = image.astype(np.float32)
+        power += np.abs(np.fft.fftn((image - image.mean()) * window)) ** 2
+    power /= len(images) * (window ** 2).sum()
+    axes = np.meshgrid(*[np.fft.fftfreq(n) for n in shape], indexing='ij', sparse=True)
+    radius = np.sqrt(sum(a ** 2 for a in axes))                # cycles per voxel
+    ring = np.minimum(radius / 0.5 * bins, bins).astype(int).ravel()
+    ring[0] = bins                                             # the mean, which was taken away
+    count = np.bincount(ring, minlength=bins + 1)[:bins]
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return np.log10(np.bincount(ring, power.ravel(), bins + 1)[:bins] / count)
 
 
-def distances(a, b):
-    """Distances of two Samples; dict of MEASURES."""
-    return {'foreground': metrics.grey_distance(a.foreground, b.foreground),
-            'background': metrics.grey_distance(a.background, b.background),
-            'radius': metrics.ks_distance(a.radii, b.radii),
-            'spectrum': metrics.spectrum_distance(a.images, b.images)}
+def spectrum_distance(a, b):
+    """Mean absolute difference of two sets of patches' radial power spectra, log10."""
+    return float(np.nanmean(np.abs(radial_spectrum(a) - radial_spectrum(b))))
 
 
-def halves(voxels):
-    """The two halves of a stack along each axis; list of three pairs."""
-    return [tuple(np.array_split(voxels, 2, axis)) for axis in range(3)]
+def axis_spectra(images):
+    """Mean power spectrum of patches [N, Z, Y, X] along each axis.
+
+    Returns:
+        three float arrays, log10 of grey levels squared, without the mean's frequency.
+    """
+    found = []
+    for axis in (1, 2, 3):
+        n = images.shape[axis]
+        view = [1] * 4
+        view[axis] = n
+        lines = images.astype(np.float32)
+        lines = ((lines - lines.mean((1, 2, 3), keepdims=True))
+                 * np.hanning(n + 2)[1:-1].astype(np.float32).reshape(view))
+        power = np.abs(np.fft.rfft(lines, axis=axis)) ** 2
+        others = tuple(a for a in range(4) if a != axis)
+        found.append(np.log10(power.mean(others)[1:] + 1e-6))
+    return found
+
+
+def auc(image, label):
+    """Probability that a foreground voxel is brighter than a background voxel, ties counting half.
+
+    Raises:
+        ValueError: without a voxel of either class.
+    """
+    label = np.ravel(label).astype(bool)
+    n1, n0 = int(label.sum()), int((~label).sum())
+    if n1 == 0 or n0 == 0:
+        raise ValueError('auc needs voxels of both classes')
+    ranks = stats.rankdata(np.ravel(image))
+    return float((ranks[label].sum() - n1 * (n1 + 1) / 2) / (float(n1) * n0))
+
+
+# --- a refiner ---
+
+def verdict(values, draft, *, spread):
+    """What is wrong with a refiner, in one line, or ''.
+
+    Args:
+        values: of Judge.score; draft: Judge.draft.
+        spread: standard deviation of the drafts' grey levels.
+    """
+    if not np.isfinite(list(values.values())).all():
+        return 'a measure is not a number: training has diverged'
+    if values['contrast'] < 0.3 * draft['contrast']:
+        return ('collapsed: the neurites stand out %.1f standard deviations, %.1f in the drafts'
+                % (values['contrast'], draft['contrast']))
+    if values['dice'] < draft['dice'] - 0.1:
+        return ('labels are being lost: Dice %.2f, %.2f in the drafts'
+                % (values['dice'], draft['dice']))
+    if values['gap'] > draft['gap'] + 0.1:
+        return ('less like real patches than the drafts: gap %.2f, %.2f in the drafts'
+                % (values['gap'], draft['gap']))
+    if values['moved'] < 0.02 * spread:
+        return 'the identity: the drafts are changed by %.2g grey levels only' % values['moved']
+    return ''
+
+
+class Judge:
+    """Scores refined patches against real ones and against their labels (docs/method.md, step 2).
+
+    draft: the drafts' own scores, dict of COLUMNS; floor: dict of REALISM, of one set of real
+    patches to another; spread: standard deviation of the drafts, grey levels.
+    """
+
+    def __init__(self, drafts, labels, *, real, more_real):
+        """Measure the drafts and the floor.
+
+        Args:
+            drafts: grey levels [N, Z, Y, X]; labels: {0, 1}, same shape.
+            real, more_real: two disjoint sets of real patches, [M, Z, Y, X].
+        """
+        self.labels, self.drafts = labels.astype(bool), drafts
+        bright = np.clip(flat(real), 0, None)     # black borders lie below the median: no part
+        self.cut = float(filters.threshold_otsu(np.minimum(bright, np.quantile(bright, BRIGHT))))
+        self.real = self._describe(real)
+        self.skeletons = [morphology.skeletonize(label) > 0 for label in self.labels]
+        self.floor = self.distances(more_real)
+        self.draft = dict(self.distances(drafts), **self.kept(drafts))
+        self.draft.update(self.score(drafts))
+        self.spread = float(np.std(drafts))
+
+    def _describe(self, images):
+        """(grey levels of the foreground, of the background, spectra along the axes)."""
+        mask = flat(images) > self.cut
+        inside, outside = [images[where] if where.any() else images[:, :1, :1, :1].ravel()
+                           for where in (mask, ~mask)]
+        return inside, outside[::THINNED], axis_spectra(images)
+
+    def distances(self, images):
+        """Distances of patches to the real ones; dict of REALISM.
+
+        Wasserstein-1 distance of grey levels inside and outside the foreground, in grey levels;
+        mean difference of the spectra along each axis, log10.
+        """
+        inside, outside, spectra = self._describe(images)
+        result = {'inside': grey_distance(inside, self.real[0]),
+                  'outside': grey_distance(outside, self.real[1])}
+        for name, a, b in zip(REALISM[2:], spectra, self.real[2]):
+            result[name] = float(np.abs(a - b).mean())
+        return result
+
+    def kept(self, images):
+        """How far patches still show their labels; dict of KEPT.
+
+        Dice at the best single threshold of all images, clDice there, AUC of the grey level,
+        contrast of the label's centreline in background standard deviations, and bright
+        components off the label per patch.
+        """
+        dice, cut = masks.best_dice(images, self.labels)
+        precision, recall, contrast, spurious = [], [], [], 0
+        for image, label, skeleton in zip(images, self.labels, self.skeletons):
+            mask = image >= cut
+            own = morphology.skeletonize(mask) > 0
+            if own.any():
+                precision.append(label[own].mean())
+            if skeleton.any() and not label.all():
+                recall.append(mask[skeleton].mean())
+                behind = image[~label]
+                contrast.append((image[skeleton].mean() - behind.mean()) / max(behind.std(), 1e-6))
+            spurious += _components_off(mask, label)
+        return {'dice': dice,
+                'cldice': masks.f1(float(np.mean(precision or [0])), float(np.mean(recall or [0]))),
+                'auc': auc(images, self.labels), 'contrast': float(np.mean(contrast or [0])),
+                'spurious': spurious / len(images)}
+
+    def score(self, refined):
+        """All measures of refined patches; dict of COLUMNS.
+
+        `moved` is their mean absolute change, grey levels. `gap` is the mean over REALISM of what
+        is left between them and real patches: 0 for real ones, at most 1 for the drafts.
+        """
+        values = dict(self.distances(refined), **self.kept(refined))
+        values['moved'] = float(np.abs(refined.astype(np.float32) - self.drafts).mean())
+        values['gap'] = float(np.mean([max(values[m] - self.floor[m], 0) / self._scale(m)
+                                       for m in REALISM]))
+        return values
+
+    def _scale(self, measure):
+        """Excess over the floor that counts as a whole gap: the drafts' own.
+
+        The floor, where that is more: drafts as good as real leave nothing to divide by.
+        """
+        return max(self.draft[measure] - self.floor[measure], self.floor[measure], 1e-9)
+
+    def keeps_labels(self, values):
+        """True if Dice and clDice are within TOLERANCE of the drafts'."""
+        return all(values[m] >= self.draft[m] - TOLERANCE for m in ('dice', 'cldice'))
+
+
+def flat(images):
+    """Patches smoothed and less their own median; float32 [N, Z, Y, X]."""
+    smooth = np.stack([ndimage.gaussian_filter(image.astype(np.float32), SMOOTH)
+                       for image in images])
+    return smooth - np.median(smooth, axis=(1, 2, 3), keepdims=True)
+
+
+def _components_off(mask, label):
+    """Number of a mask's components of SPURIOUS voxels or more that do not touch the label."""
+    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[np.unique(parts[label & mask])] = 0
+    return int((sizes[1:] >= SPURIOUS).sum())
