@@ -26,7 +26,7 @@ from utils.common import claims, config, errors, files, tiling
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.draw import training
-from utils.score import evaluation
+from utils.score import realism
 from utils.train import checkpoints, history, loop, processes, runs, samplers, sessions, streams
 
 # Constants that may change between runs into one RUN_DIR: how long, how often, where to, on what machine
@@ -107,7 +107,7 @@ def train(cfg, ranks):
     inference = gan.build_inference(bits, cfg.REFINER_CHANNELS, standardised=cfg.STANDARDISE)
     buffer = history.History(cfg.HISTORY_BATCHES * cfg.BATCH_SIZE, np.random.default_rng([cfg.SEED, 2, ranks.rank]))
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses) + ['learning_rate', 'label_weight']
-    columns += evaluation.COLUMNS
+    columns += realism.COLUMNS
     judge = open_judge(cfg, drafts, real=real) if ranks.rank == 0 else None
 
     with runs.Run(cfg.RUN_DIR, columns, threads=cfg.THREADS, ranks=ranks, xla=cfg.XLA) as run, loop.Stop(ranks.size == 1) as stop:
@@ -193,7 +193,7 @@ def open_judge(cfg, drafts, *, real):
                             ((real.image, some), (drafts.image, others), (drafts.label, others))]
     if not label.any():
         raise UserError('%s: no patch of the evaluation set has a label voxel: make it anew' % drafts.path)
-    judge = evaluation.Judge(image, label, real=target[:len(some) // 2], more_real=target[len(some) // 2:])
+    judge = realism.Judge(image, label, real=target[:len(some) // 2], more_real=target[len(some) // 2:])
     files.write_json(os.path.join(cfg.RUN_DIR, 'evaluation.json'),
                       {'draft': judge.draft, 'floor': judge.floor, 'label_steepness': steepness(cfg, drafts)})
     return judge
@@ -205,7 +205,7 @@ def evaluate(run, inference, *, judge):
     tqdm.write('step %d: gap to real patches %.2f (drafts %.2f), Dice %.3f (%.3f), clDice %.3f (%.3f), moved %.3g grey levels'
                % (run.step, scores['gap'], judge.draft['gap'], scores['dice'], judge.draft['dice'], scores['cldice'],
                   judge.draft['cldice'], scores['moved']))
-    wrong = evaluation.verdict(scores, judge.draft, spread=judge.spread)
+    wrong = realism.verdict(scores, judge.draft, spread=judge.spread)
     if wrong:
         tqdm.write('step %d: warning: %s; %s' % (run.step, wrong, 'the best checkpoint, of step %d, is kept' % run.best['step']
                                                  if run.best else 'there is no best checkpoint yet'))

@@ -33,7 +33,7 @@ from utils.common import claims, config, errors, files, tiling
 from utils.common.errors import UserError
 from utils.data import export, stacks
 from utils.draw import comparison
-from utils.score import masks, metrics
+from utils.score import masks, tables
 from utils.train import (augmentation, checkpoints, crops, labels, loop, normalisation, runs,
                          sessions)
 
@@ -45,6 +45,8 @@ STAGES = ('train', 'score', 'predict', 'export', 'pack', 'compare')
 WITHOUT_NETWORK = ('otsu', 'oracle')
 FOLDER_OF = {'paper': 'paper', 'drafts': 'drafts', 'simgan': 'simgan', 'mpgan': 'mpgan', 'mpgan+manual': 'mpgan', 'manual': None}
 ARMS = WITHOUT_NETWORK + tuple(FOLDER_OF)
+REGIONS = {'whole': 'all that is annotated (the manual arms have seen half of it and are left out)',
+           'ends': 'the two ends (each manual network is scored on the end that it has not seen)'}
 
 
 # --- training ---
@@ -115,7 +117,7 @@ def validate(session, inference, *, held):
     entropy = -(weight * (label * np.log(p) + (1 - label) * np.log(1 - p))).sum() / max(weight.sum(), 1)
     soft = (2 * (weight * p * label).sum() + 1) / ((weight * (p + label)).sum() + 1)
     return {'validation_loss': float(entropy + 1 - soft),
-            'validation_dice': metrics.dice((p >= 0.5) & (weight > 0), label * weight)}
+            'validation_dice': masks.dice((p >= 0.5) & (weight > 0), label * weight)}
 
 
 # --- predicting ---
@@ -273,9 +275,9 @@ def compare(cfg):
             if seed == cfg.SEED:
                 shown.append((arm, probability >= cfg.PROBABILITY_THRESHOLD))
                 if arm not in WITHOUT_NETWORK:
-                    curves.append((arm, metrics.precision_recall(probability[ends.valid], ends.truth[ends.valid])))
+                    curves.append((arm, masks.precision_recall(probability[ends.valid], ends.truth[ends.valid])))
             print('%s, seed %d: %s' % (arm, seed, ', '.join('%s %.3f' % (m, rows[-1][m]) for m in masks.MEASURES[:5])))
-    table = masks.write_table(cfg.RESULTS, rows, title='%s, scored at %g; ends: %d voxels apart along %s' % (
+    table = tables.write_comparison(cfg.RESULTS, rows, measures=masks.HEADINGS, regions=REGIONS, title='%s, scored at %g; ends: %d voxels apart along %s' % (
         labelled, cfg.PROBABILITY_THRESHOLD, cfg.SPLIT_GAP, 'zyx'[cfg.SPLIT_AXIS]))
     comparison.arms(os.path.join(cfg.RESULTS, 'segmentation_arms.png'), rows, measures=('dice', 'f1_1', 'cldice', 'ap'))
     if curves:

@@ -22,7 +22,7 @@ from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.draw import traces as pictures
 from utils.measure import otsu
-from utils.score import traces
+from utils.score import tables, traces
 from utils.trace import evidence, tracing
 
 MAY_CHANGE = ('INPUT', 'OUTPUT', 'OVERWRITE', 'IMAGES', 'GOLD', 'MAX_FOREGROUND')      # may change between runs
@@ -161,11 +161,11 @@ def score(named, cfg):
         with open(partial, 'w', newline='') as file:
             csv.writer(file).writerows([['stack'] + list(traces.COLUMNS)] + [
                 [name] + ['%.6g' % values[column] for column in traces.COLUMNS] for name, values in rows])
-    text = traces.table(rows, traces.COLUMNS) + '\n' + '\n'.join('- `%s`: %s' % item for item in traces.MEANING.items()) + '\n'
+    text = tables.markdown(rows, traces.COLUMNS) + '\n' + '\n'.join('- `%s`: %s' % item for item in traces.MEANING.items()) + '\n'
     with files.whole_file(os.path.join(cfg.OUTPUT, 'scores.md')) as partial:
         with open(partial, 'w') as file:
             file.write(text)
-    print(traces.table(rows, traces.COLUMNS))
+    print(tables.markdown(rows, traces.COLUMNS))
 
 
 def check(cfg):

@@ -33,7 +33,7 @@ from utils.data import stacks, swc
 from utils.draw import base, framework, results
 from utils.draw import traces as trace_figures
 from utils.measure import otsu
-from utils.score import summary
+from utils.score import summary, tables
 from utils.simulate import raster
 from utils.trace import evidence, tracing
 
@@ -128,7 +128,8 @@ def write_summary(places):
         pairs = stacks.pair_by_name(made['STACKS'], places.truth)
         rows.append(('OTSU of the real domain against its truth (Dice; scoring only)',
                      '%.3f' % summary.otsu_dice(pairs, settings)))
-    text = ''.join('| %s | %s |\n' % row for row in [('what', 'figure'), ('---', '---')] + rows)
+    text = tables.markdown([(what, {'figure': number}) for what, number in rows], ['figure'],
+                           corner='what')
     path = os.path.join(places.output, 'summary.md')
     files.write_text(path, text)
     print('\n%s\n%s' % (path, text))

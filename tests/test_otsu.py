@@ -4,7 +4,7 @@ import pytest
 
 from utils.common.errors import UserError
 from utils.measure import background, otsu, windows
-from utils.score import metrics
+from utils.score import masks
 from utils.simulate import raster
 
 
@@ -27,10 +27,10 @@ def acquired(mask, gradient=0.0):
 def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
     mask = helix()
     found = otsu.segment(acquired(mask, gradient), otsu.Settings(16, 1.0, min_object=100)).mask
-    assert metrics.dice(found, mask) > 0.75
+    assert masks.dice(found, mask) > 0.75
     if gradient:
         slanted = otsu.segment(acquired(mask, gradient), otsu.Settings(0, 1.0, min_object=100)).mask
-        assert metrics.dice(slanted, mask) < 0.3                     # what flattening is for
+        assert masks.dice(slanted, mask) < 0.3                     # what flattening is for
 
 
 @pytest.mark.parametrize('voxels, words', [
@@ -51,7 +51,7 @@ def test_noise_floor_saves_otsu_where_little_is_foreground():
     truth[19:22, 39:42, 10:60] = True
     alone = otsu.segment(image, otsu.Settings(0, 1.0, 0.995, min_object=30)).mask
     helped = otsu.segment(image, otsu.Settings(0, 1.0, 0.995, 4.0, 30)).mask
-    assert metrics.dice(alone, truth) < 0.1 and metrics.dice(helped, truth) > 0.4
+    assert masks.dice(alone, truth) < 0.1 and masks.dice(helped, truth) > 0.4
 
 
 def test_small_objects_are_specks_and_touch_by_corners():

@@ -5,7 +5,6 @@ import pytest
 from utils.common import tiling
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.score import metrics
 from utils.train import history, samplers
 
 
@@ -83,15 +82,6 @@ def test_history_fills_stays_bounded_and_returns_what_went_in():
     twin.restore(*buffer.state())
     batch = np.zeros((4, 2), np.float32)
     np.testing.assert_array_equal(twin.mix(batch), buffer.mix(batch))
-
-
-def test_measures_known_by_hand():
-    assert metrics.dice([1, 1, 0, 0], [1, 0, 1, 0]) == 0.5 and metrics.dice([0, 0], [0, 0]) == 1.0
-    assert metrics.best_dice([1, 2, 3, 9], [0, 0, 1, 1]) == (1.0, 3.0)
-    # equal levels cannot be split
-    assert metrics.best_dice([5, 5, 5, 5], [0, 0, 0, 1])[0] == pytest.approx(0.4)
-    assert metrics.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and metrics.auc([1, 1], [0, 1]) == 0.5
-    assert metrics.grey_distance([0, 0], [3, 5]) == 4.0
 
 
 def test_augmented_crops_are_mirrored_and_turned_with_their_labels(tmp_path):

@@ -8,7 +8,6 @@ from scipy import ndimage
 from utils.common.errors import UserError
 from utils.data import swc
 from utils.measure import otsu, pool, quantiles, stack
-from utils.score import metrics
 from utils.simulate import (background, branches, drafts, fibres, light, neurites, neurons, optics, priors, raster, reconstructions, shapes, textures)
 from drafting import draw, settings_of
 
@@ -317,19 +316,6 @@ def test_measurements_stand_hard_stacks_and_can_be_drawn_from(change):
     again = draw(0, measured=known, AXON_SHARE=1.0, BITS=8 if draft.image.dtype == np.uint8 else 16)
     low, high = [np.median(image[label == 0]) for image, label in ((draft.image, draft.label), (again.image, again.label))]
     assert abs(high - low) <= 0.2 * max(low, 10)
-
-
-# --- metrics of realism ---
-
-def test_spectrum_and_ks_distances():
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 1, (20, 16, 16, 16))
-    assert metrics.spectrum_distance(noise[:10], noise[10:]) < 0.1
-    assert abs(metrics.spectrum_distance(noise, 10 * noise) - 2) < 1e-6         # ten times the amplitude, 10^2 the power
-    smooth = np.stack([ndimage.gaussian_filter(n, 1.5) for n in noise])
-    spectrum = metrics.radial_spectrum(smooth)
-    assert spectrum[2] - spectrum[12] > 2
-    assert metrics.ks_distance([0, 1, 2, 3], [2, 3, 4, 5]) == 0.5 and metrics.ks_distance([1, 2], [1, 2]) == 0
 
 
 def test_paper_neuron_is_what_rasteriser_and_growth_give():

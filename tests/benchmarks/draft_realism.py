@@ -16,7 +16,7 @@ import numpy as np                                              # noqa: E402
 
 from utils.common import config                       # noqa: E402
 from utils.data import stacks                       # noqa: E402
-from utils.score import realism                       # noqa: E402
+from utils.score import samples, tables                     # noqa: E402
 from utils.measure import otsu                       # noqa: E402
 
 STACK = os.path.join(ROOT, '..', 'shared', 'data', 'trailmap', 'axons_303x303x303.tif')
@@ -44,21 +44,19 @@ def main():
             output = os.path.join(folder, name.split()[0])
             run('1_simulator.py', 'PRIORS=' + prior, 'OUTPUT=' + output, 'N_STACKS=%d' % N_STACKS, 'AXON_SHARE=1',
                 'VOLUME_SHAPE=' + size)
-            drafts[name] = realism.sample([stacks.read(p).voxels for p in stacks.find(os.path.join(output, 'images'))],
+            drafts[name] = samples.sample([stacks.read(p).voxels for p in stacks.find(os.path.join(output, 'images'))],
                                           **how)
     real = stacks.read(STACK).voxels
-    whole = realism.sample([real], **how)
-    floor = [realism.distances(*[realism.sample([half], **how) for half in pair])
-             for pair in realism.halves(real)]
-    rows = {'real against real': {m: np.mean([f[m] for f in floor]) for m in realism.MEASURES}}
-    rows.update({name: realism.distances(sample, whole) for name, sample in drafts.items()})
-    print('| | %s |' % ' | '.join('%s (%s)' % (m, realism.UNITS[m]) for m in realism.MEASURES))
-    print('| --- |' + ' --- |' * len(realism.MEASURES))
-    for name, row in rows.items():
-        print('| %s | %s |' % (name, ' | '.join('%.3g' % row[m] for m in realism.MEASURES)))
+    whole = samples.sample([real], **how)
+    floor = [samples.distances(*[samples.sample([half], **how) for half in pair])
+             for pair in samples.halves(real)]
+    rows = {'real against real': {m: np.mean([f[m] for f in floor]) for m in samples.MEASURES}}
+    rows.update({name: samples.distances(sample, whole) for name, sample in drafts.items()})
+    headings = {m: '%s (%s)' % (m, unit) for m, unit in samples.MEASURES.items()}
+    print(tables.markdown(rows.items(), headings, form='%.3g'), end='')
     floor, measured, paper = rows.values()
     print('result: ' + ' '.join('%s_over_real=%.3f %s_over_paper=%.3f' % (m, measured[m] / floor[m], m,
-                                                                       measured[m] / paper[m]) for m in realism.MEASURES))
+                                                                       measured[m] / paper[m]) for m in samples.MEASURES))
 
 
 if __name__ == '__main__':

@@ -30,7 +30,7 @@ from utils.common import config, files   # noqa: E402
 from utils.common.errors import UserError   # noqa: E402
 from utils.data import stacks, swc  # noqa: E402
 from utils.measure import otsu   # noqa: E402
-from utils.score import metrics, traces   # noqa: E402
+from utils.score import masks, tables, traces   # noqa: E402
 from utils.simulate import drafts, phantom, priors, settings  # noqa: E402
 from utils.trace import evidence, tracing  # noqa: E402
 
@@ -89,7 +89,7 @@ def predicted(args, folder):
 
 
 def best_threshold(image, label):
-    threshold = metrics.best_dice(image, label)[1]
+    threshold = masks.best_dice(image, label)[1]
     return (image >= threshold).astype(np.uint8) * np.uint8(255)
 
 
@@ -133,7 +133,7 @@ def main():
         text = ''
         for kind in ('phantom', 'simulated'):
             rows = [('%s, %s, noise x %g' % (kind, m, noise), means[kind, m, noise]) for m in methods for noise in NOISE]
-            text += traces.table(rows, SHOWN) + '\n'
+            text += tables.markdown(rows, SHOWN) + '\n'
         print('\n' + text)
         with files.whole_file(os.path.join(folder, 'benchmark.md')) as partial:
             with open(partial, 'w') as file:

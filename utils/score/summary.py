@@ -5,7 +5,7 @@ import numpy as np
 
 from utils.data import stacks
 from utils.measure import otsu
-from utils.score import metrics
+from utils.score import masks, realism
 
 SAMPLED = 100            # patches of a file, or up to twice as many, that are scored
 
@@ -21,7 +21,7 @@ def rows(real, *, drafts, refined):
     """
     a, b, c = [_sample(file.image) for file in (real, drafts, refined)]
     label = _sample(drafts.label)
-    halves = metrics.grey_distance(a[::2], a[1::2]) if len(a) > 1 else float('nan')
+    halves = realism.grey_distance(a[::2], a[1::2]) if len(a) > 1 else float('nan')
     both = 'draft %.3f, refined %.3f'
     return [
         ('patches of the real domain',
@@ -30,11 +30,11 @@ def rows(real, *, drafts, refined):
         ('refined stacks and patches', _counts(refined)),
         ('grey-level distance to the real domain (Wasserstein-1)',
          'draft %.1f, refined %.1f; real against real %.1f'
-         % (metrics.grey_distance(b, a), metrics.grey_distance(c, a), halves)),
+         % (realism.grey_distance(b, a), realism.grey_distance(c, a), halves)),
         ('Dice with the label at the best single threshold',
-         both % (metrics.best_dice(b, label)[0], metrics.best_dice(c, label)[0])),
+         both % (masks.best_dice(b, label)[0], masks.best_dice(c, label)[0])),
         ('AUC of the grey level for the label',
-         both % (metrics.auc(b, label), metrics.auc(c, label)))]
+         both % (realism.auc(b, label), realism.auc(c, label)))]
 
 
 def otsu_dice(pairs, settings):
@@ -49,7 +49,7 @@ def otsu_dice(pairs, settings):
     scores = []
     for image, truth in pairs:
         found = otsu.segment(stacks.read(image).voxels, settings, name=image)
-        scores.append(metrics.dice(found.mask, stacks.read(truth).voxels))
+        scores.append(masks.dice(found.mask, stacks.read(truth).voxels))
     return float(np.mean(scores))
 
 

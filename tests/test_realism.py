@@ -1,0 +1,127 @@
+"""Measures of a refiner: realism and label preservation."""
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from utils.score import realism
+from utils.simulate import raster
+
+
+def patch(rng, level=400.0, background=1000.0, noise=20.0):
+    """A bright winding fibre on noise, and its label."""
+    t = np.linspace(0, 6, 30)
+    position = np.stack([8 + 3 * np.sin(t + rng.uniform(0, 6)),
+                         16 + 9 * np.cos(t + rng.uniform(0, 6)), np.linspace(2, 29, 30)], 1)
+    mask = raster.label((16, 32, 32), position, radius=np.full(30, 1.6), parent=np.arange(-1, 29))
+    image = rng.normal(background, noise, mask.shape)
+    image += level * ndimage.gaussian_filter(mask.astype(float), 0.8)
+    return image.astype(np.uint16), mask.astype(np.uint8)
+
+
+def patches(n, seed, **how):
+    rng = np.random.default_rng(seed)
+    return [np.stack(a) for a in zip(*[patch(rng, **how) for _ in range(n)])]
+
+
+@pytest.fixture(scope='module')
+def judge():
+    drafts, labels = patches(8, 0, level=300.0, background=1100.0, noise=35.0)
+    return realism.Judge(drafts, labels, real=patches(8, 1)[0], more_real=patches(8, 2)[0])
+
+
+def test_distances_known_by_hand():
+    assert realism.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and realism.auc([1, 1], [0, 1]) == 0.5
+    assert realism.grey_distance([0, 0], [3, 5]) == 4.0
+    assert realism.ks_distance([0, 1, 2, 3], [2, 3, 4, 5]) == 0.5
+    assert realism.ks_distance([1, 2], [1, 2]) == 0
+
+
+def test_spectra_tell_amplitude_and_smoothness():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (20, 16, 16, 16))
+    assert realism.spectrum_distance(noise[:10], noise[10:]) < 0.1
+    # ten times the amplitude, 10^2 the power
+    assert abs(realism.spectrum_distance(noise, 10 * noise) - 2) < 1e-6
+    spectrum = realism.radial_spectrum(np.stack([ndimage.gaussian_filter(n, 1.5) for n in noise]))
+    assert spectrum[2] - spectrum[12] > 2
+
+
+def test_real_patches_are_at_the_floor_and_drafts_above_it(judge):
+    # backgrounds are 100 grey levels apart
+    assert judge.draft['outside'] > 90 > 10 > judge.floor['outside']
+    assert all(judge.draft[m] > judge.floor[m] for m in realism.REALISM)
+    assert judge.draft['gap'] == pytest.approx(1, abs=0.4) and judge.draft['moved'] == 0
+    like_real = patches(8, 0)[0]           # the drafts' fibres as the real domain shows them
+    scores = judge.score(like_real)
+    assert scores['gap'] < 0.3 and judge.keeps_labels(scores)
+    assert scores['dice'] >= judge.draft['dice'] - 0.01
+    assert judge.score(patches(8, 2)[0])['gap'] == 0     # the real patches that the floor is of
+
+
+def test_labels_are_kept_within_the_tolerance(judge):
+    for measure in ('dice', 'cldice'):
+        for less, kept in ((0.02, True), (0.04, False)):
+            values = dict(judge.draft, **{measure: judge.draft[measure] - less})
+            assert judge.keeps_labels(values) == kept
+
+
+def test_each_loss_of_labels_is_seen(judge):
+    gone = judge.drafts.copy()
+    gone[judge.labels] = 1100
+    scores = judge.score(gone)
+    assert not judge.keeps_labels(scores) and scores['auc'] < 0.6
+    assert scores['contrast'] < 0.3 * judge.draft['contrast']
+    assert 'collapsed' in realism.verdict(scores, judge.draft, spread=judge.spread)
+    spotted = judge.drafts.copy()
+    spotted[:, 2:5, 2:5, 2:5] = 1600                     # a bright spot beside the fibre
+    assert judge.score(spotted)['spurious'] >= 0.9 > judge.draft['spurious']
+    half = judge.drafts.copy()
+    half[..., 16:] = np.random.default_rng(0).normal(1100, 35, half[..., 16:].shape)
+    scores = judge.score(half)
+    assert scores['dice'] < judge.draft['dice'] - 0.1
+    assert scores['cldice'] < judge.draft['cldice'] - 0.1
+    assert 'labels are being lost' in realism.verdict(scores, judge.draft, spread=judge.spread)
+
+
+def test_identity_and_divergence_are_named(judge):
+    def verdict(**changes):
+        return realism.verdict(dict(same, **changes), judge.draft, spread=judge.spread)
+
+    same = judge.score(judge.drafts)
+    assert same['moved'] == 0 and 'identity' in verdict()
+    assert 'diverged' in verdict(gap=float('nan'))
+    assert verdict(moved=20.0) == ''
+    assert 'less like real patches' in verdict(moved=20.0, gap=judge.draft['gap'] + 0.2)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({}, ''),
+    ({'contrast': float('inf')}, 'diverged'),
+    ({'contrast': 1.3}, ''), ({'contrast': 1.1}, 'collapsed'),         # of 4.0
+    ({'dice': 0.71}, ''), ({'dice': 0.69}, 'labels are being lost'),
+    ({'gap': 1.09}, ''), ({'gap': 1.11}, 'less like real patches'),
+    ({'moved': 2.1}, ''), ({'moved': 1.9}, 'identity'),                # of a spread of 100
+])
+def test_each_verdict_has_its_limit(changes, words):
+    draft = {'contrast': 4.0, 'dice': 0.8, 'gap': 1.0}
+    found = realism.verdict(dict(dict(draft, moved=20.0), **changes), draft, spread=100.0)
+    assert words in found and bool(words) == bool(found)
+
+
+def test_spectra_tell_the_axis_apart():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (6, 16, 24, 24))
+    smooth_z = ndimage.gaussian_filter(noise, (0, 1.5, 0, 0))
+    lost = [a - b for a, b in zip(realism.axis_spectra(noise), realism.axis_spectra(smooth_z))]
+    fine = [loss[-4:].mean() - loss[:2].mean() for loss in lost]
+    assert fine[0] > 2 and abs(fine[1]) < 0.3 and abs(fine[2]) < 0.3
+    assert np.abs(lost[0])[-4:].mean() > 2
+
+
+def test_black_borders_and_full_labels_are_no_trouble(judge):
+    real = patches(8, 1)[0]
+    real[:, :, :10] = 0                                  # 31 % of a patch: outside the tissue
+    drafts, labels = patches(8, 0, level=300.0)
+    labels[0] = 1
+    other = realism.Judge(drafts, labels, real=real, more_real=real)
+    assert other.cut > 20 and np.isfinite(list(other.draft.values())).all()
