@@ -69,8 +69,9 @@ gallery:
 	@eval "$$FUNCTIONS"; take && step "$$py" make_figures.py FIGURES=gallery $(FIG_ARGS)
 
 compare:
-	@eval "$$FUNCTIONS"; take && step "$$py" 3_segmentation.py STAGE=compare \
-	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(SEG_ARGS)
+	@eval "$$FUNCTIONS"; take && step "$$py" tests/benchmarks/comparison.py \
+	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') \
+	    $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(SEG_ARGS)
 
 bench:
 	@eval "$$FUNCTIONS"; bench

@@ -10,7 +10,7 @@ Writes  imgs/patches.png     the four steps of prepare_patches.py
         imgs/curves.png      losses, the discriminator's accuracy, learning rate, evaluations
         imgs/levels.png      grey levels of real patches, drafts and refined patches
         imgs/framework.png   the method as a diagram, with pictures of this run
-        imgs/segmentation_arms.png, _curves.png, _overlays.png         of 3_segmentation.py ARMS=all
+        imgs/segmentation_arms.png, _curves.png, _overlays.png     of tests/benchmarks/comparison.py
         imgs/traces.png      traces of a stack by OTSU, and of its mask
         imgs/reconstruction.png        length F1 over noise, of tests/benchmarks/reconstruction.py
         imgs/summary.md      what was made, in numbers

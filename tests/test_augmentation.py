@@ -1,4 +1,4 @@
-"""Intensities of the segmentation network, and each effect of the augmentation by a known answer."""
+"""Intensities of the segmentation network, and each effect of the augmentation by hand."""
 import tracemalloc
 
 import numpy as np

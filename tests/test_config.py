@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from utils.common import claims, config, files
 from utils.common.errors import UserError
-from utils.common.renamed import RENAMED
+from utils.common.renamed import MOVED, RENAMED
 from utils.measure import otsu
 
 
@@ -60,8 +60,9 @@ def demo_configs():
 @pytest.mark.parametrize('name', demo_configs())
 def test_demo_configs_only_name_known_constants(name):
     path = 'configs/demo/' + name
-    # the phantom has no other edition
-    whole = path if name == 'phantom.py' else 'configs/' + name
+    # the phantom has no other edition; the comparison takes the constants of step 3, too
+    whole = {'phantom.py': path, 'comparison.py': (
+        'configs/comparison.py', 'configs/segmentation.py')}.get(name, 'configs/' + name)
     cfg = config.load(whole, ['--config', path])
     assert all(getattr(cfg, constant) == value
                for constant, value in config.read_constants(os.path.join(ROOT, path)).items())
@@ -76,6 +77,16 @@ def test_old_names_are_answered_with_the_new_ones(path):
             config.load(path, [old + '=1'])
 
 
+@pytest.mark.parametrize('path', sorted(MOVED))
+def test_moved_constants_are_answered_with_their_place(path):
+    now = config.read_constants(os.path.join(ROOT, path))
+    for name, place in MOVED[path].items():
+        there = config.read_constants(os.path.join(ROOT, place.split()[0]))
+        assert name not in now and name in there
+        with pytest.raises(UserError, match='%s: it is in %s' % (name, place.split()[0])):
+            config.load(path, [name + '=1'])
+
+
 def test_settings_of_an_older_run_count_under_their_new_names(tmp_path):
     (tmp_path / 'config.json').write_text('{"SEEN": 0.15, "GAIN": [0.5, 2.0], "SEED": 1}')
     now = {'LABEL_WIDTH_LEVEL': 0.15, 'AUGMENT_CONTRAST': (0.5, 2.0), 'SEED': 1}
@@ -84,6 +95,8 @@ def test_settings_of_an_older_run_count_under_their_new_names(tmp_path):
     (tmp_path / 'config.json').write_text('{"SEEN": 0.3, "GAIN": [0.5, 2.0], "SEED": 1}')
     with pytest.raises(UserError, match='LABEL_WIDTH_LEVEL 0.3 -> 0.15'):
         claims.claim(str(tmp_path), now)
+    (tmp_path / 'config.json').write_text('{"SEED": 1, "ARMS": null, "MANUAL_SHARE": 0.5}')
+    claims.claim(str(tmp_path), {'SEED': 1})                         # moved to another script
 
 
 def test_several_configs_make_one_and_groups_are_picked_from_it():

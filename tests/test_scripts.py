@@ -343,7 +343,7 @@ def test_folders_of_tiff_serve_as_patch_files(pipeline):
 def test_figures_are_drawn(pipeline):
     status, _, err = run_script('make_figures.py', cwd=pipeline)
     assert status == 0, err
-    for words in ('4_reconstruction.py', 'tests/benchmarks/reconstruction.py', '3_segmentation.py ARMS=all'):
+    for words in ('4_reconstruction.py', 'tests/benchmarks/reconstruction.py', 'tests/benchmarks/comparison.py'):
         assert words in err
     for name in ('patches', 'simulator', 'panel', 'stack', 'curves', 'levels'):
         assert (pipeline / 'imgs' / (name + '.png')).read_bytes()[:4] == b'\x89PNG'

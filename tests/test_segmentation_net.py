@@ -9,7 +9,7 @@ from utils.train import sessions
 
 @pytest.mark.parametrize('levels, reach', [(0, 2), (1, 8), (2, 20)])
 def test_halo_is_what_the_network_sees(levels, reach):
-    """By the gradient: no voxel farther than halo() moves an output, wherever it lies in its block."""
+    """By the gradient: no voxel farther than halo() moves an output, wherever in its block."""
     halo = unet.halo(levels)
     assert halo == reach and halo % 2 ** levels == 0
     n = 2 * (halo + 2 ** levels)
@@ -20,9 +20,10 @@ def test_halo_is_what_the_network_sees(levels, reach):
     gradients = [tf.gradients(y[0, k, 0, 0, 0], x)[0][0, :, :, :, 0] for k in at]
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        # Max-pooling passes gradients to one voxel of a block alone, so many images are tried
+        # max-pooling passes gradients to one voxel of a block alone: many images are tried
         rng = np.random.default_rng(0)
-        seen = sum(np.abs(np.array(session.run(gradients, {x: rng.normal(size=x.shape)}))).sum((2, 3)) for _ in range(20))
+        seen = sum(np.abs(session.run(gradients, {x: rng.normal(size=x.shape)})).sum((2, 3))
+                   for _ in range(20))
     far = 0
     for k, row in zip(at, seen):
         place = np.flatnonzero(row)
@@ -41,14 +42,16 @@ def test_tiles_equal_the_whole(shape):
         for variable in segmenter.inference_variables():         # moments that do something
             if '/moving_' in variable.op.name or '/beta' in variable.op.name:
                 value = session.run(variable)
-                variable.load(value + 0.3 * np.random.default_rng(1).random(value.shape).astype(np.float32), session)
+                noise = np.random.default_rng(1).random(value.shape).astype(np.float32)
+                variable.load(value + 0.3 * noise, session)
 
         def function(tile):
             padded = np.pad(tile, [(0, -n % 2) for n in tile.shape], 'symmetric')
-            p = session.run(inference.probability, {inference.image: padded[None, ..., None]})[0, ..., 0]
-            return p[tuple(slice(n) for n in tile.shape)]
+            p = session.run(inference.probability, {inference.image: padded[None, ..., None]})
+            return p[0, ..., 0][tuple(slice(n) for n in tile.shape)]
 
-        whole, tiled = function(voxels), tiling.apply(function, voxels, tile=(8, 12, 16), halo=unet.halo(levels))
+        whole = function(voxels)
+        tiled = tiling.apply(function, voxels, tile=(8, 12, 16), halo=unet.halo(levels))
     assert whole.std() > 1e-3
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
 
@@ -61,7 +64,8 @@ def test_doubling_repeats_each_voxel():
 
 
 def run_losses(logits, label, weight):
-    logits, label, weight = [tf.constant(np.asarray(a, np.float32).reshape(1, 1, 1, -1, 1)) for a in (logits, label, weight)]
+    logits, label, weight = [tf.constant(np.asarray(a, np.float32).reshape(1, 1, 1, -1, 1))
+                             for a in (logits, label, weight)]
     with tf.Session() as session:
         return session.run([losses.masked_dice_loss(logits, label, weight=weight),
                             losses.masked_cross_entropy(logits, label, weight=weight)])
@@ -71,20 +75,29 @@ def test_losses_by_hand_and_masked():
     """p = 1/2 twice on one foreground and one background voxel: Dice (2 / 2 + 1) / (2 + 1), entropy log 2."""
     dice, entropy = run_losses([0, 0], [1, 0], [1, 1])
     np.testing.assert_allclose([dice, entropy], [1 - 2 / 3, np.log(2)], rtol=1e-5)
-    masked = run_losses([0, 0, 50, -50], [1, 0, 0, 1], [1, 1, 0, 0])      # two wrong voxels that do not count
+    masked = run_losses([0, 0, 50, -50], [1, 0, 0, 1], [1, 1, 0, 0])     # two wrong ones ignored
     np.testing.assert_allclose(masked, [dice, entropy], rtol=1e-5)
     np.testing.assert_allclose(run_losses([30, -30], [1, 0], [1, 1]), 0, atol=1e-5)
     np.testing.assert_allclose(run_losses([3, 4], [1, 0], [0, 0]), 0, atol=1e-5)
 
 
-def test_training_moves_the_network_and_the_average_follows():
+def small_graph(average_decay=0.9):
+    """(graph, inference, feed) of a network that learns eight-voxel cubes of noisy labels."""
     tf.reset_default_graph()
     tf.set_random_seed(0)
-    graph = segmenter.build((8, 8, 8), 3, levels=1, learning_rate=0.01, max_steps=30, average_decay=0.9)
+    graph = segmenter.build((8, 8, 8), 3, levels=1, learning_rate=0.01, max_steps=30,
+                            average_decay=average_decay)
     inference = segmenter.build_inference(3, 1)
     rng = np.random.default_rng(0)
     label = (rng.random((2, 8, 8, 8, 1)) > 0.7).astype(np.float32)
-    feed = {graph.image: 3 * label + rng.normal(size=label.shape), graph.label: label, graph.weight: np.ones_like(label)}
+    feed = {graph.image: 3 * label + rng.normal(size=label.shape), graph.label: label,
+            graph.weight: np.ones_like(label)}
+    return graph, inference, feed
+
+
+def test_training_moves_the_network_and_the_average_follows():
+    graph, inference, feed = small_graph()
+    label = feed[graph.label]
     with sessions.open_session(1) as session:
         session.run(tf.global_variables_initializer())
         session.run(graph.start_average)
@@ -95,3 +108,27 @@ def test_training_moves_the_network_and_the_average_follows():
         p = session.run(inference.probability, {inference.image: feed[graph.image]})
         assert p[label > 0].mean() > p[label == 0].mean() + 0.2
         np.testing.assert_allclose(session.run(graph.learning_rate), 1e-4, rtol=1e-4)
+
+
+def test_weights_are_averaged_as_said():
+    """mean <- d mean + (1 - d) weight, with d = (1 + step) / (10 + step) at first, then 0.3."""
+    graph, _, feed = small_graph(average_decay=0.3)
+    network, averages = tf.trainable_variables('unet/'), segmenter.inference_variables()
+    averages = {v.op.name: v for v in averages}
+    averages = [averages[v.op.name.replace('unet', segmenter.AVERAGE, 1)] for v in network]
+    with sessions.open_session(1) as session:
+        session.run(tf.global_variables_initializer())
+        session.run(graph.start_average)
+        for a, b in zip(*session.run([network, averages])):
+            np.testing.assert_array_equal(a, b)
+        shares = []
+        for _ in range(5):
+            before = session.run(averages)
+            session.run(graph.update, feed)
+            for old, new, weight in zip(before, *session.run([averages, network])):
+                far = np.abs(old - weight) > 1e-3
+                shares.append(np.mean((new - weight)[far] / (old - weight)[far])
+                              if far.any() else np.nan)
+    shares = np.nanmean(np.reshape(shares, (5, -1)), 1)
+    assert 0.09 < shares[0] < 0.2 and (np.diff(shares) > -0.01).all()
+    assert shares[4] == pytest.approx(0.3, abs=0.01)

@@ -13,7 +13,7 @@ import tokenize
 from types import SimpleNamespace
 
 from utils.common.errors import UserError
-from utils.common.renamed import RENAMED
+from utils.common.renamed import MOVED, RENAMED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -114,12 +114,19 @@ def parse_value(name, text, *, default, comment=''):
     return type(default)(literal)
 
 
-def _check_name(name, known, *, where, renamed):
-    """Raise UserError for a constant that is not known; an old name is answered with the new."""
+def _check_name(name, known, *, where, paths):
+    """Raise UserError for a constant that none of the configs at `paths` knows.
+
+    An old name is answered with the new one, a moved constant with its place.
+    """
     if name in known:
         return
+    renamed, moved = [{old: new for path in paths for old, new in table.get(path, {}).items()}
+                      for table in (RENAMED, MOVED)]
     if name in renamed:
         hint = 'it is called %s now' % renamed[name]
+    elif name in moved:
+        hint = 'it is in %s now' % moved[name]
     else:
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = 'did you mean %s?' % ' or '.join(close) if close else 'see --help for the names'
@@ -158,16 +165,15 @@ def load(defaults, argv, *, description=''):
         SystemExit: after --help.
     """
     paths = [defaults] if isinstance(defaults, str) else list(defaults)
-    values, comments, renamed = {}, {}, {}
+    values, comments = {}, {}
     for path in paths:
         values.update(read_constants(rooted(path)))
         comments.update(read_comments(rooted(path)))
-        renamed.update(RENAMED.get(path, {}))
     known = dict(values)
     config_file, overrides, show_help = _parse_arguments(argv)
 
     def put(name, text, *, where):
-        _check_name(name, known, where=where, renamed=renamed)
+        _check_name(name, known, where=where, paths=paths)
         values[name] = parse_value(name, text, default=known[name], comment=comments.get(name, ''))
 
     if config_file:

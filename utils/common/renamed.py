@@ -15,6 +15,14 @@ RENAMED = {
         'THRESHOLD': 'GREY_THRESHOLD', 'COVER_RADII': 'COVER_SCALE', 'COVER': 'COVER_MARGIN'},
 }
 
+# config of a script -> {constant that is not its own any more: where it is now}
+MOVED = {
+    'configs/segmentation.py': dict.fromkeys((
+        'REAL', 'ARMS', 'SEEDS', 'DATA', 'RUNS', 'RESULTS', 'N_DRAFTS', 'DRAFT_SHAPE',
+        'DRAFT_DENSITY', 'SPLIT_AXIS', 'SPLIT_GAP', 'MANUAL_SHARE'),
+        'configs/comparison.py (make compare, or python tests/benchmarks/comparison.py)'),
+}
+
 
 def updated(before, now):
     """Settings of an older run under their new names, to be compared with today's.
@@ -23,9 +31,10 @@ def updated(before, now):
         before: dict read from an older config.json; now: dict of today's settings.
 
     Returns:
-        dict; a name is replaced where `now` knows only the new one.
+        dict; a name is replaced where `now` knows only the new one, and left out where it moved.
     """
-    values = dict(before)
+    moved = {name for names in MOVED.values() for name in names}
+    values = {name: value for name, value in before.items() if name in now or name not in moved}
     for names in RENAMED.values():
         for old, new in names.items():
             if old in values and old not in now and new in now and new not in values:

@@ -194,7 +194,7 @@ def first_trace(places):
 def draw_comparison(places, target):
     """Copy the figure of the comparison of networks that has the target's name."""
     _copy(need(os.path.join(places.results, os.path.basename(target)),
-               '3_segmentation.py ARMS=all'), target)
+               'tests/benchmarks/comparison.py'), target)
 
 
 def draw_reconstruction(places, target):

@@ -1,7 +1,7 @@
 """Random changes of training crops, so that a network serves stacks of unlike brightness.
 
 Grey levels are deviations from the background in noise levels (normalisation.deviation), float32
-[Z, Y, X]. Each effect draws its strength anew for each crop (docs/method.md, step 3).
+[Z, Y, X]. Each effect draws its strength anew for each crop (docs/segmentation.md).
 """
 from typing import NamedTuple, Tuple
 

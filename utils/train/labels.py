@@ -1,4 +1,4 @@
-"""What of a drawn label a segmentation network is trained on (docs/method.md, step 3).
+"""What of a drawn label a segmentation network is trained on (docs/segmentation.md).
 
 A neurite is wider in a blurred image than it was drawn, its outline is a matter of taste, and
 where it is too dim nobody sees it: the label is widened, a rim is ignored, and so is invisible

@@ -1,4 +1,4 @@
-"""Intensities as the segmentation network sees them, one scale a stack (docs/method.md, step 3)."""
+"""Intensities as the segmentation network sees them, one scale a stack (docs/segmentation.md)."""
 from collections import namedtuple
 
 import numpy as np
