@@ -6,7 +6,7 @@ RUN_DIR = 'runs/mpgan'           # of 2_mpgan.py
 SEGMENTED = 'data/segmented'     # of 3_segmentation.py STAGE=predict
 SEGMENTATION_RUN = 'runs/segmentation'   # of 3_segmentation.py
 TRACES = 'results/traces'        # of 4_reconstruction.py
-RESULTS = 'results'              # of tests/benchmarks/comparison.py; folder of the gallery's index.html
+RESULTS = 'results'              # of tests/benchmarks/comparison.py; of the gallery: index.html
 BENCHMARK = 'results/reconstruction'     # FOLDER of tests/benchmarks/reconstruction.py
 OUTPUT = 'imgs'                  # folder of the figures
 FORMAT = 'png'                   # or 'svg', for the figures that are drawn here and not copied

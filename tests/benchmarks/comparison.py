@@ -32,7 +32,7 @@ from utils.common import claims, config, errors, files       # noqa: E402
 from utils.common.errors import UserError        # noqa: E402
 from utils.data import stacks                    # noqa: E402
 from utils.draw import comparison as figures     # noqa: E402
-from utils.score import masks, metrics           # noqa: E402
+from utils.score import masks, tables            # noqa: E402
 from utils.train import augmentation, checkpoints, crops, labels, segmenter_training  # noqa: E402
 from utils.train.segmenter import Segmenter      # noqa: E402
 
@@ -51,6 +51,8 @@ TRAINED = {'paper': Arm('paper', False), 'drafts': Arm('drafts', False),
            'simgan': Arm('simgan', False), 'mpgan': Arm('mpgan', False),
            'mpgan+manual': Arm('mpgan', True), 'manual': Arm(None, True)}
 ARMS = THRESHOLDS + tuple(TRAINED)
+REGIONS = {'whole': 'all that is annotated (the manual arms have seen half of it and are left out)',
+           'ends': 'the two ends (each manual network is scored on the end that it has not seen)'}
 SHOWN = ('dice', 'f1_1', 'cldice', 'ap')         # measures of the figure
 
 # The labelled stack. stack: stacks.Stack; whole, ends: masks.Annotation, of all of it and of its
@@ -185,11 +187,12 @@ def write_results(cfg, rows, *, maps, labelled):
         return os.path.join(cfg.RESULTS, 'segmentation_%s.png' % name)
 
     stack, whole, ends = labelled.stack, labelled.whole, labelled.ends
-    table = masks.write_table(
-        cfg.RESULTS, rows, title='%s, scored at %g; ends: %d voxels apart along %s' % (
+    table = tables.write_comparison(
+        cfg.RESULTS, rows, measures=masks.HEADINGS, regions=REGIONS,
+        title='%s, scored at %g; ends: %d voxels apart along %s' % (
             stack.path, cfg.PROBABILITY_THRESHOLD, cfg.SPLIT_GAP, 'zyx'[cfg.SPLIT_AXIS]))
     figures.arms(at('arms'), rows, measures=SHOWN)
-    curves = [(arm, metrics.precision_recall(probability[ends.valid], ends.truth[ends.valid]))
+    curves = [(arm, masks.precision_recall(probability[ends.valid], ends.truth[ends.valid]))
               for arm, probability in maps if arm in TRAINED]
     if curves:
         figures.precision_recall(at('curves'), curves)

@@ -5,7 +5,7 @@ import numpy as np
 
 from models import segmenter, tf
 from utils.common.errors import UserError
-from utils.score import metrics
+from utils.score import masks
 from utils.train import crops, loop, runs
 
 # Constants that may change between runs into one folder: they do not shape the weights
@@ -148,7 +148,7 @@ def validate(session, inference, *, held):
         for i in range(len(image))])
     found = (probability >= 0.5) & (weight > 0)
     return {'validation_loss': loss(probability, label, weight=weight),
-            'validation_dice': metrics.dice(found, label * weight)}
+            'validation_dice': masks.dice(found, label * weight)}
 
 
 def loss(probability, label, *, weight):
