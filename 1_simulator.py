@@ -11,7 +11,8 @@ Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing; t
 """
 import os
 
-os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')   # workers fill the cores; sums must not depend on threads
+# workers fill the cores, and sums must not depend on the number of threads
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import functools         # noqa: E402
 import hashlib           # noqa: E402
@@ -21,7 +22,7 @@ import numpy as np       # noqa: E402
 
 from utils.common import batch, claims, config, errors, files, shares, workers  # noqa: E402
 from utils.data import patches, stacks, swc  # noqa: E402
-from utils.simulate import drafts, optics, priors, results, settings  # noqa: E402
+from utils.simulate import checks, drafts, optics, priors, results, settings  # noqa: E402
 
 MAY_CHANGE = ('N_STACKS', 'OUTPUT', 'WORKERS', 'OVERWRITE')     # may change between runs
 
@@ -81,7 +82,7 @@ def check(cfg, measured):
         READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None), VOLUME_SHAPE=(4, None),
         PATCH_SHAPE=(2, None))
     values = settings.Settings(*[config.pick(cfg, group) for group in settings.GROUPS])
-    settings.check(values, measured, source=cfg.PRIORS)
+    checks.check(values, measured, source=cfg.PRIORS)
     for path in stacks.find(cfg.SWC_DIR, ('.swc',)) if cfg.SWC_DIR else ():
         swc.read(path)
     return values
@@ -95,22 +96,22 @@ def main():
     folder = results.Folder(cfg.OUTPUT, files.to_json(made_from(cfg)), cfg.INSTANCES)
     claims.claim(cfg.OUTPUT, dict(vars(cfg), **made_from(cfg)), may_change=MAY_CHANGE,
                  overwrite=cfg.OVERWRITE or not os.path.exists(os.path.join(cfg.OUTPUT, 'parts')))
-    if cfg.OVERWRITE:                                   # so that the folder holds one kind
+    if cfg.OVERWRITE:                            # so that the folder holds one kind
         folder.remove_stale(cfg.N_STACKS)
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
     mine = shares.shard(cfg.N_STACKS)
     missing = [i for i in mine if not folder.finished(i)]
     joined = os.path.join(cfg.OUTPUT, 'patches.h5')
     if missing:
-        files.remove(joined)                            # it holds patches of stacks to be replaced
+        files.remove(joined)                     # it holds patches of stacks that are replaced
     job = functools.partial(simulate, values=values, measured=measured, psf=psf, folder=folder)
     with workers.pool(cfg.WORKERS, most=len(missing)) as submit:
         batch.run([batch.Job('%04d' % (i + 1), folder.file('images', i), finished=lambda: False,
                              make=submit(job, i, seeds[i])) for i in missing], strict=True)
     waiting = [i for i in range(cfg.N_STACKS) if i not in mine and not folder.finished(i)]
     if waiting:
-        print('%s: this share is done (%d stacks, %d new); %d of other shares are not, the last one '
-              'writes patches.h5' % (cfg.OUTPUT, len(mine), len(missing), len(waiting)))
+        print('%s: this share is done (%d stacks, %d new); %d of other shares are not, the last '
+              'one writes patches.h5' % (cfg.OUTPUT, len(mine), len(missing), len(waiting)))
         return
     count = patches.join([folder.part(i) for i in range(cfg.N_STACKS)], joined)
     print('%s: %d stacks (%d new), %d patches' % (cfg.OUTPUT, cfg.N_STACKS, len(missing), count))

@@ -1,13 +1,14 @@
-"""Constants of 1_simulator.py (step 1): METHOD's, unless a comment says otherwise.
+"""Constants of 1_simulator.py (step 1): the paper's, unless a comment says otherwise.
 
-'auto' stands for what prepare_patches.py measured (PRIORS), and for the paper's value with PRIORS=None. A number
-instead of 'auto' holds in both cases. Lengths in voxels are isotropic voxels, as wide as VOXEL_SIZE's x.
+'auto' stands for what prepare_patches.py measured (PRIORS), and for the paper's value with
+PRIORS=None. A number instead of 'auto' holds in both cases. Lengths in voxels are isotropic voxels,
+as wide as VOXEL_SIZE's x. docs/simulator.md tells the models behind them.
 """
 
 # --- files ---
 OUTPUT = 'data/simulated'        # folder: images/, labels/, swc/, patches.h5
 N_STACKS = 20                    # stacks; raising it later adds to those that exist
-AXON_SHARE = 0.5                 # share of the stacks whose first neuron is an axon, else a dendrite; drawn per stack
+AXON_SHARE = 0.5                 # probability that the first neuron is an axon, else a dendrite
 INSTANCES = False                # True: also write instances/, uint16, one number per neurite
 WORKERS = 0                      # processes; 0: one per core. Results do not depend on it
 SEED = 1                         # same seed, same bytes
@@ -15,11 +16,11 @@ OVERWRITE = False                # True: redo results that other settings made
 
 # --- volume ---
 VOLUME_SHAPE = (256, 512, 256)   # (z, y, x) isotropic voxels in which neurons grow
-VOXEL_SIZE = 'auto'              # um (z, y, x) of a written voxel; paper: 1, 0.5, 0.5, so 128 slices are written
+VOXEL_SIZE = 'auto'              # um (z, y, x) of a written voxel; paper: 1, 0.5, 0.5 (128 slices)
 BITS = 16                        # of the images: 8 or 16, as the real stacks
 
 # --- priors ---
-PRIORS = 'data/patches/priors.json'     # measured by prepare_patches.py on your stacks; None: the paper's
+PRIORS = 'data/patches/priors.json'      # of prepare_patches.py; None: the paper's constants
 INTERNAL_PRIORS = True           # False: ablation, depth 2 and branches of 100 to 150 voxels
 EXTERNAL_PRIORS = True           # False: ablation, constant foreground on a background of 1
 
@@ -30,43 +31,49 @@ DENDRITE_DEPTH = (6, 7)          # levels of the tree, either
 AXON_DEPTH = (10, 11)            # segments each way, either
 BRANCH_LENGTH = (35, 55)         # voxels at depth 0, whole number in [low, high]
 RADIUS = 'auto'                  # voxels at depth 0, (low, high) of a uniform draw; paper: 1, 3
-SWC_DIR = None                   # folder of reconstructions (*.swc) to draw instead, turned and mirrored at random
+SWC_DIR = None                   # folder of reconstructions (*.swc) to draw instead,
+                                 # turned and mirrored at random
 SWC_SCALE = (1.0, 1.0, 1.0)      # (z, y, x) voxels per unit of the SWC files
 
 # --- morphology: beyond the paper ---
-TORTUOSITY = 'auto'              # about the mean arc over chord of 40 voxels of a branch, to 1.3; 1 (paper): straight
-DENSITY = 'auto'                 # centreline length per volume, voxels / voxel^3; passing fibres are added up to it;
-                                 # 0 (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
-TAPER = 0.0                      # share of its radius that a branch loses towards the farthest tip, [0, 1)
+TORTUOSITY = 'auto'              # mean arc over chord of 40 voxels of a branch, 1 (straight, paper)
+                                 # to 1.3
+DENSITY = 'auto'                 # voxels of centreline / voxel^3, passing fibres included; 0
+                                 # (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
+TAPER = 0.0                      # share of its radius that a branch loses to its tip, [0, 1)
 BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
 
 # --- light ---
 STAINED_SHARE = 'auto'           # probability that a foreground voxel is stained; paper: 0.5
-LEVEL = 'auto'                   # grey levels of a stained voxel above the background, (low, high); paper: 100, 1000
-LEVEL_SPREAD = 'auto'            # std of the log of brightness from neurite to neurite; 0: all alike (paper)
-LEVEL_DRIFT = 'auto'             # std of the log of brightness along a neurite; 0: constant (paper)
+LEVEL = 'auto'                   # grey levels of a stained voxel above the background, (low, high);
+                                 # paper: 100, 1000
+LEVEL_SPREAD = 'auto'            # std of log brightness from neurite to neurite; 0: alike (paper)
+LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: constant (paper)
 DRIFT_LENGTH = 20.0              # voxels over which it changes
-DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024, 4 for each of 256 slices
+DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
 
 # --- optics ---
-PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one isotropic voxel each
-PSF_WING_SHARE = 'auto'          # share of the light in the wings of a real point-spread function, [0, 0.6]; paper: 0
+PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one
+                                 # isotropic voxel
+PSF_WING_SHARE = 'auto'          # share of the light in the wings of the point-spread function,
+                                 # [0, 0.6]; paper: 0
 PSF_WING_WIDTH = 2.5             # width of the wings, in PSF_SIGMA
-PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead of the Gaussian
+PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead
+                                 # of the Gaussian
 ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even
 ILLUMINATION_SIGMA = 60.0        # um over which it changes
 ATTENUATION = 0.0                # um of depth over which light falls to 1/e; 0: none
 
 # --- background and camera ---
-TEXTURE = 'auto'                 # autofluorescence, std over the mean, with white noise; 0: white noise alone (paper);
-                                 # auto: as measured, grey levels and correlation, illumination and noise included
+TEXTURE = 'auto'                 # std over the mean of autofluorescence; 0 (paper): white noise;
+                                 # auto: as measured, illumination and camera noise included
 TEXTURE_SIGMA = (2.0, 2.0, 2.0)  # um (z, y, x), grain of a TEXTURE given as a number
-GAIN = 0.0                       # grey levels per photon: Poisson noise of all light; 0: the paper's noise alone
+GAIN = 0.0                       # grey levels per photon, Poisson noise of all light; 0: none
 OFFSET = 0.0                     # grey levels of a dark camera, added
 READ_NOISE = 0.0                 # grey levels, std, Gaussian
 SATURATION = 0.0                 # highest grey level; 0: that of BITS
 
 # --- training patches ---
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels
-PATCH_EVERY = 20                 # about one centreline voxel in so many becomes the centre of a patch
+PATCH_EVERY = 20                 # one centreline voxel in so many, about, is the centre of a patch
 MAX_PATCHES = 200                # of a stack; crowded ones would give thousands that overlap

@@ -1,4 +1,4 @@
-"""The phantom: same seed same bytes, a truth that fits the image and stays out of its folder, safe reruns."""
+"""The phantom's script: same bytes for a seed, a truth that fits the image, safe reruns."""
 import glob
 import os
 import subprocess
@@ -10,7 +10,9 @@ import pytest
 from utils.common import config
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.simulate import phantom
+from utils.simulate import raster
+from utils.simulate.phantom import __main__ as script
+from utils.simulate.phantom import axons, settings
 
 SMALL = ['N_STACKS=2', 'SHAPE=20,48,56', 'N_AXONS=3,3', 'MIN_LENGTH=25', 'BRANCH_SPACING=30']
 
@@ -19,7 +21,7 @@ def make(output, *more):
     """Run the script in this process with small constants."""
     arguments, sys.argv = sys.argv, ['phantom.py', 'OUTPUT=%s' % output] + SMALL + list(more)
     try:
-        phantom.main()
+        script.main()
     finally:
         sys.argv = arguments
 
@@ -43,8 +45,10 @@ def made(tmp_path_factory):
     return folder
 
 
-def settings(*overrides):
-    return config.load('configs/demo/phantom.py', SMALL + list(overrides))
+def settings_of(*overrides):
+    """Small settings, with some constants replaced."""
+    cfg = config.load('configs/demo/phantom.py', SMALL + list(overrides))
+    return settings.Settings(*[config.pick(cfg, group) for group in settings.GROUPS])
 
 
 def test_same_seed_same_bytes_and_stacks_differ(made, tmp_path):
@@ -67,7 +71,8 @@ def test_files_and_formats(made):
     assert sorted(os.listdir(str(made / 'images'))) == ['0001.tif', '0002.tif']       # no label, no SWC
     trees = ['000%d_%d.swc' % (stack, k) for stack in (1, 2) for k in (1, 2, 3)]
     assert sorted(os.listdir(str(made / 'truth' / 'swc'))) == trees
-    for image_path, label_path in stacks.pair_by_name(str(made / 'images'), str(made / 'truth' / 'labels')):
+    labels = str(made / 'truth' / 'labels')
+    for image_path, label_path in stacks.pair_by_name(str(made / 'images'), labels):
         image, label = stacks.read(image_path), stacks.read(label_path)
         assert image.voxels.shape == label.voxels.shape == (20, 48, 56)
         assert image.voxels.dtype == np.uint16 and label.voxels.dtype == np.uint8
@@ -86,22 +91,24 @@ def test_trees_are_valid_and_lie_inside_the_label(made):
         node = np.rint(tree.position).astype(int)
         assert ((node >= 0) & (node < label.shape)).all()
         assert label[tuple(node.T)].all()
-        step = np.linalg.norm((tree.position[1:] - tree.position[tree.parent[1:]]) * (1.5, 1, 1), axis=1)
-        assert np.allclose(step, phantom.STEP, atol=5e-3)            # no jump between a daughter and its branch
+        step = (tree.position[1:] - tree.position[tree.parent[1:]]) * (1.5, 1, 1)
+        # no jump between a daughter and its branch
+        assert np.allclose(np.linalg.norm(step, axis=1), axons.STEP, atol=5e-3)
         assert (tree.type == swc.AXON).all()
-        own = phantom.raster.label(label.shape, tree.position, radius=tree.radius + 1e-2, parent=tree.parent, spacing=(1.5, 1, 1))
+        own = raster.label(label.shape, tree.position, radius=tree.radius + 1e-2,
+                           parent=tree.parent, spacing=(1.5, 1, 1))
         drawn[stack] = drawn[stack] | own
-    for stack, union in drawn.items():                               # the label holds no neurite without a tree
+    for stack, union in drawn.items():               # the label holds no neurite without a tree
         label = stacks.read(str(made / 'truth' / 'labels' / (stack + '.tif'))).voxels > 0
         assert (union | ~label).all() and union.sum() < 1.05 * label.sum()
 
 
 def test_axons_branch():
-    cfg, rng = settings('SHAPE=64,160,160'), np.random.default_rng(0)
-    extent = (np.array(cfg.SHAPE) - 1) * cfg.VOXEL_SIZE
-    _, radius, parent = phantom.axon(extent, cfg, rng=rng)
-    assert np.bincount(parent[1:]).max() == 2                        # a daughter beside the branch that goes on
-    assert cfg.RADIUS[0] <= radius.min() and radius.max() <= cfg.RADIUS[1] * cfg.BOUTON_SWELL[1]
+    values = settings_of('SHAPE=64,160,160')
+    _, radius, parent = axons.grow(values.stack, values.axons, rng=np.random.default_rng(0))
+    assert np.bincount(parent[1:]).max() == 2        # a daughter beside the branch that goes on
+    low, high = values.axons.radius
+    assert low <= radius.min() and radius.max() <= high * values.axons.bouton_swell[1]
 
 
 def test_foreground_is_brighter_than_background(made):
@@ -128,10 +135,12 @@ def test_rerun_keeps_finished_and_redoes_removed(tmp_path, capsys):
 
 def test_other_seed_is_refused_with_one_line(made):
     before = contents(made)
-    done = subprocess.run([sys.executable, '-m', 'utils.simulate.phantom', 'OUTPUT=%s' % made, 'SEED=7'] + SMALL,
-                          cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    command = [sys.executable, '-m', 'utils.simulate.phantom', 'OUTPUT=%s' % made, 'SEED=7']
+    done = subprocess.run(command + SMALL, cwd=config.ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 1 and done.stdout == ''
-    assert len(done.stderr.splitlines()) == 1 and 'SEED' in done.stderr and str(made) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert 'SEED' in done.stderr and str(made) in done.stderr
     assert contents(made) == before
 
 
@@ -156,54 +165,3 @@ def test_impossible_constants_are_refused_by_name(tmp_path, override, word):
     with pytest.raises(UserError, match=word):
         make(tmp_path, override)
     assert os.listdir(str(tmp_path)) == []                           # the folder is not claimed by a bad run
-
-
-# --- single effects, against answers known by hand ---
-
-def test_walk_without_bending_is_straight():
-    points = phantom.walk(np.zeros(3), np.array([0.0, 0.0, 1.0]), extent=np.array([5.0, 5.0, 10.5]), length=99, tortuosity=0.0, bend_length=5.0,
-                          rng=np.random.default_rng(0))
-    assert np.allclose(points, [(0, 0, x) for x in range(1, 11)])    # and stops before it leaves
-
-
-def test_noise_along_an_axon_has_unit_std():
-    noise = phantom.along(200000, 25.0, rng=np.random.default_rng(0))
-    assert noise.std() == pytest.approx(1, abs=0.05)
-    assert np.corrcoef(noise[:-1], noise[1:])[0, 1] > 0.99           # smooth from node to node
-
-
-def test_boutons_swell_by_their_factor():
-    factor = phantom.boutons(400, (10.0, 10.0), swell=(1.7, 1.7), sigma=1.2, rng=np.random.default_rng(0))
-    peaks = np.flatnonzero((factor[1:-1] > factor[:-2]) & (factor[1:-1] >= factor[2:])) + 1
-    assert 1 <= factor.min() < 1.01 and 1.5 < factor.max() <= 1.7
-    assert set(np.diff(peaks)) == {10}
-
-
-def test_smooth_field_has_its_scale():
-    field = phantom.smooth_field((32, 64, 64), (6.0, 6.0, 6.0), rng=np.random.default_rng(0))
-    assert field.shape == (32, 64, 64) and field.dtype == np.float32
-    assert abs(field.mean()) < 1e-3 and field.std() == pytest.approx(1, abs=1e-3)
-    near, far = [np.mean(field[:, :, d:] * field[:, :, :-d]) for d in (1, 30)]
-    assert near > 0.95 and far < 0.5
-
-
-def test_illumination_of_no_std_is_even():
-    assert (phantom.illumination((16, 16, 16), (1, 1, 1), std=0.0, sigma=60.0, rng=np.random.default_rng(0)) == 1).all()
-
-
-def test_point_spread_keeps_light_and_is_longer_in_z():
-    light = np.zeros((31, 31, 31), np.float32)
-    light[15, 15, 15] = 1000
-    seen = phantom.point_spread(light, (2.0, 1.0, 1.0), voxel_size=np.ones(3))
-    assert seen.sum() == pytest.approx(1000, rel=1e-3)
-    z2, x2 = [(seen.sum(axes) * (np.arange(31) - 15.0) ** 2).sum() / seen.sum() for axes in ((1, 2), (0, 1))]
-    assert z2 == pytest.approx(4, rel=0.05) and x2 == pytest.approx(1, rel=0.05)
-
-
-def test_camera_statistics():
-    image = phantom.camera(np.full((40, 40, 40), 600, np.float32), 3.0, offset=200.0, read_noise=8.0, rng=np.random.default_rng(0))
-    assert image.dtype == np.uint16
-    assert image.mean() == pytest.approx(800, abs=1)
-    assert image.astype(float).var() == pytest.approx(3 * 600 + 64, rel=0.03)       # gain x signal + read noise
-    bright = phantom.camera(np.full((2, 2, 2), 1e6, np.float32), 3.0, offset=200.0, read_noise=8.0, rng=np.random.default_rng(0))
-    assert (bright == 65535).all()                                                  # clipped, not wrapped

@@ -15,7 +15,9 @@ from utils.data import stacks, swc
 from utils.draw import traces as pictures
 from utils.measure import otsu
 from utils.score import traces
-from utils.simulate import phantom, raster
+from utils.simulate import raster
+from utils.simulate.phantom import settings as phantom_settings
+from utils.simulate.phantom.stack import render
 from utils.trace import evidence, tracing
 
 ISOTROPIC = np.ones(3)
@@ -210,7 +212,8 @@ def test_long_narrow_stacks_are_drawn(tmp_path):
 
 def test_phantom_is_traced_from_its_label():
     cfg = SimpleNamespace(**config.read_constants(config.rooted('configs/demo/phantom.py')))
-    made = phantom.render(cfg, np.random.default_rng(3))
+    groups = [config.pick(cfg, group) for group in phantom_settings.GROUPS]
+    made = render(phantom_settings.Settings(*groups), rng=np.random.default_rng(3))
     spacing = np.array(cfg.VOXEL_SIZE) / cfg.VOXEL_SIZE[2]
     found = traces.score(swc.join(made.trees), traced(made.label, spacing), spacing=spacing, metrics=('length',))
     assert found['length_f1'] > 0.94 and found['pds'] < 0.01

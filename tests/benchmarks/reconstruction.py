@@ -31,7 +31,9 @@ from utils.common.errors import UserError   # noqa: E402
 from utils.data import stacks, swc  # noqa: E402
 from utils.measure import otsu   # noqa: E402
 from utils.score import masks, tables, traces   # noqa: E402
-from utils.simulate import drafts, phantom, priors, settings  # noqa: E402
+from utils.simulate import drafts, priors, settings  # noqa: E402
+from utils.simulate.phantom import settings as phantom_settings  # noqa: E402
+from utils.simulate.phantom.stack import render  # noqa: E402
 from utils.trace import evidence, tracing  # noqa: E402
 
 SEED = 90210                              # no other run's: the demo's are 2022 and 1
@@ -62,7 +64,9 @@ def make(count):
             kind = 'phantom' if i < count else 'simulated'
             name, rng = '%s_%g_%d' % (kind, noise, i % count + 1), np.random.default_rng(seed)
             if kind == 'phantom':
-                made = phantom.render(SimpleNamespace(**dict(vars(own), **camera)), rng)
+                cfg = SimpleNamespace(**dict(vars(own), **camera))
+                groups = [config.pick(cfg, group) for group in phantom_settings.GROUPS]
+                made = render(phantom_settings.Settings(*groups), rng=rng)
                 yield kind, noise, name, made.image, made.label, swc.join(made.trees), own.VOXEL_SIZE
             else:
                 cfg = SimpleNamespace(**dict(vars(simulated), AXON_SHARE=float(i % 2), **camera))

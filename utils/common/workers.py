@@ -45,5 +45,6 @@ def _result(future, workers):
     try:
         return future.result()
     except futures.process.BrokenProcessPool:
-        raise UserError('a worker was killed, as happens when memory runs out: run the same command '
-                        'again with WORKERS=%d; finished stacks are kept' % max(1, workers // 2))
+        raise UserError('a worker was killed, as happens when memory runs out: run the same '
+                        'command again with WORKERS=%d; finished stacks are kept'
+                        % max(1, workers // 2))

@@ -9,14 +9,14 @@ import numpy as np
 from scipy import special
 
 SLAB = 8                                # slices of a pass
-TABLE_SIZE, TABLE_WIDTH = 4096, 8.0     # entries of a texture's table, standard deviations they span
+TABLE_SIZE, TABLE_WIDTH = 4096, 8.0     # entries of a texture's table, sigmas that they span
 SHARPEST = 0.6                          # voxels, smallest sigma of a smooth field
 
 
 class Texture(NamedTuple):
     """A background of measured grey levels and correlation (made by textures.fit)."""
     components: list            # [(sigma (z, y, x) voxels, share of the variance)], smooth fields
-    fine: tuple                 # (z, y, x), weight of the next voxel in the noise with the rest of the variance
+    fine: tuple                 # (z, y, x), weight of the next voxel in the noise that is the rest
     table: np.ndarray           # float32 [TABLE_SIZE], grey level of a normal value from -4 to 4
 
 
@@ -46,7 +46,8 @@ def spline_basis(n, sigma, *, rng):
     Returns:
         float32 [n, splines]; rows have unit norm. The knots' phase is random.
     """
-    knot = np.sqrt(3.0) * max(sigma, SHARPEST)   # a cubic B-spline of unit knots has a variance of 1 / 3
+    # a cubic B-spline of unit knots has a variance of 1 / 3
+    knot = np.sqrt(3.0) * max(sigma, SHARPEST)
     place = (np.arange(n) + knot * rng.random()) / knot
     distance = np.abs(place[:, None] - np.arange(-1, int(place[-1]) + 3))
     near = 2 / 3 - distance ** 2 + distance ** 3 / 2

@@ -9,7 +9,7 @@ from utils.data import swc
 
 STEP = 2.0              # voxels between the nodes of a winding branch
 BRANCH = 40.0           # voxels, the branch that a tortuosity is stated for
-MOST_TORTUOUS = 1.3     # beyond it a worm-like chain's arc over chord is no longer linear in 1 / persistence
+MOST_TORTUOUS = 1.3     # arc over chord beyond which 1 + L / (6 P) no longer holds
 CORNER = 2.0            # nodes, sigma of the Gaussian that rounds corners
 MODES = 8               # sines of a bend, at most; one for each 10 voxels
 
@@ -148,8 +148,9 @@ def _bends(path, persistence, *, rng):
     length = np.sqrt((np.diff(path, axis=0) ** 2).sum(1)).sum()
     modes = np.arange(1, 1 + max(1, min(MODES, int(length / 10))))
     size = rng.standard_normal((len(modes), 3)) / modes[:, None] ** 2
-    # a curve y(x) is longer than its chord by half the mean of y'^2: a quarter of (k pi / L)^2 size^2 a mode
-    slope = 0.25 * (((modes * np.pi / length)[:, None] * size) ** 2).sum() * 2 / 3     # 2 of 3 axes are across
+    # arc / chord - 1 is half the mean of y'(x)^2: a quarter of (k pi / L)^2 size^2 for each mode;
+    # two of three axes are across the chord
+    slope = 0.25 * (((modes * np.pi / length)[:, None] * size) ** 2).sum() * 2 / 3
     wanted = min(0.5, length / (6 * persistence) * rng.gamma(2.0, 0.5))
     size *= np.sqrt(wanted / max(slope, 1e-12))
     offset = np.sin(np.pi * np.linspace(0, 1, len(path))[:, None] * modes) @ size

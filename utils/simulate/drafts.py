@@ -1,4 +1,4 @@
-"""One draft: neurites grown from priors, their exact label, and the image of them (docs/method.md, step 1)."""
+"""One draft: neurites grown from priors, their exact label, the image (docs/method.md, step 1)."""
 from typing import NamedTuple
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""From light to the camera's grey levels: stain, debris, optics, background, camera (docs/method.md, step 1)."""
+"""From light to grey levels: stain, debris, optics, background, camera (docs/method.md, step 1)."""
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from utils.simulate.priors import GreyLevels
 
 class Scene(NamedTuple):
     """What shines in front of the microscope."""
-    light: np.ndarray           # float32 [Z, Y, X], grey levels of the labelled voxels, fully stained
+    light: np.ndarray           # float32 [Z, Y, X], grey levels of the label's voxels, unstained
     label: np.ndarray           # uint8 {0, 1} [Z, Y, X]
     levels: GreyLevels          # the paper's, of this stack
 
@@ -29,6 +29,7 @@ def expose(scene, values, *, prior, rng, psf=None):
         plain = np.where(scene.label > 0, np.float32(scene.levels.foreground), np.float32(0)) + 1
         return camera.to_dtype(plain, dtype)
     boxes = _shining(scene, values, prior=prior, rng=rng, psf=psf)
+    # some slices at a time, so that they stay in the processor's cache: background, light, camera
     image = np.empty(scene.label.shape, dtype)
     uneven, size = None, values.stack.voxel_size
     if values.optics.illumination:
@@ -48,7 +49,14 @@ def expose(scene, values, *, prior, rng, psf=None):
 
 
 def _shining(scene, values, *, prior, rng, psf):
-    """Stained neurites and debris, blurred; boxes as of optics.blur, in order of z."""
+    """Stained neurites and debris, blurred.
+
+    The wings of the point-spread function are a second, wider Gaussian with a share of the
+    neurites' light; debris has none.
+
+    Returns:
+        boxes as of optics.blur, in order of z.
+    """
     fluorescence, shape = scene.light, scene.label.shape
     mask = scene.label.view(bool)
     inside = np.flatnonzero(mask)
@@ -70,7 +78,14 @@ def _shining(scene, values, *, prior, rng, psf):
 
 
 def _debris(mask, level, *, values, prior, rng):
-    """Bright balls beside the neurites, a mask [Z, Y, X]; light.Balls."""
+    """Bright balls beside the neurites.
+
+    Args:
+        mask: bool [Z, Y, X], the neurites; level: the paper's foreground grey level.
+
+    Returns:
+        light.Balls.
+    """
     volume = settings.volume(values.stack)
     count = int(round(values.light.debris * volume / settings.PAPER_VOLUME))
     radii, levels = prior.draw_debris(count, level, blur=settings.blur_width(values), rng=rng)
@@ -79,7 +94,11 @@ def _debris(mask, level, *, values, prior, rng):
 
 
 def _behind(scene, values, *, prior, rng):
-    """The background, slab by slab: (slice of z, float32 [z, Y, X] grey levels)."""
+    """The background: measured texture, texture of a given strength, or white noise.
+
+    Yields:
+        (slice of z, float32 [z, Y, X]), grey levels.
+    """
     shape, texture = scene.label.shape, values.background.texture
     if texture == 'auto':
         yield from background.textured(shape, prior.texture, rng=rng)
@@ -91,7 +110,7 @@ def _behind(scene, values, *, prior, rng):
         return
     sizes = zip(values.background.texture_sigma, values.stack.voxel_size)
     grain = [(tuple(sigma / size for sigma, size in sizes), 1.0)]
-    own_rng = np.random.default_rng(rng.integers(2 ** 63))
+    own_rng = np.random.default_rng(rng.integers(2 ** 63))   # the two are drawn in turns, by slabs
     fields = background.smooth_field(shape, grain, rng=own_rng)
     for (rows, noise), (_, field) in zip(white, fields):
         yield rows, noise + np.float32(texture * mean) * field

@@ -122,7 +122,8 @@ def walk(start, towards, *, length, persistence, limits, rng):
         list of N float [M, 3], nodes STEP apart, without the start; M may be 0.
     """
     keep = np.exp(-STEP / BEND_LENGTH)
-    # the direction diffuses by 2 / persistence a voxel; correlated bends add up by (1 + keep) / (1 - keep)
+    # per axis the direction diffuses by 1 / persistence a voxel, as <cos> = exp(-L / P); bends that
+    # are correlated add up to (1 + keep) / (1 - keep) times as much as independent ones
     std = np.sqrt(STEP / min(persistence, 1e9) * (1 - keep) / (1 + keep))
     n = len(start)
     steps = (length / STEP).astype(int)

@@ -1,4 +1,4 @@
-"""Fluorescence before the optics: brightness of neurites, punctate stain, debris (docs/method.md, step 1).
+"""Fluorescence of a draft: brightness of neurites, stain, debris (docs/method.md, step 1).
 
 Light is in grey levels; a neurite's is that above the background.
 """

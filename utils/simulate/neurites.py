@@ -46,7 +46,14 @@ def grow(values, prior, *, rng):
 
 
 def _model_neuron(kind, neuron, *, shape, prior, rng):
-    """The paper's dendrite or axon (docs/method.md, step 1); swc.Tree."""
+    """The paper's dendrite or axon (docs/method.md, step 1).
+
+    Args:
+        kind: 'dendrite' or 'axon'; neuron: settings.Neuron; shape: (z, y, x) voxels.
+
+    Returns:
+        swc.Tree, coarse: a node at each end of a straight branch.
+    """
     depth = int(rng.choice(neuron.axon_depth if kind == 'axon' else neuron.dendrite_depth))
     length = int(rng.integers(neuron.branch_length[0], neuron.branch_length[1] + 1))
     if not neuron.internal_priors:
@@ -60,7 +67,14 @@ def _model_neuron(kind, neuron, *, shape, prior, rng):
 
 
 def _passing(shape, total, *, persistence, prior, rng):
-    """Passing fibres of `total` voxels, with radii; list of swc.Tree."""
+    """Passing fibres of `total` voxels in all, with radii.
+
+    Args:
+        shape: (z, y, x) voxels; persistence: voxels, as the first neuron's.
+
+    Returns:
+        list of swc.Tree of type axon.
+    """
     measured = prior.measured or {}
     spacing, ends = [max(measured.get(key) or USUAL_SPACING, LEAST_SPACING)
                      for key in ('branch_spacing', 'ends_spacing')]

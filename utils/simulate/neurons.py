@@ -8,14 +8,15 @@ from utils.common.errors import UserError
 from utils.data import swc
 from utils.simulate.directions import fork_azimuths, tilt
 
-FIRST_BASAL = (2, 3, 4), (0.35, 0.5, 0.15)       # children of the basal stem's end, probabilities
-ELSEWHERE = (1, 2, 3, 4), (0.35, 0.5, 0.1, 0.05)         # the same of any other node
-TRUNK = 3                                        # unbranched apical segments
-SHRINK = 0.9                                     # of a branch's length and radius per level of depth
-LENGTH_SPREAD = 0.8, 1.2                         # length of a branch over the base length
-DENDRITE_TURN, AXON_TURN = 15.0, 30.0            # degrees, largest turn of a child without siblings
-FORK = 20.0, 45.0                                # degrees between a sibling and its parent
-LONG_AXIS = np.array([0.0, 1.0, 0.0])
+# numbers of children and their probabilities: of the basal stem's end, of any other node
+FIRST_BASAL = (2, 3, 4), (0.35, 0.5, 0.15)
+ELSEWHERE = (1, 2, 3, 4), (0.35, 0.5, 0.1, 0.05)
+TRUNK = 3                                # unbranched apical segments
+SHRINK = 0.9                             # of a branch's length and radius per level of depth
+LENGTH_SPREAD = 0.8, 1.2                 # length of a branch over the base length, uniform
+DENDRITE_TURN, AXON_TURN = 15.0, 30.0    # degrees, largest turn of a child without siblings
+FORK = 20.0, 45.0                        # degrees between a sibling and its parent, uniform
+LONG_AXIS = np.array([0.0, 1.0, 0.0])    # y
 
 
 class _Tree:

@@ -1,4 +1,4 @@
-"""Optics of the drafts: point-spread function, uneven illumination, attenuation (docs/method.md, step 1).
+"""Optics of the drafts: point-spread function, illumination, attenuation (docs/method.md, step 1).
 
 Light is float32 [Z, Y, X] in grey levels. Blurred light comes as boxes, list of (corner (z, y, x),
 float32 box): the blurred light is their sum, and nothing elsewhere, so that work follows the
@@ -37,8 +37,8 @@ def read_psf(path):
         half = [min(c, n - 1 - c) for c, n in zip(middle, kernel.shape)]
         kernel = kernel[tuple(slice(c - h, c + h + 1) for c, h in zip(middle, half))]
     if max(kernel.shape) > LARGEST_PSF or kernel.sum() <= 0:
-        raise UserError('%s is no point-spread function (%s voxels): crop it to at most %d voxels a '
-                        'side, the spot in the middle'
+        raise UserError('%s is no point-spread function (%s voxels): crop it to at most %d voxels '
+                        'a side, the spot in the middle'
                         % (path, ' x '.join(map(str, kernel.shape)), LARGEST_PSF))
     return kernel / kernel.sum()
 
@@ -76,7 +76,7 @@ def blur(light, at, *, sigma):
         ndimage.gaussian_filter(light, sigma, output=light, mode='constant', truncate=TRUNCATE)
         return [((0, 0, 0), light)]
     shape, block, halo = [np.array(a) for a in (light.shape, BLOCK, halo)]
-    windows = np.zeros((len(blocks),) + tuple(block + 2 * halo), np.float32)     # dark beyond the border
+    windows = np.zeros((len(blocks),) + tuple(block + 2 * halo), np.float32)     # dark outside
     first, last = np.maximum(blocks - halo, 0), np.minimum(blocks + block + halo, shape)
     for window, low, a, b in zip(windows, blocks - halo, first, last):
         window[tuple(map(slice, a - low, b - low))] = light[tuple(map(slice, a, b))]

@@ -14,15 +14,15 @@ from utils.measure.quantiles import QUANTILES
 from utils.simulate import textures
 from utils.simulate.neurons import SHRINK
 
-RADII = 0.02, 0.9       # quantiles that radii are drawn between: wider ones are mostly neurites that
-                        # touch, and those the drafts get by themselves
-LEVELS = 0.02, 0.98     # the same for levels: the extremes are noise and spots
-PAPER_RADIUS = 1.0, 3.0                                  # voxels at depth 0, uniform
+# quantiles that are drawn between. Wider radii are mostly neurites that touch, and those the drafts
+# get by themselves; the extremes of levels are noise and spots
+RADII, LEVELS = (0.02, 0.9), (0.02, 0.98)
+PAPER_RADIUS = 1.0, 3.0                  # voxels at depth 0, uniform
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)    # voxels, probabilities (paper)
-DEBRIS_LEVEL = 0.5, 1.5                                  # of the foreground's grey level (paper)
-SMALLEST_BALL = 0.8                                      # voxels, radius of measured debris
-BRIGHTEST_BALL = 8                                       # most that a smaller ball's level is raised
-# docs/method.md, step 1: (low, high) grey levels of the foreground, of the background's mean, of its std
+DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, uniform (paper)
+SMALLEST_BALL = 0.8                      # voxels, radius of measured debris
+BRIGHTEST_BALL = 8                       # most that a smaller ball's level is raised
+# (bits, kind) -> (low, high) grey levels of the foreground, of the background's mean, of its std
 PAPER = {
     (16, 'dendrite'): ((100, 1000), (1, 200), (0, 20)),
     (16, 'axon'): ((100, 1000), (1, 200), (0, 20)),

@@ -10,7 +10,7 @@ import numpy as np
 
 PIECE = 8.0             # voxels of the finest axis; longer edges are cut, so that boxes stay slim
 BATCH = 1 << 17         # voxels tested at a time: as many as a processor's cache holds
-SLACK = 1e-9            # of a piece's ends, so that two pieces of an edge leave no voxel out between
+SLACK = 1e-9            # of a piece's ends, so that two pieces of an edge leave no voxel between
 
 
 class _Pieces(NamedTuple):
@@ -167,10 +167,10 @@ def centreline_rows(shape, position, *, parent):
     """Voxels of centreline(), and the edge that each lies on.
 
     Returns:
-        (line, row): int [M, 3]; int [M], the node whose edge to its parent a voxel was first met on.
+        (line, row): int [M, 3]; int [M], the node whose edge to its parent a voxel was met on.
     """
     position, parent = np.asarray(position, float), np.asarray(parent)
-    base = np.where(parent >= 0, parent, np.arange(len(parent)))       # a root: from itself to itself
+    base = np.where(parent >= 0, parent, np.arange(len(parent)))     # a root: from itself
     offset = position - position[base]
     steps = np.where(parent >= 0, np.ceil(np.abs(offset).max(1)).astype(int) + 1, 0)
     which = np.repeat(np.arange(len(parent)), steps + 1)

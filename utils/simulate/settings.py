@@ -1,4 +1,4 @@
-"""Settings of a draft: groups of the constants of configs/simulator.py, what 'auto' stands for, checks.
+"""Settings of a draft: groups of the constants of configs/simulator.py, what 'auto' stands for.
 
 A script fills the groups, `Settings(*[config.pick(cfg, group) for group in GROUPS])`; each field is
 the constant of its name in lower case.
@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.common.errors import UserError
 from utils.simulate import branches
 
 PAPER_VOLUME = 256 * 512 * 256       # isotropic voxels that `debris` is stated for
@@ -47,8 +46,8 @@ class Light(NamedTuple):
     """Fluorescence of the neurites and of debris."""
     external_priors: bool            # False: constant foreground on a background of 1
     stained_share: float             # probability that a foreground voxel is stained
-    level: tuple                     # (low, high) grey levels; None: the paper's; 'auto': as measured
-    level_spread: float              # std of log brightness between neurites; 'auto': as measured
+    level: tuple                     # (low, high) grey levels; None: the paper's; 'auto': measured
+    level_spread: float              # std of log brightness between neurites; 'auto': measured
     level_drift: float               # std of log brightness along a neurite
     drift_length: float              # voxels over which it changes
     debris: float                    # balls per PAPER_VOLUME
@@ -207,81 +206,3 @@ def blur_width(settings):
 def volume(stack):
     """Isotropic voxels of the volume; float."""
     return float(np.prod(np.asarray(stack.volume_shape, float)))
-
-
-# --- checks ---
-
-def check(settings, measured, *, source='priors.json'):
-    """Check settings against each other and against the priors.
-
-    Args:
-        settings: Settings, not resolved; measured: contents of priors.json, or None; source: its path.
-
-    Raises:
-        UserError: naming the first constant that cannot work.
-    """
-    check_auto(settings)
-    stack, neuron = settings.stack, settings.neuron
-    if stack.bits not in (8, 16):
-        raise UserError('BITS=%d: want 8 or 16' % stack.bits)
-    if 0 < settings.camera.gain < 1e-3:
-        raise UserError('GAIN=%g: want 0, or at least 0.001 grey levels a photon'
-                        % settings.camera.gain)
-    for name in ('branch_length', 'soma_radius'):
-        low, high = getattr(neuron, name)
-        if not 0 < low <= high:
-            raise UserError('%s=%s: want two positive numbers, the smaller first'
-                            % (name.upper(), (low, high)))
-    shape, _ = grid(resolve(settings, measured).stack)
-    window = settings.patches.patch_shape
-    if any(p > n for p, n in zip(window, shape)):
-        raise UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger '
-                        'VOLUME_SHAPE' % (window, shape))
-    if (neuron.axon_share < 1 and not neuron.swc_dir
-            and min(stack.volume_shape) < 2 * neuron.soma_radius[1] + 1):
-        raise UserError('VOLUME_SHAPE %s is too small for a soma of radius %g: take a larger one or '
-                        'AXON_SHARE=1' % (stack.volume_shape, neuron.soma_radius[1]))
-    if measured is not None:
-        _check_measured(stack, measured, source=source)
-
-
-def check_auto(settings):
-    """Raise UserError for a constant that may be 'auto' and has a value that it cannot have."""
-    for group in settings:
-        for name, value in group._asdict().items():
-            auto = AUTO.get(name)
-            if auto is None or value == 'auto' or _fits(value, auto):
-                continue
-            raise UserError("%s=%s: want %s, or 'auto'" % (name.upper(), value, _wanted(auto)))
-
-
-def _fits(value, auto):
-    """True if a value is as many numbers as wanted, in their range, a pair in order."""
-    if auto.count == 0:
-        return value in SOMA_SHAPES
-    numbers = value if isinstance(value, (tuple, list)) else (value,)
-    return (len(numbers) == auto.count
-            and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in numbers)
-            and all(auto.low is None or v >= auto.low for v in numbers)
-            and all(auto.high is None or v <= auto.high for v in numbers)
-            and (auto.count != 2 or numbers[0] <= numbers[1]))
-
-
-def _wanted(auto):
-    """Words for the values that a constant may have."""
-    if auto.count == 0:
-        return ' or '.join(map(repr, SOMA_SHAPES))
-    words = {1: 'a number', 2: 'two numbers, the smaller first,', 3: 'three numbers (z,y,x)'}
-    span = '' if auto.low is None else ' of at least %g' % auto.low
-    return words[auto.count] + span + ('' if auto.high is None else ' and at most %g' % auto.high)
-
-
-def _check_measured(stack, measured, *, source):
-    """Raise UserError if the stack's voxels or bits are not those of the measured stacks."""
-    size, top = measured.get('voxel_size'), measured.get('dtype_max')
-    if size and stack.voxel_size != 'auto' and not np.allclose(stack.voxel_size, size, rtol=0.01):
-        raise UserError("VOXEL_SIZE=%s: %s was measured on voxels of %s um: leave it 'auto'"
-                        % (stack.voxel_size, source, tuple(size)))
-    bits = 8 if top == 255 else 16
-    if top and bits != stack.bits:
-        raise UserError('%s was measured on %d-bit stacks: BITS=%d' % (source, bits, bits))

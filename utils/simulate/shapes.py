@@ -60,11 +60,12 @@ def pyramid(tree, rng):
     stems = np.flatnonzero((tree.parent == 0) & (tree.type == swc.APICAL))
     apical = tree.position[stems[0]] - tree.position[0] if len(stems) else np.array([0.0, 1.0, 0.0])
     apical = apical / np.linalg.norm(apical)
-    balls = [(apical, rng.uniform(0.7, 1.0), rng.uniform(0.5, 0.65))]    # direction, distance, radius
+    # (direction, distance, radius), in units of the soma's radius
+    balls = [(apical, rng.uniform(0.7, 1.0), rng.uniform(0.5, 0.65))]
     for azimuth in fork_azimuths(int(rng.integers(2, 4)), rng):
         shoulder = tilt(-apical, rng.uniform(45, 75), azimuth=azimuth)
         balls.append((shoulder, rng.uniform(0.5, 0.75), rng.uniform(0.45, 0.6)))
-    soma = tree.radius[0]                                # distances and radii are in units of it
+    soma = tree.radius[0]
     position = [tree.position[0] + soma * distance * towards for towards, distance, _ in balls]
     radius = np.r_[tree.radius, [soma * share for _, _, share in balls]]
     radius[0] = 0.85 * soma

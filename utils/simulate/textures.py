@@ -5,11 +5,11 @@ from scipy import optimize
 from utils.measure.quantiles import BACKGROUND, LAGS
 from utils.simulate import background
 
-SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)       # voxels, sigmas that a texture may be made of
+SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)       # voxels, sigmas of its smooth fields
 STRETCH = (0.5, 1.0, 2.0)                        # of z against y and x
 MOST_SMOOTH = 0.95                               # share of the variance in smooth fields
 SMALLEST_SHARE = 0.005                           # a smooth field with less is left out
-FINE_RANGE = 0.02, 0.66                          # correlation of neighbours that fine noise can have
+FINE_RANGE = 0.02, 0.66                          # correlation of neighbours in fine noise
 
 
 def fit(levels, correlations):
@@ -36,14 +36,15 @@ def fit(levels, correlations):
     shares *= min(1, MOST_SMOOTH / max(shares.sum(), 1e-9))
     rest = 1 - shares.sum()
     smooth = [row @ shares for row in matrix.reshape(3, len(LAGS), -1)[:, 0]]    # at a lag of 1
-    fine = tuple(_neighbour_weight((near - part) / rest) for near, part in zip(measured[:, 0], smooth))
+    fine = tuple(_neighbour_weight((near - part) / rest)
+                 for near, part in zip(measured[:, 0], smooth))
     components = [(sigma, float(share)) for sigma, share in zip(sigmas, shares)
                   if share > SMALLEST_SHARE]
     return background.Texture(components, fine, background.grey_table(BACKGROUND, levels))
 
 
 def _neighbour_weight(correlation):
-    """Weight w of the next voxel in noise whose neighbours have this correlation, 2 w / (1 + 2 w w)."""
+    """Weight w of the next voxel in noise whose neighbours correlate by 2 w / (1 + 2 w w)."""
     low, high = FINE_RANGE
     rho = 0.0 if np.isnan(correlation) else float(np.clip(correlation, 0, high))
     return (1 - np.sqrt(1 - 2 * rho * rho)) / (2 * rho) if rho > low else 0.0

@@ -1,4 +1,4 @@
-"""A trial draft for the calibration: small, drawn from the priors that are tried (docs/method.md, step 0)."""
+"""A trial draft for the calibration: small, drawn from the priors that are tried."""
 import numpy as np
 
 from utils.simulate import drafts, priors

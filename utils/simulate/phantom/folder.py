@@ -1,0 +1,46 @@
+"""Folder of a phantom: what a stack consists of on disk, and how it is cleared."""
+import os
+import re
+
+import numpy as np
+
+from utils.data import stacks, swc
+
+# folder -> names of its files; images first, as an image on disk means a finished stack
+MADE = (('images', r'\d{4}\.tif'), ('truth/labels', r'\d{4}\.tif'),
+        ('truth/swc', r'\d{4}_\d+\.swc'))
+
+
+def image_path(output, name):
+    """Path of a stack's image; name: such as '0001'."""
+    return os.path.join(output, 'images', name + '.tif')
+
+
+def clear(output, name=None):
+    """Remove what an earlier run made, images first: of one stack, or of all (name=None)."""
+    for folder, pattern in MADE:
+        folder = os.path.join(output, folder)
+        for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if re.match(pattern + '$', file) and (name is None or file[:4] == name):
+                os.remove(os.path.join(folder, file))
+
+
+def write(output, name, *, phantom, voxel_size):
+    """Write one stack, the image last.
+
+    Args:
+        name: such as '0001'; phantom: stack.Phantom; voxel_size: um (z, y, x).
+
+    Raises:
+        UserError: if a file cannot be written.
+    """
+    clear(output, name)
+    for k, tree in enumerate(phantom.trees, 1):
+        comment = 'phantom %s, neuron %d; x y z in voxels of %s um (z, y, x), radius in um' % (
+            name, k, voxel_size)
+        path = os.path.join(output, 'truth', 'swc', '%s_%d.swc' % (name, k))
+        swc.write(path, tree, comment=comment)
+    label = phantom.label.astype(np.uint8)
+    stacks.write(os.path.join(output, 'truth', 'labels', name + '.tif'), label,
+                 voxel_size=voxel_size, compress=True)
+    stacks.write(image_path(output, name), phantom.image, voxel_size=voxel_size)
