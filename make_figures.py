@@ -19,15 +19,15 @@ Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py FIGURES=curves FORMAT=svg
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
-import argparse
 import os
 import sys
+from types import SimpleNamespace
 from typing import Callable, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from utils.common import config, errors, files
+from utils.common import config, errors, files, renamed
 from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.draw import base, framework, results
@@ -44,6 +44,15 @@ class Figure(NamedTuple):
     caption: str
     copied: bool = False         # a PNG that an earlier step drew, whatever FORMAT is
     later: bool = False          # of steps 3 and 4, which need not have run
+
+
+def made_with(folder, *configs):
+    """Constants that results were made with; from their configs where the folder does not tell."""
+    now = {}
+    for path in configs:
+        now.update(config.read_constants(config.rooted(path)))
+    before = files.read_json(os.path.join(folder, 'config.json'))
+    return SimpleNamespace(**dict(now, **renamed.updated(before, now)))
 
 
 def draw_framework(places, target):
@@ -66,22 +75,20 @@ def draw_framework(places, target):
 def draw_traces(places, target):
     """Traces of the first stack by OTSU and of its mask, over its projection."""
     path = results.first_trace(places)
-    name, made = stacks.name_of(path), files.read_json(os.path.join(places.traces, 'config.json'))
-    folder = made['IMAGES'] or made['INPUT']
+    name = stacks.name_of(path)
+    made = made_with(places.traces, 'configs/reconstruction.py', 'configs/otsu.py')
+    folder = made.IMAGES or made.INPUT
     images = [image for image in stacks.find(folder) if stacks.name_of(image) == name]
     if not images:
         raise UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, folder))
     stack = stacks.read(images[0])
-    constants = argparse.Namespace(**dict(
-        config.read_constants(config.rooted('configs/reconstruction.py')), **made))
-    size = stack.voxel_size if made['VOXEL_SIZE'] == 'auto' else made['VOXEL_SIZE']
+    size = stack.voxel_size if made.VOXEL_SIZE == 'auto' else made.VOXEL_SIZE
     grey = evidence.of_grey_levels(stack.voxels, 'gaussian',
-                                   settings=config.pick(constants, otsu.Settings), name=name)
-    tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5, values=constants,
-                         name=name)
+                                   settings=config.pick(made, otsu.Settings), name=name)
+    tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5, values=made, name=name)
     trace_figures.traces_compared(target, stack.voxels, named=[
         ('OTSU on the smoothed stack', tree),
-        ('4_reconstruction.py INPUT=%s' % made['INPUT'], swc.read(path))])
+        ('4_reconstruction.py INPUT=%s' % made.INPUT, swc.read(path))])
 
 
 FIGURES = {
@@ -123,11 +130,11 @@ def write_summary(places):
     real, drafts, refined = results.patch_files(places)
     rows = summary.rows(real, drafts=drafts, refined=refined)
     if places.truth:
-        made = files.read_json(os.path.join(places.patches, 'config.json'))
-        settings = config.pick(argparse.Namespace(**made), otsu.Settings)
-        pairs = stacks.pair_by_name(made['STACKS'], places.truth)
+        made = made_with(places.patches, 'configs/prepare_patches.py', 'configs/otsu.py')
+        pairs = stacks.pair_by_name(made.STACKS, places.truth)
+        dice = summary.otsu_dice(pairs, config.pick(made, otsu.Settings))
         rows.append(('OTSU of the real domain against its truth (Dice; scoring only)',
-                     '%.3f' % summary.otsu_dice(pairs, settings)))
+                     '%.3f' % dice))
     text = tables.markdown([(what, {'figure': number}) for what, number in rows], ['figure'],
                            corner='what')
     path = os.path.join(places.output, 'summary.md')

@@ -446,7 +446,7 @@ def test_diagram_draws_every_arrow(tmp_path):
     for arrow in framework.ARROWS:
         start, end = np.array(pixel(*arrow.start)), np.array(pixel(*arrow.end))
         along = (end - start) / np.hypot(*(end - start))
-        points = start + np.linspace(0.2, 0.8, 200)[:, None] * (end - start)
+        points = start + np.linspace(0.25, 0.7, 200)[:, None] * (end - start)
         across = np.arange(-1, 2)[:, None, None] * along[::-1] * (1, -1)  # a pixel to each side
         y, x = np.rint(points + across).astype(int).transpose(2, 0, 1)
         share = dark[y, x].any(0).mean()
