@@ -6,6 +6,7 @@ Biotechnology 28:348, 2010). Both trees are first stretched to x voxels, so that
 the same along each axis.
 """
 import contextlib
+import glob
 import importlib
 import io
 import os
@@ -16,7 +17,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from utils.common.errors import UserError
-from utils.data import swc
+from utils.data import stacks, swc
 from utils.score import masks
 
 STEP = 1.0               # x voxels between the points that spatial distances are taken from
@@ -80,6 +81,22 @@ def mean(rows):
 
 
 # --- trees ---
+
+def read_gold(folder, name):
+    """The gold standard of a stack: NAME.swc, or NAME_1.swc, NAME_2.swc, ... as one forest.
+
+    Raises:
+        UserError: there is none, or as swc.read.
+    """
+    start = os.path.join(glob.escape(folder), glob.escape(name))
+    paths = glob.glob(start + '.swc') or sorted(
+        path for path in glob.glob(start + '_*.swc')
+        if stacks.name_of(path)[len(name) + 1:].isdigit())
+    if not paths:
+        raise UserError('%s has no %s.swc and no %s_1.swc: give another GOLD, or GOLD=None'
+                        % (folder, name, name))
+    return swc.join([swc.read(path) for path in paths])
+
 
 def stretched(tree, spacing):
     """The tree with its positions in x voxels; spacing: (z, y, x) of a voxel, in x voxels."""

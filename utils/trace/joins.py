@@ -1,0 +1,137 @@
+"""Joins: trees that end at a short break in the evidence are bridged."""
+import numpy as np
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial import cKDTree
+from skimage import graph as pixel_graph
+
+from utils.trace import graphs
+
+AHEAD = 5                # nodes over which a tip's direction is taken
+CLOSE = 3.0              # x voxels: nearer tips are joined whatever their directions
+FAINT = 0.05             # least darkness of a voxel: a detour through foreground costs, too
+AROUND = 3               # x voxels around both ends, in which a bridge is looked for
+
+
+def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle):
+    """Join trees across short breaks.
+
+    A tip is joined to another tree's node that lies near and in the tip's direction, if the
+    cheapest way between them is dark for max_gap at most. The way's cost is its length weighted
+    by darkness, 1 - p / low: where there is no evidence at all, it is the length.
+
+    Args:
+        nodes: graphs.Nodes; evidence: uint8 [Z, Y, X].
+        spacing: (z, y, x) of a voxel, x voxels.
+        low: evidence in (0, 1] that counts as foreground.
+        max_gap: x voxels; 0: no bridges.
+        max_angle: degrees between a tip's direction and the bridge.
+
+    Returns:
+        graphs.Nodes with the bridges' voxels; no loops: a minimum spanning tree of the trees.
+    """
+    part, (tips, towards) = graphs.parts(nodes.edges, len(nodes.position)), _tips(nodes, spacing)
+    if not max_gap or part.max() == 0 or len(tips) == 0:
+        return nodes
+    ahead = np.zeros_like(nodes.position)
+    ahead[tips] = towards
+    found = _candidates(nodes, part, tips=tips, ahead=ahead, points=nodes.position * spacing,
+                        max_gap=max_gap, max_angle=max_angle)
+    ways = {}
+    for key, (a, b) in found.items():
+        way, dark = _way(evidence, nodes.position[[a, b]], spacing=spacing, low=low)
+        if dark <= max_gap:
+            ways[key] = max(dark, 1e-6), (a, b, way[1:-1])
+    if not ways:
+        return nodes
+    costs = np.array([cost for cost, _ in ways.values()])
+    chosen = minimum_spanning_tree(graphs.matrix(np.array(list(ways)).T, costs, n=part.max() + 1))
+    chosen = chosen.tocoo()
+    return graphs.joined(nodes, [ways[tuple(sorted(key))][1]
+                                 for key in zip(chosen.row, chosen.col)])
+
+
+def _tips(nodes, spacing):
+    """Rows of tips and the unit vectors in which they point; (int [T], float [T, 3])."""
+    links = graphs.neighbours(nodes)
+    tips, towards = np.flatnonzero(graphs.degrees(nodes) == 1), []
+    for tip in tips:
+        last, at = tip, links[tip][0]
+        for _ in range(AHEAD - 1):
+            further = [k for k in links[at] if k != last]
+            if len(further) != 1:
+                break
+            last, at = at, further[0]
+        way = (nodes.position[tip] - nodes.position[at]) * spacing
+        towards.append(way / max(np.linalg.norm(way), 1e-9))
+    return tips, np.array(towards).reshape(-1, 3)
+
+
+def _candidates(nodes, part, *, tips, ahead, points, max_gap, max_angle):
+    """The best bridge between each two trees that have one.
+
+    Args:
+        part: int [M], number of each node's tree; tips: int [T], rows.
+        ahead: float [M, 3], unit vectors in which tips point, 0 for other nodes.
+        points: float [M, 3], x voxels.
+
+    Returns:
+        dict, (number, number) of two trees -> (row, row).
+    """
+    found, least = {}, {}
+    near_tips = cKDTree(points).query_ball_point(points[tips], 2 * max_gap + nodes.depth[tips])
+    for tip, near in zip(tips, near_tips):
+        near = np.array(near)
+        near = near[part[near] != part[tip]]
+        fits, score = _fitness(tip, near, depth=nodes.depth, ahead=ahead, points=points,
+                               max_gap=max_gap, cosine=np.cos(np.radians(max_angle)))
+        for other in np.unique(part[near[fits]]):
+            k = np.flatnonzero(fits & (part[near] == other))
+            k = k[np.argmin(score[k])]
+            key = tuple(sorted((part[tip], other)))
+            if key not in least or score[k] < least[key]:
+                least[key], found[key] = score[k], (tip, near[k])
+    return found
+
+
+def _fitness(tip, near, *, depth, ahead, points, max_gap, cosine):
+    """Which nodes near a tip it may be joined to, and how badly each fits.
+
+    A node fits if it lies in the tip's direction and, being a tip itself, points back; or if it
+    is CLOSE. The side of a tree must be nearer than a tip, and comes after one.
+
+    Args:
+        tip: row; near: int [L], rows; depth: float [M], x voxels.
+        cosine: of the angle between a tip's direction and the way, at least.
+
+    Returns:
+        (bool [L], float [L], x voxels, the less the better).
+    """
+    way = points[near] - points[tip]
+    distance = np.sqrt((way ** 2).sum(1))
+    unit = way / np.maximum(distance, 1e-9)[:, None]
+    pointed = (ahead[near] ** 2).sum(1) > 0
+    fits = (unit @ ahead[tip] >= cosine) & (~pointed | (-(unit * ahead[near]).sum(1) >= cosine))
+    fits |= distance <= CLOSE
+    fits &= pointed | (distance <= max_gap / 2 + depth[tip] + depth[near])
+    score = distance * (2 - unit @ ahead[tip]) - depth[near] + np.where(pointed, 0, CLOSE)
+    return fits, score
+
+
+def _way(evidence, ends, *, spacing, low):
+    """Cheapest way between two nodes through their surroundings.
+
+    Args:
+        ends: float [2, 3], voxels; the rest as in bridge.
+
+    Returns:
+        (int [L, 3] voxels, both ends among them; its dark length, x voxels).
+    """
+    ends = np.rint(ends).astype(int)
+    margin = np.ceil(AROUND / spacing).astype(int)
+    first = np.maximum(ends.min(0) - margin, 0)
+    last = np.minimum(ends.max(0) + margin + 1, evidence.shape)
+    box = evidence[tuple(slice(f, l) for f, l in zip(first, last))]
+    dark = np.clip(1 - box / (255.0 * low), FAINT, 1)
+    search = pixel_graph.MCP_Geometric(dark, sampling=tuple(spacing))
+    total = search.find_costs([ends[0] - first], [ends[1] - first])[0][tuple(ends[1] - first)]
+    return np.array(search.traceback(ends[1] - first)) + first, float(total)
