@@ -35,7 +35,7 @@ from utils.draw import traces as trace_figures
 from utils.measure import otsu
 from utils.score import summary, tables
 from utils.simulate import raster
-from utils.trace import evidence, tracing
+from utils.trace import evidence, settings, tracing
 
 
 class Figure(NamedTuple):
@@ -85,7 +85,8 @@ def draw_traces(places, target):
     size = stack.voxel_size if made.VOXEL_SIZE == 'auto' else made.VOXEL_SIZE
     grey = evidence.of_grey_levels(stack.voxels, 'gaussian',
                                    settings=config.pick(made, otsu.Settings), name=name)
-    tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5, values=made, name=name)
+    tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5,
+                         settings=config.pick(made, settings.Settings), name=name)
     trace_figures.traces_compared(target, stack.voxels, named=[
         ('OTSU on the smoothed stack', tree),
         ('4_reconstruction.py INPUT=%s' % made.INPUT, swc.read(path))])
