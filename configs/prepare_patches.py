@@ -1,9 +1,10 @@
 """Constants of prepare_patches.py (step 0); those of OTSU stand in configs/otsu.py."""
 
 # --- files ---
-STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D), (z, y, x), 8 or 16 bit
+STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D),
+                                 # (z, y, x), 8 or 16 bit
 OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real_NAME.png
-TIFF_FOLDER = None               # also write every patch as TIFF into this folder
+TIFF_FOLDER = None               # folder in which every patch is also written as TIFF; None: no
 OVERWRITE = False                # True: redo results that other settings made
 MAX_STACK_FIGURES = 3            # four-step figures drawn, one per stack
 
@@ -16,4 +17,5 @@ MAX_OVERLAP = 0.5                # share of its volume that a window may share w
 MIN_FOREGROUND = 0.002           # share of a patch's voxels that must be foreground
 
 # --- priors ---
-CALIBRATION_ROUNDS = 6           # small drafts drawn and measured as the stacks were, so that drafts come out alike; 0: none
+CALIBRATION_ROUNDS = 6           # small drafts drawn and measured as the stacks were, so that all
+                                 # drafts come out alike; 0: none

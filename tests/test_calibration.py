@@ -1,0 +1,211 @@
+"""Calibration: what was drawn is found again, in a world known by hand and on drawn stacks."""
+import numpy as np
+import pytest
+from scipy import special
+
+from utils.common import config
+from utils.common.errors import UserError
+from utils.measure import calibration, corrections, noise, otsu, pool, stack
+from utils.measure.quantiles import BACKGROUND, FWHM, LAGS, QUANTILES
+from utils.simulate import settings, trial
+
+MIDDLE = 12                              # place of the median among QUANTILES
+TRUTH = {'radius_quantiles': np.linspace(1, 4, 25).tolist(),
+         'level_quantiles': (400 * np.exp(np.linspace(-0.5, 0.5, 25))).tolist(),
+         'density': 0.004, 'blur_sigma': [2.0, 1.2, 1.2], 'keep': 0.6, 'halo': 0.3}
+
+
+def look(drawn, steepness=1.0):
+    """Measurements of a made-up microscope: half of the length found, 60 % of the light left.
+
+    Widths and grain follow the rules that the corrections take for granted; OTSU's radii grow
+    with the wings. steepness: exponent of the length found.
+    """
+    radii, (_, _, sigma) = np.array(drawn['radius_quantiles']), drawn['blur_sigma']
+    return {'width_quantiles': (FWHM * np.sqrt(radii ** 2 / 4 + sigma ** 2)).tolist(),
+            'level_quantiles': [0.6 * v for v in drawn['level_quantiles']],
+            'density': 0.004 * 0.5 * (drawn['density'] / 0.004) ** steepness,
+            'grain': 0.3 * np.sqrt((1 - drawn['keep']) / drawn['keep']),
+            'blur_sigma': drawn['blur_sigma'], 'threshold': 50.0,
+            'radius_quantiles': (radii * (1 + drawn['halo'])).tolist()}
+
+
+def calibrate(see=look, **options):
+    return calibration.calibrate(look(TRUTH), see, draw=lambda drawn: drawn, **options)
+
+
+# --- the loop ---
+
+def test_what_was_drawn_is_found_again():
+    guess, found = calibrate(rounds=0), calibrate(rounds=12)
+    for name, tolerance in (('radius_quantiles', 0.01), ('level_quantiles', 0.01),
+                            ('density', 0.01), ('blur_sigma', 0.01), ('keep', 0.03),
+                            ('halo', 0.03)):
+        np.testing.assert_allclose(found[name], TRUTH[name], rtol=tolerance, err_msg=name)
+        if name != 'blur_sigma':                         # the blur is seen as it is here
+            off = np.abs(np.array(guess[name]) / TRUTH[name] - 1).max()
+            assert off > 5 * tolerance, name             # the first guess is not near
+    assert found['best'] == len(found['rounds']) - 1 == 11
+    mismatches = [r['mismatch'] for r in found['rounds']]
+    assert mismatches == sorted(mismatches, reverse=True) and mismatches[-1] < 0.001
+    assert found['rounds'][0]['density'] == look(guess)['density']
+    assert set(found['rounds'][0]) == set(calibration.KEPT) | {'mismatch'}
+
+
+def test_without_rounds_the_first_guess_is_drawn():
+    assert calibrate(rounds=0) == dict(calibration.first_guess(look(TRUTH)), rounds=[])
+
+
+def test_a_correction_that_goes_too_far_is_taken_back_in_smaller_steps():
+    """The length found goes with the cube of the density: each full step overshoots."""
+    found = calibrate(see=lambda drawn: look(drawn, steepness=3.0), rounds=20)
+    mismatches = [r['mismatch'] for r in found['rounds']]
+    assert max(np.diff(mismatches)) > 0                  # it went too far
+    assert found['best'] == int(np.argmin(mismatches))
+    assert found['density'] == pytest.approx(0.004, rel=0.02)
+
+
+def test_drafts_too_dim_to_be_found_are_made_brighter():
+    seen = []
+
+    def see(drawn):
+        seen.append(drawn['level_quantiles'][MIDDLE])
+        if len(seen) < 3:
+            raise UserError('nothing')
+        return look(drawn)
+
+    found = calibrate(see=see, rounds=4)
+    assert np.array(seen[:3]) / seen[0] == pytest.approx([1, 2, 4])
+    assert len(found['rounds']) == 2                     # rounds without a neurite tell nothing
+
+
+def test_drafts_too_sparse_for_otsu_are_made_denser():
+    seen = []
+
+    def see(drawn):
+        seen.append(drawn['density'])
+        return dict(look(drawn), threshold=20.0 if len(seen) < 3 else 26.0)
+
+    calibrate(see=see, rounds=4)
+    assert np.array(seen[:3]) / seen[0] == pytest.approx([1, 1.5, 1.5 ** 2])
+    assert seen[3] / seen[2] != pytest.approx(1.5)       # half of the real threshold will do
+    with_lowest = calibrate(see=lambda drawn: dict(look(drawn), threshold=20.0), rounds=9)
+    assert with_lowest['density'] == corrections.DENSEST and with_lowest['rounds'] == []
+
+
+def test_the_first_guess_takes_off_the_blur():
+    """A cylinder of radius 1 blurred by sigma 1 is FWHM * sqrt(1 / 4 + 1) wide."""
+    measured = dict(look(TRUTH), width_quantiles=[FWHM * np.sqrt(1.25)] * 25,
+                    blur_sigma=[None, 1.0, 1.0])
+    guess = calibration.first_guess(measured)
+    np.testing.assert_allclose(guess['radius_quantiles'], 1.0)
+    assert guess['blur_sigma'] == [None, 1.0, 1.0]
+    assert guess['density'] == pytest.approx(1.5 * 0.002)
+    blind = dict(measured, blur_sigma=[1.0, None, None], level_quantiles=None,
+                 radius_quantiles=np.linspace(0.1, 2.5, 25).tolist())
+    guess = calibration.first_guess(blind)               # no width: OTSU's radii
+    assert guess['radius_quantiles'][0] == 0.8 and guess['radius_quantiles'][-1] == 2.5
+    assert guess['level_quantiles'] == [1.0] * 25
+
+
+@pytest.mark.parametrize('change, wanted', [
+    ({}, 0.0), ({'density': 0.002 * np.e}, 1 / 10), ({'threshold': 50 / np.e}, 1 / 10),
+    ({'threshold': 0.0}, 0.0), ({'grain': None}, 0.0),
+    ({'level_quantiles': [240 * np.e] * 25}, 3 / 10),
+    ({'width_quantiles': [3 * np.e] * 25}, 3 / 10),
+    ({'radius_quantiles': [2 * np.e] * 25}, 1 / 10),
+    ({'grain': 0.25 * np.e - 0.05}, 1 / 10)])
+def test_the_mismatch_is_the_mean_logarithm_of_ten_ratios(change, wanted):
+    measured = {'density': 0.002, 'threshold': 50.0, 'grain': 0.2, 'radius_quantiles': [2.0] * 25,
+                'level_quantiles': [240.0] * 25, 'width_quantiles': [3.0] * 25}
+    seen = dict(measured, **change)
+    assert calibration.mismatch(measured, seen) == pytest.approx(wanted)
+    assert calibration.mismatch(seen, measured) == pytest.approx(wanted)
+
+
+# --- each correction, made in full ---
+
+def test_corrections_known_by_hand():
+    full = dict(damping=1.0)
+    widths = [FWHM * np.sqrt(r ** 2 / 4 + 1) for r in (1.0, 2.0)]
+    assert corrections.thicker([1.0, 1.0], widths, seen=[widths[0]] * 2, **full) \
+        == pytest.approx([1.0, 2.0])
+    assert corrections.thicker([1.0, 1.0], [1.0] * 2, seen=[5.0] * 2, **full) == [0.8, 0.8]
+    assert corrections.blurrier(1.0, 2.0, seen=1.5, **full) == pytest.approx(np.sqrt(1 + 4 - 2.25))
+    assert corrections.blurrier(1.0, 0.5, seen=3.0, **full) == 0.3
+    assert corrections.denser(0.001, 0.004, seen=0.002, **full) == pytest.approx(0.002)
+    assert corrections.denser(0.001, 0.1, seen=0.001, **full) == pytest.approx(0.005)
+    assert corrections.denser(0.01, 0.1, seen=0.02, **full) == 0.02
+    # twice the grain: four times as many unstained voxels for each stained one
+    assert corrections.evener(0.8, 0.09, seen=0.04, **full) == pytest.approx(0.5)
+    assert corrections.evener(0.5, 1.0, seen=0.01, **full) == 0.3
+    for correct in (corrections.thicker, corrections.blurrier, corrections.brighter,
+                    corrections.evener):
+        assert correct(0.7, None, seen=1.0, **full) == 0.7 == correct(0.7, 1.0, seen=None, **full)
+
+
+def test_levels_are_moved_and_stretched():
+    levels = np.exp(np.linspace(4, 6, 25))
+    wanted = np.exp(np.linspace(4.5, 7.5, 25))           # e times as bright, 1.5 times the spread
+    found = corrections.brighter(levels.tolist(), wanted, seen=levels, damping=1.0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    half = corrections.brighter(levels.tolist(), wanted, seen=levels, damping=0.5)
+    assert half[MIDDLE] == pytest.approx(np.exp(5.5))
+    far = corrections.brighter(levels.tolist(), levels * 100, seen=levels, damping=1.0)
+    np.testing.assert_allclose(far, 5 * levels)          # a round's limit
+
+
+def test_wings_follow_the_radii_of_otsu():
+    real, wide = [{'radius_quantiles': [r] * 25} for r in (2.0, 2.4)]
+    assert corrections.wider_wings(0.3, real, seen=wide, damping=1.0) == pytest.approx(0.2)
+    assert corrections.wider_wings(0.3, wide, seen=real, damping=0.5) \
+        == pytest.approx(0.3 + 0.5 * 0.5 / 6)
+    assert corrections.wider_wings(0.0, real, seen=wide, damping=1.0) == 0
+    # the outer tenths of the radii are spots and junctions
+    odd = {'radius_quantiles': np.where((QUANTILES < 0.1) | (QUANTILES > 0.9), 50, 2).tolist()}
+    assert corrections.middle_radius(odd) == pytest.approx(2.0)
+
+
+# --- on stacks that the simulator draws ---
+
+def test_a_known_width_level_and_density_are_found_again_on_a_drawn_stack(monkeypatch):
+    """The optics are held, so that widths tell of radii alone; the same seed draws all stacks.
+
+    What is drawn at first is off by more than the tolerance.
+    """
+    monkeypatch.setattr(trial, 'SHAPE', (48, 80, 80))
+    monkeypatch.setattr(noise, 'correlation', lambda *_, **__: [[0.0] * len(LAGS)] * 3)    # slow
+    optics = {'blur_sigma': [1.0] * 3, 'keep': 0.8, 'halo': 0.1}
+    truth = dict(optics, radius_quantiles=[2.0] * 25, density=0.004,
+                 level_quantiles=(800 * np.exp(0.3 * np.linspace(-1, 1, 25))).tolist())
+    constants = config.load('configs/simulator.py', [])
+    how = settings.Settings(*[config.pick(constants, group) for group in settings.GROUPS])
+    segmentation = otsu.Settings(32, 1.0, 0.995, 4.0, 100)
+
+    def see(voxels):
+        found = otsu.segment(voxels, segmentation)
+        return stack.measure(voxels, found, skeleton=otsu.centreline(found.mask))
+
+    gaussian = 1000 + 20 * np.sqrt(2) * special.erfinv(2 * BACKGROUND - 1)
+    world = {'background': {'median': 1000.0, 'robust_std': 20.0, 'quantiles': gaussian.tolist()},
+             'correlation': [[0.0] * len(LAGS)] * 3, 'persistence': 150.0, 'level_drift': 0.1,
+             'debris': {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None},
+             'branch_spacing': 80.0, 'ends_spacing': 80.0, 'voxel_size': None, 'dtype_max': 65535}
+    real = trial.draw(world, truth, settings=how)
+    measured = dict(pool.pool({'real': see(real)}), dtype_max=65535)
+
+    def draw(drawn):
+        return trial.draw(measured, dict(drawn, **optics), settings=how)
+
+    guess = calibration.first_guess(measured)
+    found = calibration.calibrate(measured, see, draw=draw, rounds=4)
+    for name, tolerance in (('radius_quantiles', 0.1), ('level_quantiles', 0.05),
+                            ('density', 0.05)):
+        wanted, at_first, at_last = [
+            v[name] if name == 'density' else v[name][MIDDLE] for v in (truth, guess, found)]
+        assert abs(at_first / wanted - 1) > tolerance
+        assert abs(at_last / wanted - 1) < tolerance
+    first, best = found['rounds'][0], found['rounds'][found['best']]
+    assert best['mismatch'] < 0.3 * first['mismatch']
+    assert best['width_quantiles'][MIDDLE] == pytest.approx(
+        measured['width_quantiles'][MIDDLE], rel=0.05)
