@@ -66,6 +66,8 @@ def test_a_side_branch_leaves_at_its_angle(direction, angle):
     steep = np.degrees(np.arctan2(3 * direction[1], abs(direction[2])))
     angles = skeletons.fork_angles(found.paths, found.junctions, spacing=(1, 3, 1))
     np.testing.assert_allclose(angles, [steep], atol=6)
+    spur = skeletons.branches(np.concatenate([trunk, near, side[:3]]))
+    assert len(skeletons.fork_angles(spur.paths, spur.junctions, spacing=ISOTROPIC)) == 0
 
 
 def test_ends_are_counted_where_they_are_free():
@@ -121,7 +123,8 @@ def fibre(shape, *, centre, sigma, peak, axis=2):
     """A straight fibre whose cross section is a Gaussian; float [Z, Y, X], zero background."""
     others = [i for i in range(3) if i != axis]
     grid = np.indices(shape, float)
-    square = sum(((grid[i] - c) / sigma) ** 2 for i, c in zip(others, centre))
+    sigmas = np.broadcast_to(sigma, 2)
+    square = sum(((grid[i] - c) / s) ** 2 for i, c, s in zip(others, centre, sigmas))
     return peak * np.exp(-square / 2)
 
 
@@ -304,13 +307,15 @@ def test_a_stack_without_debris_says_so():
 
 @pytest.fixture(scope='module')
 def forked():
-    """A trunk through the stack and a side branch that ends inside it, with a bright speck.
+    """A trunk along x with two side branches that end inside the stack, and a bright speck.
+
+    A trunk of 128 voxels, a branch of 38 along +y at x = 48, one of 18 along -y at x = 88.
 
     Returns:
         (voxels uint16, Segmentation, centreline, its measurements).
     """
-    nodes = [[20, 30, -9], [20, 30, 48], [20, 30, 140], [20, 70, 48]]
-    mask = raster.label((40, 90, 128), nodes, radius=[2.0] * 4, parent=[-1, 0, 1, 1]) > 0
+    nodes = [[20, 30, -9], [20, 30, 48], [20, 30, 88], [20, 30, 140], [20, 70, 48], [20, 10, 88]]
+    mask = raster.label((40, 90, 128), nodes, radius=[2.0] * 6, parent=[-1, 0, 1, 2, 1, 2]) > 0
     specks = raster.label(mask.shape, [[8, 8, 100]], radius=[2.0], parent=[-1]) > 0
     light = 2000.0 * mask + 3000 * specks
     image = 500 + ndimage.gaussian_filter(light, 1.0)
@@ -324,13 +329,13 @@ def forked():
 
 def test_measurements_of_a_forked_neurite_known_by_hand(forked):
     voxels, found, skeleton, seen = forked
-    assert seen['centreline_voxels'] == len(skeleton) == pytest.approx(128 + 38, abs=8)
+    assert seen['centreline_voxels'] == len(skeleton) == pytest.approx(128 + 38 + 18, abs=8)
     assert seen['density'] == pytest.approx(len(skeleton) / (40 * 90 * 128))
-    assert seen['branch_spacing'] == len(skeleton)       # one side branch
-    assert seen['ends_spacing'] == len(skeleton)         # one free end
+    assert seen['branch_spacing'] == len(skeleton) / 2   # two side branches
+    assert seen['ends_spacing'] == len(skeleton) / 2     # two free ends
     assert seen['angle_quantiles'] == pytest.approx([90] * 25, abs=8)
-    assert seen['length_quantiles'][0] == pytest.approx(36, abs=8)
-    assert seen['length_quantiles'][-1] == pytest.approx(76, abs=8)
+    assert seen['length_quantiles'][0] == pytest.approx(18, abs=4)
+    assert seen['length_quantiles'][-1] == pytest.approx(48, abs=4)
     assert seen['tortuosity_quantiles'] == pytest.approx([1] * 25, abs=0.02)
     assert seen['persistence'] > 1000
     assert seen['radius_quantiles'][12] == pytest.approx(2, abs=0.3)
@@ -365,9 +370,22 @@ def test_voxels_larger_in_z_and_y_make_lengths_longer_and_densities_lower(forked
     assert tall['debris']['density'] == pytest.approx(seen['debris']['density'] / 4)
     assert tall['ends_spacing'] == seen['ends_spacing'] and tall['noise_std'] == seen['noise_std']
     assert tall['radius_quantiles'][12] > 1.5 * seen['radius_quantiles'][12]
-    # the side branch, along y, is the shortest of three before and twice as long now
-    assert tall['length_quantiles'][12] == pytest.approx(2 * seen['length_quantiles'][0], rel=0.1)
-    assert tall['length_quantiles'][0] == pytest.approx(seen['length_quantiles'][12], rel=0.1)
+    # the side branches, along y, are twice as long now
+    assert tall['length_quantiles'][0] == pytest.approx(2 * seen['length_quantiles'][0], rel=0.1)
+    assert tall['length_quantiles'][-1] == pytest.approx(2 * 38, abs=8)
+
+
+def test_widths_are_those_in_plane_and_blur_that_of_each_axis():
+    """A fibre along x with a Gaussian section, twice as wide along z as along y."""
+    image = 500 + fibre((41, 41, 60), centre=(20, 20), sigma=(2.4, 1.2), peak=4000)
+    image = np.random.default_rng(0).normal(image, 5)
+    mask = image > 2500
+    seen = stack.measure(np.rint(image).astype(np.uint16), otsu.Segmentation(mask, mask & False, 9),
+                         skeleton=line((20, 20, 0), (20, 20, 59)))
+    np.testing.assert_allclose(seen['width_quantiles'], quantiles.FWHM * 1.2, rtol=0.05)
+    assert seen['blur_sigma'][:2] == pytest.approx([2.4, 1.2], rel=0.05)
+    assert seen['blur_sigma'][2] is None
+    assert seen['debris'] == {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
 
 
 # --- several stacks ---

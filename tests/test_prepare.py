@@ -1,0 +1,112 @@
+"""Step 0 as a user runs it: what is cut, what is kept, what is refused, what other shares see."""
+import json
+import os
+
+import numpy as np
+import pytest
+from conftest import run_script
+
+from utils.common import config
+from utils.data import parts, patches, stacks
+from utils.measure import otsu
+from utils.simulate import raster
+
+SMALL = ['STACKS=in', 'OUTPUT=out', 'PATCH_SHAPE=8,16,16', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=0',
+         'MAX_STACK_FIGURES=0']
+
+
+def fibre(path, *, radius=(1.0, 3.0), seed=0):
+    """Write a stack of one straight fibre along x, thicker towards one end."""
+    mask = raster.label((24, 40, 80), [[12, 20, -9], [12, 20, 90]], radius=radius, parent=[-1, 0])
+    image = np.random.default_rng(seed).normal(600 + 900 * mask, 40)
+    stacks.write(str(path), np.rint(image).astype(np.uint16), voxel_size=(1.0, 0.5, 0.5))
+
+
+def prepare(folder, *arguments):
+    """(exit status, output, errors) of prepare_patches.py."""
+    return run_script('prepare_patches.py', *SMALL, *arguments, cwd=folder)
+
+
+def test_patches_with_too_little_foreground_are_dropped(tmp_path):
+    fibre(tmp_path / 'in/a.tif')
+    prepare(tmp_path, 'MIN_FOREGROUND=0')
+    every = patches.PatchFile(str(tmp_path / 'out/real.h5'))
+    cfg = config.load(('configs/prepare_patches.py', 'configs/otsu.py'), ['MIN_OBJECT=50'])
+    mask = otsu.segment(stacks.read(str(tmp_path / 'in/a.tif')).voxels,
+                        config.pick(cfg, otsu.Settings)).mask
+    filled = np.array([patches.cut(mask, c, window=(8, 16, 16)).mean() for c in every.origin])
+    least = float(np.median(filled))                     # half of the patches have more
+    status, said, _ = prepare(tmp_path, 'MIN_FOREGROUND=%r' % least, 'OVERWRITE=True')
+    some = patches.PatchFile(str(tmp_path / 'out/real.h5'))
+    assert status == 0 and '%d patches of 1 stacks (1 new, 0 kept)' % len(some) in said
+    np.testing.assert_array_equal(some.origin, every.origin[filled >= least])
+    status, _, err = prepare(tmp_path, 'MIN_FOREGROUND=0.9', 'OVERWRITE=True')
+    assert status == 1 and 'no patch has 90.00 % foreground' in err and 'could be used' in err
+
+
+def test_a_refusal_is_seen_by_other_shares_until_the_stack_is_another(tmp_path, monkeypatch):
+    fibre(tmp_path / 'in/b.tif')
+    stacks.write(str(tmp_path / 'in/a.tif'), np.full((24, 40, 80), 7, np.uint16))
+    monkeypatch.setenv('SLURM_ARRAY_TASK_COUNT', '2')
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '0')
+    status, said, err = prepare(tmp_path)
+    assert status == 1 and '1 of other shares are not' in said and 'a.tif is empty' in err
+    assert err.strip().split('\n')[-1] == 'error: 1 of 2 stacks were left out: in/a.tif'
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '1')
+    status, said, err = prepare(tmp_path)
+    assert status == 1 and 'of 1 stacks (1 new, 0 kept)' in said
+    assert err.strip() == 'error: 1 of 2 stacks were left out: in/a.tif'
+    monkeypatch.delenv('SLURM_ARRAY_TASK_ID')
+    fibre(tmp_path / 'in/a.tif', seed=1)                 # a good one in its place
+    status, said, _ = prepare(tmp_path)
+    assert status == 0 and 'of 2 stacks (1 new, 1 kept)' in said
+    assert not os.path.exists(str(tmp_path / 'out/parts/a.bad'))
+
+
+def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
+    for i, name in enumerate('ab'):
+        fibre(tmp_path / ('in/%s.tif' % name), seed=i)
+    figures = SMALL[:-1] + ['MAX_STACK_FIGURES=1']
+    status, said, _ = run_script('prepare_patches.py', *figures, cwd=tmp_path)
+    made = sorted(os.listdir(str(tmp_path / 'out')))
+    assert status == 0 and '(2 new, 0 kept)' in said
+    assert made == ['command.txt', 'config.json', 'parts', 'priors.json', 'priors.png', 'real.h5',
+                    'real_a.png']
+    written = os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns
+    os.remove(str(tmp_path / 'out/real_a.png'))
+    assert '(1 new, 1 kept)' in run_script('prepare_patches.py', *figures, cwd=tmp_path)[1]
+    assert os.path.exists(str(tmp_path / 'out/real_a.png'))
+    assert os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns == written     # nothing changed
+    fibre(tmp_path / 'in/b.tif', seed=5)
+    assert '(1 new, 1 kept)' in run_script('prepare_patches.py', *figures, cwd=tmp_path)[1]
+    assert os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns > written
+    known = json.loads((tmp_path / 'out/priors.json').read_text())
+    assert sorted(known['stacks']) == ['a', 'b'] and known['dtype_max'] == 65535
+    assert known['drawn']['rounds'] == [] and known['voxel_size'] == [1.0, 0.5, 0.5]
+
+
+def test_a_stack_that_is_mostly_foreground_is_warned_of(tmp_path):
+    fibre(tmp_path / 'in/a.tif', radius=(18.0, 18.0))
+    status, _, err = prepare(tmp_path, 'FLATTEN_BLOCK=0', 'NOISE_FLOOR=0')
+    assert status == 0 and err.startswith('warning: ') and 'raise NOISE_FLOOR' in err
+    fibre(tmp_path / 'in/a.tif')
+    assert 'warning' not in prepare(tmp_path, 'OVERWRITE=True')[2]
+
+
+@pytest.mark.parametrize('change', ['stack', 'settings'])
+def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
+    path = tmp_path / 'a.tif'
+    fibre(path)
+    store = parts.Parts(str(tmp_path), {'MIN_OBJECT': 5})
+    assert not store.is_made(str(path)) and not store.is_refused(str(path))
+    patches.write(store.path(str(path)), np.zeros((1, 4, 4, 4), np.uint8), origins=[[0, 0, 0]],
+                  sources=['a'], made_from=store.key(str(path)), measured='{"density": 0.5}')
+    store.refuse(str(path))
+    assert store.is_made(str(path)) and store.is_refused(str(path))
+    assert store.measured(str(path)) == {'density': 0.5}
+    if change == 'stack':
+        fibre(path, radius=(2.0, 2.0))
+        os.utime(str(path), ns=(1, 1))
+    else:
+        store = parts.Parts(str(tmp_path), {'MIN_OBJECT': 6})
+    assert not store.is_made(str(path)) and not store.is_refused(str(path))
