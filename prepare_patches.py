@@ -83,11 +83,7 @@ def segment(voxels, cfg, *, name='stack'):
 # --- all stacks ---
 
 def join(paths, cfg, *, store):
-    """Write real.h5, priors.json and the TIFF folder from the parts of some stacks.
-
-    Returns:
-        (number of patches, contents of priors.json).
-    """
+    """Write real.h5, priors.json, TIFF folder from the stacks' parts; (number of patches, priors)."""
     joined = os.path.join(cfg.OUTPUT, 'real.h5')
     count = patches.join([store.path(path) for path in paths], joined)
     real = patches.PatchFile(joined)
@@ -102,13 +98,9 @@ def join(paths, cfg, *, store):
 
 
 def write_priors(measured, cfg, *, real):
-    """Pool measurements, calibrate, write priors.json and its figure; kept if nothing changed.
+    """Pool, calibrate, write priors.json and its figure; kept if nothing changed. Returns the dict.
 
-    Args:
-        measured: dict from stack name to its measurements; real: the PatchFile of all stacks.
-
-    Returns:
-        dict, contents of priors.json.
+    measured: dict from stack name to its measurements; real: PatchFile of all stacks.
     """
     path = os.path.join(cfg.OUTPUT, 'priors.json')
     origin = files.to_json([real.digest, files.to_json(measured), cfg.CALIBRATION_ROUNDS])
@@ -125,18 +117,17 @@ def write_priors(measured, cfg, *, real):
 
 def calibrate(pooled, cfg):
     """What to draw so that drafts, measured as the real stacks were, come out like them."""
-    simulator = config.load('configs/simulator.py', [])
-    given = settings.Settings(*[config.pick(simulator, group) for group in settings.GROUPS])
-
-    def draw(drawn):
-        return trial.draw(pooled, drawn, settings=given)
+    constants = config.load('configs/simulator.py', [])
+    simulator = settings.Settings(*[config.pick(constants, group) for group in settings.GROUPS])
 
     def look(voxels):
         found, skeleton = segment(voxels, cfg)
         return stack.measure(voxels, found, skeleton=skeleton, voxel_size=pooled['voxel_size'],
                              flatten_block=cfg.FLATTEN_BLOCK)
 
-    return calibration.calibrate(pooled, look, draw=draw, rounds=cfg.CALIBRATION_ROUNDS)
+    return calibration.calibrate(
+        pooled, look, rounds=cfg.CALIBRATION_ROUNDS,
+        draw=lambda drawn: trial.draw(pooled, drawn, settings=simulator))
 
 
 def check(cfg):

@@ -8,6 +8,7 @@ from conftest import run_script
 
 from utils.common import config
 from utils.data import parts, patches, stacks
+from utils.draw import priors
 from utils.measure import otsu
 from utils.simulate import raster
 
@@ -20,6 +21,12 @@ def fibre(path, *, radius=(1.0, 3.0), seed=0):
     mask = raster.label((24, 40, 80), [[12, 20, -9], [12, 20, 90]], radius=radius, parent=[-1, 0])
     image = np.random.default_rng(seed).normal(600 + 900 * mask, 40)
     stacks.write(str(path), np.rint(image).astype(np.uint16), voxel_size=(1.0, 0.5, 0.5))
+
+
+@pytest.fixture(autouse=True)
+def no_plotting(monkeypatch):
+    """The figure of the priors takes longer than all the rest of a small stack."""
+    monkeypatch.setattr(priors, 'priors_page', lambda path, pooled: open(path, 'w').close())
 
 
 def prepare(folder, *arguments):
