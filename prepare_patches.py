@@ -83,7 +83,7 @@ def segment(voxels, cfg, *, name='stack'):
 # --- all stacks ---
 
 def join(paths, cfg, *, store):
-    """Write real.h5, priors.json, TIFF folder from the stacks' parts; (number of patches, priors)."""
+    """Write real.h5, priors.json and TIFF folder from parts; (number of patches, priors)."""
     joined = os.path.join(cfg.OUTPUT, 'real.h5')
     count = patches.join([store.path(path) for path in paths], joined)
     real = patches.PatchFile(joined)

@@ -9,8 +9,8 @@ from conftest import run_script
 from utils.common import config
 from utils.data import parts, patches, stacks
 from utils.draw import priors
-from utils.measure import otsu
-from utils.simulate import raster
+from utils.measure import calibration, otsu
+from utils.simulate import raster, trial
 
 SMALL = ['STACKS=in', 'OUTPUT=out', 'PATCH_SHAPE=8,16,16', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=0',
          'MAX_STACK_FIGURES=0']
@@ -98,6 +98,32 @@ def test_a_stack_that_is_mostly_foreground_is_warned_of(tmp_path):
     assert status == 0 and err.startswith('warning: ') and 'raise NOISE_FLOOR' in err
     fibre(tmp_path / 'in/a.tif')
     assert 'warning' not in prepare(tmp_path, 'OVERWRITE=True')[2]
+
+
+def test_drafts_of_the_calibration_are_drawn_and_measured_as_the_stacks(tmp_path, monkeypatch):
+    """8 bit, voxels twice as tall as wide, a rule of its own for the smallest object."""
+    fibre(tmp_path / 'in/a.tif')
+    real = stacks.read(str(tmp_path / 'in/a.tif'))
+    stacks.write(real.path, (real.voxels // 10).astype(np.uint8), voxel_size=real.voxel_size)
+    seen = []
+
+    def spy(measured, look, *, draw, rounds):
+        drawn = calibration.first_guess(measured)
+        draft = draw(dict(drawn, density=0.004))
+        seen.extend([draft, draw(dict(drawn, density=0.004)), look(draft), rounds])
+        return dict(drawn, rounds=[])
+
+    monkeypatch.setattr(trial, 'SHAPE', (32, 64, 64))
+    monkeypatch.setattr(calibration, 'calibrate', spy)
+    status, _, err = prepare(tmp_path, 'CALIBRATION_ROUNDS=4')
+    draft, again, measured, rounds = seen
+    assert status == 0 and rounds == 4, err
+    assert draft.dtype == np.uint8 and draft.shape == (32, 64, 64)
+    np.testing.assert_array_equal(draft, again)          # rounds differ by what is drawn alone
+    assert measured['voxel_size'] == [1.0, 0.5, 0.5]
+    found = otsu.segment(draft, otsu.Settings(32, 1.0, 0.995, 4.0, 50))
+    assert measured['threshold'] == found.threshold
+    assert measured['foreground_fraction'] == found.mask.mean()
 
 
 @pytest.mark.parametrize('change', ['stack', 'settings'])
