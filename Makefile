@@ -23,12 +23,13 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test figures gallery compare bench python clean distclean
+.PHONY: help env demo test lint figures gallery compare bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
 	@echo 'make demo       run the whole pipeline, small, on a phantom it draws itself; needs no data, no GPU'
 	@echo 'make test       run the tests'
+	@echo 'make lint       check the style of the code (ruff, requirements-dev.txt)'
 	@echo 'make figures    redraw the figures from the results on disk'
 	@echo 'make gallery    one page with the figures, tables and commands on disk, results/index.html'
 	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
@@ -61,6 +62,11 @@ demo:
 test:
 	@eval "$$FUNCTIONS"; take && \
 	step "$$py" -m pytest tests -q --ignore=tests/benchmarks $(TEST_ARGS)
+
+lint:
+	@eval "$$FUNCTIONS"; take && \
+	{ "$$py" -m ruff --version >/dev/null 2>&1 || "$$py" -m pip install --quiet -r requirements-dev.txt; } && \
+	step "$$py" -m ruff check .
 
 figures:
 	@eval "$$FUNCTIONS"; take && step "$$py" make_figures.py $(FIG_ARGS)
