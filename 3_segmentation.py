@@ -77,7 +77,8 @@ def job(cfg, path, *, network, record):
         foreground = 100 * (probability >= cfg.PROBABILITY_THRESHOLD * 255).mean()
         return '%s: %.2f %% foreground, %.1f s' % (targets[1], foreground, time.time() - started)
 
-    return batch.Job(name, path, lambda: record.holds(name, key, targets=targets), make)
+    return batch.Job(name, path, finished=lambda: record.holds(name, key, targets=targets),
+                     make=make)
 
 
 def score(cfg):

@@ -49,7 +49,8 @@ def job_of(name, path, *, cfg, record):
             target, (tree.parent < 0).sum(), swc.length_of(tree), (tree.type == swc.SOMA).sum(),
             time.time() - begun)
 
-    return batch.Job(name, path, lambda: record.holds(name, key(), targets=(target, figure)), make)
+    return batch.Job(name, path, make=make,
+                     finished=lambda: record.holds(name, key(), targets=(target, figure)))
 
 
 def reconstruct(name, path, *, target, figure, cfg):

@@ -43,7 +43,7 @@ def job_of(path, cfg, *, store, figure):
             raise
         return '%s: %d patches' % (path, count)
 
-    return batch.Job(stacks.name_of(path), path, finished, make)
+    return batch.Job(stacks.name_of(path), path, finished=finished, make=make)
 
 
 def prepare(path, cfg, *, store, figure):

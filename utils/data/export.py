@@ -77,7 +77,8 @@ def job(output, pair, *, record):
         write_pair(targets, stacks.read(image), label=stacks.read(label))
         record.add(name, key)
 
-    return batch.Job(name, image, lambda: record.holds(name, key, targets=sum(targets, ())), make)
+    return batch.Job(name, image, make=make,
+                     finished=lambda: record.holds(name, key, targets=sum(targets, ())))
 
 
 def write_pair(targets, image, *, label):
