@@ -26,7 +26,7 @@ CAUGHT_BY = {
     9: ('test_patches', 'test_batches_depend_on_the_seed_alone_and_each_patch_comes_once_an_epoch'),
     10: ('test_scripts', 'test_steps_leave_what_they_promise'),
     11: ('test_faults', 'test_an_update_passes_each_network_once'),
-    12: ('test_patches', 'test_segmentation_refuses_what_holds_no_neurite'),
+    12: ('test_otsu', 'test_segmentation_refuses_what_holds_no_neurite'),
 }
 
 

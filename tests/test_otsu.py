@@ -33,6 +33,7 @@ def test_segmentation_finds_the_neurite_even_under_a_gradient(gradient):
         assert masks.dice(slanted, mask) < 0.3                     # what flattening is for
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize('voxels, words', [
     (np.full((8, 8, 8), 7, np.uint8), 'empty'),
     (np.arange(512).reshape(8, 8, 8).astype(np.uint8) % 2, 'mask'),
