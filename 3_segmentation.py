@@ -29,7 +29,11 @@ CONFIG = 'configs/segmentation.py'
 
 
 def train(cfg):
-    """Train up to MAX_STEPS; goes on from the newest checkpoint."""
+    """Train up to MAX_STEPS; goes on from the newest checkpoint.
+
+    The digest of the pairs stands in config.json beside the constants: other pairs in the same
+    folder are refused, as is any other constant that shapes the weights.
+    """
     drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
     claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
                  may_change=MAY_CHANGE, overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
@@ -41,12 +45,19 @@ def train(cfg):
 
 
 def open_network(cfg):
-    """The trained network of RUN_DIR."""
+    """The trained network of RUN_DIR, a Segmenter; its best checkpoint."""
     return Segmenter(cfg.RUN_DIR, threads=cfg.THREADS, tile=cfg.TILE_SHAPE, mirrors=cfg.MIRRORS)
 
 
 def predict(cfg):
-    """Predict every stack of INPUT; finished maps of this network and this stack are kept."""
+    """Predict every stack of INPUT; finished maps of this network and this stack are kept.
+
+    Returns:
+        None, or the exit line that names the bad stacks; the others are done.
+
+    Raises:
+        UserError: no stack; maps would lie among the stacks; no network.
+    """
     paths = stacks.find(cfg.INPUT)
     for path in paths:
         if os.path.realpath(os.path.dirname(path)) == os.path.realpath(cfg.OUTPUT):
@@ -61,7 +72,14 @@ def predict(cfg):
 
 
 def job(cfg, path, *, network, record):
-    """batch.Job that predicts one stack."""
+    """batch.Job that predicts one stack.
+
+    Its key tells the network's weights, the stack's file and what shapes map and mask: a map that
+    was made from another key is made anew.
+
+    Args:
+        path: of the stack; network: Segmenter; record: batch.Record of OUTPUT.
+    """
     name = stacks.name_of(path)
     targets = [os.path.join(cfg.OUTPUT, '%s.%s.tif' % (name, kind)) for kind in ('prob', 'mask')]
     key = '%s %s %g %d %d' % (network.digest, batch.file_key(path), cfg.PROBABILITY_THRESHOLD,
@@ -82,7 +100,11 @@ def job(cfg, path, *, network, record):
 
 
 def score(cfg):
-    """Score RUN_DIR's network on the labelled stack and print the measures."""
+    """Score RUN_DIR's network on the labelled stack and print masks.MEASURES.
+
+    Raises:
+        UserError: a constant is missing; labels of another stack or without foreground.
+    """
     if not (cfg.LABELLED and cfg.ANNOTATION):
         raise UserError('STAGE=score wants LABELLED=stack.tif and ANNOTATION=labels.tif')
     stack = stacks.read(cfg.LABELLED)
@@ -95,12 +117,15 @@ def score(cfg):
 
 
 def export_pairs(cfg):
-    """Write PAIRS as data sets for other networks."""
+    """Write PAIRS and LABELS as data sets for other networks, see export.nnunet."""
     export.nnunet(cfg.OUTPUT, os.path.join(cfg.PAIRS, 'images'), labels=cfg.LABELS)
 
 
 def pack(cfg):
-    """Write the weights that predict, and their settings: a RUN_DIR for predicting."""
+    """Write the weights that predict, and their settings: a RUN_DIR for predicting.
+
+    What is no property of the weights (paths, the comparison's constants) stays behind.
+    """
     if cfg.OUTPUT == config.read_constants(config.rooted(CONFIG))['OUTPUT']:
         raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as '
                         'models/pretrained/segmentation')

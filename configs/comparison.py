@@ -5,8 +5,8 @@ of that file can be given with these.
 """
 
 # --- data ---
-REAL = None                      # None: the phantom, drawn here; or unlabelled stacks of the domain:
-                                 # folder, file or pattern
+REAL = None                      # None: the phantom, drawn here; or unlabelled stacks of the
+                                 # domain: folder, file or pattern
 PHANTOM_SHAPE = (64, 160, 160)   # (z, y, x) voxels of the phantom's three stacks
 DATA = 'data/compare'            # patches, drafts, refined drafts; made where they are missing
 RUNS = 'runs/compare'            # refiners and networks

@@ -72,7 +72,7 @@ def run_losses(logits, label, weight):
 
 
 def test_losses_by_hand_and_masked():
-    """p = 1/2 twice on one foreground and one background voxel: Dice (2 / 2 + 1) / (2 + 1), entropy log 2."""
+    """p = 1/2 on a foreground and a background voxel: Dice (2 / 2 + 1) / (2 + 1), entropy log 2."""
     dice, entropy = run_losses([0, 0], [1, 0], [1, 1])
     np.testing.assert_allclose([dice, entropy], [1 - 2 / 3, np.log(2)], rtol=1e-5)
     masked = run_losses([0, 0, 50, -50], [1, 0, 0, 1], [1, 1, 0, 0])     # two wrong ones ignored

@@ -64,7 +64,15 @@ def test_the_best_checkpoint_is_that_of_the_lowest_loss_and_predicts(tmp_path, m
     scores = iter([3.0, 1.0, 2.0, 1.5])
     monkeypatch.setattr(segmenter_training, 'validate', lambda *_, **__: {
         'validation_loss': next(scores), 'validation_dice': 0.5})
+    asked, batch = [], crops.batch
+
+    def watched(*arguments, **options):
+        asked.append((options['seed'], options['index']))
+        return batch(*arguments, **options)
+
+    monkeypatch.setattr(crops, 'batch', watched)
     train(tmp_path)
+    assert asked == [([1], 0), ([1], 1), ([1], 2), ([1], 3)]             # each batch once
     folder = str(tmp_path / 'run')
     assert files.read_json(folder + '/best.json') == {'score': 1.0, 'step': 2}
     assert checkpoints.step_of(checkpoints.newest(folder)) == 4

@@ -1,4 +1,4 @@
-"""Small edition of configs/segmentation.py: what differs, so that a network is trained in minutes."""
+"""Small edition of configs/segmentation.py: what differs, to train in minutes."""
 PAIRS = 'data/demo/refined'
 LABELS = 'data/demo/simulated/labels'
 RUN_DIR = 'runs/demo_segmentation'

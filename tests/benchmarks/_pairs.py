@@ -10,7 +10,10 @@ from utils.data import stacks
 
 
 def find_data(cfg):
-    """(stacks of the domain, labelled stack, its labels): those given, or a phantom's, drawn here.
+    """Paths of the data that are given, or of a phantom, drawn here: its third stack is labelled.
+
+    Returns:
+        (stacks of the domain, labelled stack, its labels).
 
     Raises:
         UserError: some are given and some are not.
@@ -30,7 +33,18 @@ def find_data(cfg):
 
 
 def make_pairs(cfg, real, *, folders):
-    """Run the earlier scripts for folders of pairs, names; each finds what it has done already."""
+    """Run the earlier scripts; each finds what it has done already.
+
+    Makes DATA/patches, then DATA/paper (drafts with the paper's constants), DATA/drafts (with the
+    priors measured on `real`) and these refined: DATA/mpgan, and DATA/simgan without the
+    label-preserving loss. 8- or 16-bit as the real stacks.
+
+    Args:
+        real: stacks, folder, file or pattern; folders: set of the names that are wanted.
+
+    Raises:
+        UserError: a script fails.
+    """
     def at(name, root=cfg.DATA):
         return os.path.join(root, name)
 
