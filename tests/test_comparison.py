@@ -1,9 +1,16 @@
 """tests/benchmarks/comparison.py as a user runs it, tiny, on the phantom; and its arms by hand."""
+import importlib.util
+import json
 import os
 import subprocess
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from conftest import run_script
+from conftest import ROOT, run_script
+
+from utils.data import stacks
+from utils.score import masks
 
 SCRIPT = os.path.join('tests', 'benchmarks', 'comparison.py')
 TINY = ['CHANNELS=2', 'LEVELS=0', 'CROP_SHAPE=8,16,16', 'BATCH_SIZE=2', 'MAX_STEPS=1',
@@ -58,7 +65,9 @@ def test_comparison_runs_every_arm(quick, tmp_path):
     assert rows_of(results, 'whole') == ['otsu', 'oracle', 'paper', 'drafts']
     for name in ('arms', 'curves', 'overlays'):
         assert (results / ('segmentation_%s.png' % name)).read_bytes()[:4] == b'\x89PNG'
-    assert (tmp_path / 'runs/demo_compare/manual-1-2/config.json').exists()
+    for end, seen in ((1, 'slice(64, 96, None)'), (2, 'slice(0, 32, None), slice(0, 96')):
+        with open(str(tmp_path / ('runs/demo_compare/manual-1-%d/config.json' % end))) as file:
+            assert seen in json.load(file)['MANUAL']                 # the other end, of 96 voxels
     last = out.strip().split('\n')[-1].split()
     values = dict(pair.split('=') for pair in last[1:])
     assert last[0] == 'result:' and all(float(value) >= 0 for value in values.values())
@@ -75,6 +84,34 @@ def test_comparison_runs_every_arm(quick, tmp_path):
         words=['manual-1-1', 'IGNORED_RIM 1 -> 3', 'another RUNS'])
     bad(*TINY, 'ARMS=drafts', 'DRAFT_DENSITY=0.004', cwd=tmp_path,
         words=['1_simulator.py', 'another DATA and RUNS'])
+
+
+@pytest.fixture
+def comparison():
+    """The benchmark as a module."""
+    spec = importlib.util.spec_from_file_location('comparison', os.path.join(ROOT, SCRIPT))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_end_is_predicted_by_the_network_that_saw_the_other(comparison, monkeypatch):
+    """Trainings are numbered from 1, and the map of a network is its number."""
+    voxels = np.random.default_rng(0).normal(500, 20, (8, 40, 16)).astype(np.uint16)
+    whole = masks.Annotation(voxels > 520, np.ones(voxels.shape, bool), None)
+    boxes = masks.halves(voxels.shape, 1, gap=16)
+    labelled = comparison.Labelled(stacks.Stack(voxels, None, 'x.tif', {}), whole, whole, boxes, '')
+    cfg, seen = comparison.load(['--config', 'configs/demo/comparison.py']), []
+    monkeypatch.setattr(comparison, 'claims', SimpleNamespace(claim=lambda *_, **__: None))
+    monkeypatch.setattr(comparison.segmenter_training, 'train',
+                        lambda *_, sources, **__: seen.append([source.box for source in sources]))
+    monkeypatch.setattr(comparison, 'predict',
+                        lambda *_, **__: np.full(voxels.shape, len(seen), np.float32))
+    probability = comparison.segment(cfg, 'manual', seed=1, labelled=labelled)
+    for box, other in zip(boxes, boxes[::-1]):
+        number = set(probability[box].ravel())
+        assert len(number) == 1 and seen[int(number.pop()) - 1] == [other] * cfg.BATCH_SIZE
+    assert not probability[:, 12:28].any()                           # the gap
 
 
 def test_bad_input_is_one_clear_line(tmp_path):

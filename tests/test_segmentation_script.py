@@ -25,6 +25,7 @@ SMALL = ['CHANNELS=2', 'LEVELS=1', 'CROP_SHAPE=8,16,16', 'BATCH_SIZE=2', 'MAX_ST
 TRAIN = SMALL + ['PAIRS=pairs']
 PREDICT = SMALL + ['STAGE=predict']
 SCRIPT = '3_segmentation.py'
+SHIPPED = os.path.join(ROOT, 'models', 'pretrained', 'trailmap_segmentation')
 SIZE = (2.0, 1.0, 0.5)                                   # um, a voxel
 ODD = (21, 34, 43)                                       # voxels
 
@@ -193,7 +194,8 @@ def test_other_thresholds_and_weights_are_predicted_anew(place):
     """What is there counts only if it was made with these settings."""
     arguments = PREDICT + ['INPUT=in/odd.tif', 'OUTPUT=again']
     for changed, count in (('MIN_OBJECT=0', 1), ('MIN_OBJECT=0', 0), ('MIN_OBJECT=5', 1),
-                           ('PROBABILITY_THRESHOLD=0.4', 1), ('MIRRORS=1', 1)):
+                           ('PROBABILITY_THRESHOLD=0.4', 1), ('MIRRORS=1', 1),
+                           ('RUN_DIR=' + SHIPPED, 1)):
         assert '(%d new)' % count in good(*arguments, changed, cwd=place), changed
 
 
@@ -299,13 +301,12 @@ def test_shipped_weights_work_on_a_clone_without_training(tmp_path):
     """models/pretrained on either runtime: a fibre in noise is found, and refined without loss."""
     image, label = fibre(3)
     stacks.write(str(tmp_path / 'in/fibre.tif'), image, voxel_size=(1.0, 1.0, 1.0))
-    weights = os.path.join(ROOT, 'models', 'pretrained')
-    run_dirs = ['RUN_DIR=' + os.path.join(weights, name)
-                for name in ('trailmap_segmentation', 'trailmap_refiner')]
-    good('STAGE=predict', run_dirs[0], 'INPUT=in', 'OUTPUT=out', cwd=tmp_path)
+    weights = os.path.dirname(SHIPPED)
+    refiner = 'RUN_DIR=' + os.path.join(weights, 'trailmap_refiner')
+    good('STAGE=predict', 'RUN_DIR=' + SHIPPED, 'INPUT=in', 'OUTPUT=out', cwd=tmp_path)
     found = stacks.read(str(tmp_path / 'out/fibre.prob.tif'), (2, 2, 2), probabilities=True).voxels
     assert found[label > 0].mean() > 128 and found[label == 0].mean() < 64
-    status, out, err = run_script('2_mpgan.py', 'STAGE=refine', run_dirs[1], 'INPUT=in',
+    status, out, err = run_script('2_mpgan.py', 'STAGE=refine', refiner, 'INPUT=in',
                                   'OUTPUT=refined', cwd=tmp_path)
     assert status == 0, out + err
     refined = stacks.read(str(tmp_path / 'refined/images/fibre.tif')).voxels.astype(float)
