@@ -52,27 +52,6 @@ def two_processes(cwd, *arguments):
     return done.stdout
 
 
-def test_processes_share_each_joint_batch(data):
-    file = patches.PatchFile(str(data / 'data/simulated/patches.h5'), with_labels=True)
-    one = samplers.Sampler(file, 4, crop=(8, 16, 16), seed=[3], augment=True)
-    two = [samplers.Sampler(file, 2, crop=(8, 16, 16), seed=[3], augment=True, rank=rank, ranks=2) for rank in range(2)]
-    for i in range(5):
-        parts = [sampler.batch(i) for sampler in two]
-        for k in range(2):
-            np.testing.assert_array_equal(np.concatenate([part[k] for part in parts]), one.batch(i)[k])
-
-
-def test_histories_of_processes_are_saved_together_and_dealt_out_again():
-    states = [(np.full((n, 2), n, np.float32), {'state': n}) for n in (3, 0, 2)]
-    joined = history.join(states)
-    for rank, (patches_, random_state) in enumerate(states):
-        found = history.share(joined[0], joined[1], rank=rank, size=3)
-        np.testing.assert_array_equal(found[0].reshape(-1, 2), patches_.reshape(-1, 2))
-        assert found[1] == random_state
-    fewer = [history.share(joined[0], joined[1], rank=rank, size=2) for rank in range(2)]     # on another number of processes
-    assert [len(p) for p, _ in fewer] == [3, 2] and all(state is None for _, state in fewer)
-
-
 def test_several_processes_without_horovod_are_refused(data):
     try:
         import horovod                                   # noqa: F401
