@@ -42,16 +42,15 @@ def opened(data):
 
 class Told:
     """In place of reports.Reports: evaluations that are given."""
-    scores = []              # (gap, whether the labels are kept) of the steps
+    scores = []              # (gap, whether the labels are kept) of the steps to come
 
     def __init__(self, run_dir, domains, *, count, steepness):
-        self.told, self.steepness = iter(self.scores), steepness
+        self.told = iter(self.scores)
         files.write_json(run_dir + '/told.json', {'steepness': steepness, 'count': count})
 
     def evaluate(self, run, inference):
-        gap, kept = next(self.told, (9.0, False))
-        return dict.fromkeys(reports.COLUMNS, 0.5, ) if gap is None else dict(
-            dict.fromkeys(reports.COLUMNS, 0.5), gap=gap), kept
+        gap, kept = next(self.told)
+        return dict(dict.fromkeys(reports.COLUMNS, 0.5), gap=gap), kept
 
     def preview_path(self, step):
         return '/nowhere/%d' % step
@@ -63,16 +62,14 @@ class Told:
         pass
 
 
-@pytest.fixture
-def told(monkeypatch):
-    monkeypatch.setattr(refiner_training.reports, 'Reports', Told)
-    monkeypatch.setattr(Told, 'scores', [])
-
-
-def train(folder, opened, **constants):
+def train(folder, opened, *, scores, **constants):
     """Train in a folder; (rows of its log.csv, variables of its newest checkpoint)."""
     folder.mkdir(exist_ok=True)
-    refiner_training.train(str(folder), opened, settings=settings_of(**constants))
+    own, Told.scores, reports.Reports = reports.Reports, scores, Told
+    try:
+        refiner_training.train(str(folder), opened, settings=settings_of(**constants))
+    finally:
+        reports.Reports = own
     with open(str(folder / 'log.csv'), newline='') as file:
         rows = list(csv.DictReader(file))
     reader = tf.train.load_checkpoint(newest(folder) + '/model')
@@ -81,18 +78,31 @@ def train(folder, opened, **constants):
 
 # --- training ---
 
-def test_best_is_the_smallest_gap_of_those_that_keep_the_labels(told, tmp_path, opened):
-    Told.scores = [(5.0, True), (3.0, False), (4.0, True), (4.5, True)]
-    rows, _ = train(tmp_path / 'run', opened, MAX_STEPS=4)
-    assert files.read_json(str(tmp_path / 'run/best.json')) == {'step': 3, 'score': 4.0}
-    assert checkpoints.best(str(tmp_path / 'run')).endswith('step-000003')
+SCORES = [(5.0, True), (3.0, False), (4.0, True), (4.5, True)]
+FOUR = dict(MAX_STEPS=4, PRETRAIN_STEPS=2, LAMBDA_LABEL=7.0, LAMBDA_IDENTITY=3.0,
+            LEARNING_RATE=0.01)
+
+
+@pytest.fixture(scope='module')
+def whole(data, opened):
+    """Four steps: (folder of the run, rows of its log, variables)."""
+    folder = data / 'run'
+    folder.mkdir()
+    files.write_json(str(folder / 'config.json'), {'REFINER_CHANNELS': 4, 'BITS': 16,
+                                                   'STANDARDISE': True})
+    return (folder,) + train(folder, opened, scores=SCORES, **FOUR)
+
+
+def test_best_is_the_smallest_gap_of_those_that_keep_the_labels(whole):
+    folder, rows, _ = whole
+    assert files.read_json(str(folder / 'best.json')) == {'step': 3, 'score': 4.0}
+    assert checkpoints.best(str(folder)).endswith('step-000003')
     assert [row['gap'] for row in rows] == ['5', '3', '4', '4.5']
 
 
-def test_first_steps_go_without_the_label_term(told, tmp_path, opened):
-    rows, _ = train(tmp_path / 'run', opened, MAX_STEPS=3, PRETRAIN_STEPS=2, LAMBDA_LABEL=7.0,
-                    LAMBDA_IDENTITY=3.0)
-    assert [float(row['label_weight']) for row in rows] == [0, 0, 7]
+def test_first_steps_go_without_the_label_term(whole):
+    rows = whole[1]
+    assert [float(row['label_weight']) for row in rows] == [0, 0, 7, 7]
     for row in rows:
         total, adversarial, identity, label, weight = [
             float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'label',
@@ -101,23 +111,38 @@ def test_first_steps_go_without_the_label_term(told, tmp_path, opened):
         assert label > 0
 
 
-def test_training_settings_reach_the_graph(told, tmp_path, opened):
-    """One step each: the discriminator's weights move by its own rate, the averages start at the
-    weights, the moments are measured on the drafts, the steepness suits the drafts."""
-    frozen = dict(MAX_STEPS=1, LEARNING_RATE=1e-6, AVERAGE_DECAY=0.999)
-    _, slow = train(tmp_path / 'slow', opened, **frozen)
-    _, fast = train(tmp_path / 'fast', opened, DISCRIMINATOR_RATE=0.05, **frozen)
-    name = 'discriminator/conv2/kernel'
-    assert np.abs(fast[name] - slow[name]).max() == pytest.approx(0.05, rel=0.05)
-    np.testing.assert_array_equal(fast['refiner/conv2/kernel'], slow['refiner/conv2/kernel'])
-    weights = {name: value for name, value in slow.items() if name.startswith('refiner/')}
+def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, capsys):
+    """Ended after 2 of 4 steps and gone on in another graph: the same losses, weights and best."""
+    train(tmp_path / 'run', opened, scores=SCORES[:2], **dict(FOUR, MAX_STEPS=2))
+    rows, weights = train(tmp_path / 'run', opened, scores=SCORES[2:], **FOUR)
+    assert 'goes on from step 2' in capsys.readouterr().out
+    assert [row['step'] for row in rows] == ['1', '2', '3', '4']
+    for a, b in zip(whole[1], rows):
+        assert {k: v for k, v in a.items() if k != 'seconds'} == {
+            k: v for k, v in b.items() if k != 'seconds'}
+    for name, value in whole[2].items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
+    states = [checkpoints.read_state(newest(folder)) for folder in (whole[0], tmp_path / 'run')]
+    assert states[0][0]['extra'] == states[1][0]['extra'] and len(states[0][1]) == 6
+    np.testing.assert_array_equal(states[0][1], states[1][1])        # the history
+    assert files.read_json(str(tmp_path / 'run/best.json')) == {'step': 3, 'score': 4.0}
+
+
+def test_training_settings_reach_the_graph(opened, tmp_path):
+    """After one step the discriminator's biases are Adam's first move, its rate; the averages are
+    the weights, the moments were measured, the steepness suits the drafts."""
+    _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
+                     LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999)
+    assert np.abs(found['discriminator/conv2/bias']).max() == pytest.approx(0.05, rel=0.01)
+    assert 0 < np.abs(found['refiner/conv4/bias']).max() < 1e-5
+    weights = {name: value for name, value in found.items() if name.startswith('refiner/')}
     assert len(weights) > 30
     for name, value in weights.items():
-        used = slow[name.replace('refiner', gan.AVERAGE, 1)]
+        used = found[name.replace('refiner', gan.AVERAGE, 1)]
         np.testing.assert_allclose(used, value, atol=1e-5, err_msg=name)
-    assert np.abs(slow['refiner/bn1/moving_mean']).max() > 0.1
-    assert (slow['refiner/domain'] == np.float32(domains.intensities(opened).drafts_atanh)).all()
-    assert files.read_json(str(tmp_path / 'slow/told.json')) == {
+    assert np.abs(found['refiner/bn1/moving_mean']).max() > 0.1
+    assert (found['refiner/domain'] == np.float32(domains.intensities(opened).drafts_atanh)).all()
+    assert files.read_json(str(tmp_path / 'run/told.json')) == {
         'steepness': domains.label_steepness(opened.drafts), 'count': 4}
 
 
@@ -216,9 +241,8 @@ def test_evaluation_scores_what_the_refiner_makes_and_warns(measured, capsys):
 
 
 def test_one_real_patch_or_no_label_cannot_be_evaluated(opened, tmp_path):
-    few = SimpleNamespace(image=opened.real.image[:1], shape=opened.real.shape, path='few.h5',
-                          __len__=lambda self: 1)
-    few = type('Few', (), dict(vars(few)))()
+    few = type('Few', (), dict(image=opened.real.image[:1], shape=opened.real.shape, path='few.h5',
+                               __len__=lambda self: 1))()
     with pytest.raises(UserError, match='few.h5 has one patch only'):
         reports.Reports(str(tmp_path), domains.Domains(few, opened.drafts), count=4, steepness=1.0)
     blank = type('Blank', (), dict(image=opened.drafts.image[:], label=0 * opened.drafts.label[:],
@@ -231,30 +255,19 @@ def test_one_real_patch_or_no_label_cannot_be_evaluated(opened, tmp_path):
 # --- the trained refiner ---
 
 @pytest.fixture(scope='module')
-def run_dir(data, opened):
-    """A run with checkpoints of steps 1, the best one, and 2."""
-    patch = pytest.MonkeyPatch() if hasattr(pytest, 'MonkeyPatch') else None
-    original, Told.scores = reports.Reports, [(1.0, True), (2.0, True)]
-    refiner_training.reports.Reports = Told
-    try:
-        train(data / 'run', opened, LEARNING_RATE=0.01)
-    finally:
-        refiner_training.reports.Reports, Told.scores = original, []
-        assert patch is None or patch
-    settings = {'REFINER_CHANNELS': 4, 'BITS': 16, 'STANDARDISE': True}
-    files.write_json(str(data / 'run/config.json'), settings)
-    return data / 'run'
+def run_dir(whole):
+    return whole[0]
 
 
 def test_best_or_newest_weights_refine_and_any_tile_gives_the_same(run_dir):
     voxels = np.random.default_rng(0).integers(900, 2500, (20, 33, 29)).astype(np.uint16)
     with Refiner(str(run_dir), threads=1, tile=(8, 16, 16)) as refiner:
-        assert refiner.step == 1 and refiner.bits == 16
+        assert refiner.step == 3 and refiner.bits == 16
         best, digest = refiner.refine(voxels), refiner.digest
         with pytest.raises(UserError, match='a.tif is 8 bit, .* was trained on 16'):
             refiner.refine(voxels.astype(np.uint8), name='a.tif')
     with Refiner(str(run_dir), checkpoint='newest', threads=1) as refiner:
-        assert refiner.step == 2 and refiner.digest != digest
+        assert refiner.step == 4 and refiner.digest != digest
         newest_one = refiner.refine(voxels)
     with Refiner(str(run_dir), threads=1) as refiner:
         whole = refiner.refine(voxels)
