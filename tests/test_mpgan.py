@@ -1,4 +1,4 @@
-"""The training graph of MPGAN: who is updated when, rates, averages, what the discriminator sees."""
+"""The training graph of MPGAN: who is updated when, rates, averages, what D sees."""
 import contextlib
 import functools
 
