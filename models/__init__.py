@@ -2,8 +2,10 @@
 import os
 import warnings
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')        # without a GPU both builds greet with errors that are none
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')       # TF 2 else takes oneDNN on newer server CPUs only: three times slower
+# without a GPU both builds greet with errors that are none
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# TF 2 takes oneDNN on newer server CPUs only: three times slower without
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', FutureWarning)        # TF 1.15 on numpy 1.21: one per dtype
     import tensorflow.compat.v1 as tf

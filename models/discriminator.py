@@ -1,6 +1,6 @@
-"""The patch-wise discriminator D of METHOD, step 2."""
+"""The patch-wise discriminator D (docs/method.md, step 2)."""
 from models import tf
-from models.layers import conv3d, lrelu
+from models.layers import Conv, conv3d, lrelu
 
 
 def discriminator(x, channels, *, activation=True):
@@ -9,16 +9,17 @@ def discriminator(x, channels, *, activation=True):
     Args:
         x: float32 [B, Z, Y, X, 1], intensities as gan.build hands them.
         channels: width of the first layer; 64 in the paper, the later ones follow it.
-        activation: leaky ReLU after each layer but the last. The released code had none (METHOD, fault 6).
+        activation: leaky ReLU after each layer but the last; False: none, as in the released code.
 
     Returns:
         float32 [B, ceil(Z / 8), ceil(Y / 8), ceil(X / 8), 1].
     """
     act = lrelu if activation else tf.identity
+    wide = 2 * channels
     with tf.variable_scope('discriminator', reuse=tf.AUTO_REUSE):
-        y = act(conv3d(x, channels, size=3, name='conv1', stride=2))                   # [B, Z / 2, Y / 2, X / 2, channels]
-        y = act(conv3d(y, 2 * channels, size=3, name='conv2', stride=2))               # [B, Z / 4, ..., 2 * channels]
+        y = act(conv3d(x, Conv('conv1', channels, stride=2)))       # [B, Z / 2, ..., channels]
+        y = act(conv3d(y, Conv('conv2', wide, stride=2)))           # [B, Z / 4, ..., wide]
         y = tf.nn.max_pool3d(y, [1, 3, 3, 3, 1], [1, 1, 1, 1, 1], 'SAME')
-        y = act(conv3d(y, 2 * channels, size=3, name='conv3', stride=2))               # [B, Z / 8, ..., 2 * channels]
-        y = act(conv3d(y, channels, size=1, name='conv4'))
-        return conv3d(y, 1, size=1, name='out')
+        y = act(conv3d(y, Conv('conv3', wide, stride=2)))           # [B, Z / 8, ..., wide]
+        y = act(conv3d(y, Conv('conv4', channels, size=1)))
+        return conv3d(y, Conv('out', 1, size=1))

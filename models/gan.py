@@ -1,128 +1,240 @@
-"""The training graph of MPGAN (METHOD, step 2) and the inference graph of its refiner."""
-from collections import namedtuple
+"""The training graph of MPGAN and the inference graph of its refiner (docs/method.md, step 2)."""
+from typing import Any, NamedTuple
 
 from models import averages, losses, tf
 from models.discriminator import discriminator
+from models.layers import Moments
 from models.refiner import refiner
 
-# Inputs: draft, real float32 [B, Z, Y, X, 1] grey levels; label float32 {0, 1}. Feeds: history float32 in [-1, 1];
-# label_weight float32 scalar. The rest is fetched; see build().
-Graph = namedtuple('Graph', 'draft label real history label_weight refined refined_grey step learning_rate '
-                            'refiner_update discriminator_update refiner_losses discriminator_losses '
-                            'calibrate start_average')
-AVERAGE = 'refiner_average'             # scope of what the inference graph uses
-Inference = namedtuple('Inference', 'draft shed refined_grey')
+AVERAGE = 'refiner_average'      # scope of what the inference graph uses
 
 
-def build(crop, bits, *, refiner_channels, discriminator_channels, activation, lambda_identity, steepness,
-          background_quantile, learning_rate, decay_rate, decay_steps, beta1, start=None, frozen=False,
-          domain=None, target=None, sees_level=True, average_decay=0.0, discriminator_rate=None, inputs=None,
+# --- settings; the defaults are the paper's ---
+
+class Architecture(NamedTuple):
+    """Networks (configs/mpgan.py)."""
+    refiner_channels: int = 32               # width of the refiner
+    discriminator_channels: int = 64         # width of the discriminator's first layer
+    discriminator_activation: bool = True    # leaky ReLU between its layers
+    identity_start: bool = False             # first weights pass drafts on, see refiner.initial
+    standardise: bool = False                # networks see deviations from the data's median, in
+    #                                          standard deviations; False: intensities in [-1, 1]
+    frozen_moments: bool = False             # train with the moments that the refiner is used with;
+    #                                          run `calibrate` once; False: with each batch's own
+    average_decay: float = 0.0               # of the running average of the refiner's weights that
+    #                                          refines; run `start_average` once; 0: the newest
+    discriminator_sees_level: bool = True    # False: each patch loses its mean before D sees it
+
+
+class Losses(NamedTuple):
+    """Losses of the refiner."""
+    lambda_identity: float = 5.0             # weight of the identity loss
+    lambda_label: float = 0.5                # weight of the label loss; fed as `label_weight`
+    label_steepness: float = 0.1             # K of its soft threshold, per grey level
+    background_quantile: float = 0.95        # its cut: quantile of each image's background
+
+
+class Optimiser(NamedTuple):
+    """Both Adams; the learning rates fall in steps."""
+    learning_rate: float = 1e-4              # of the refiner
+    discriminator_rate: float = 0.0          # of the discriminator; 0: the same
+    decay_rate: float = 0.9                  # factor on both rates ...
+    decay_steps: int = 1000                  # ... every so many steps
+    beta1: float = 0.5                       # decay of the gradients' first moment
+
+
+class Settings(NamedTuple):
+    """All of the above."""
+    architecture: Architecture = Architecture()
+    losses: Losses = Losses()
+    optimiser: Optimiser = Optimiser()
+
+
+GROUPS = Architecture, Losses, Optimiser
+
+
+class Intensities(NamedTuple):
+    """(median, standard deviation) of the data's intensities in [-1, 1]."""
+    drafts: tuple                            # of drafts
+    drafts_atanh: tuple                      # of their atanh
+    real: tuple                              # of real patches
+
+
+# --- graphs ---
+
+class Graph(NamedTuple):
+    """Training graph. Patches are float32 [B, Z, Y, X, 1], losses and rates float32 scalars."""
+    draft: Any                   # grey levels; fed, or of the data pipeline, as are label and real
+    label: Any                   # {0, 1}
+    real: Any                    # grey levels
+    history: Any                 # fed: refined patches in [-1, 1] that the discriminator sees
+    label_weight: Any            # fed: weight of the label loss; 0 makes it SimGAN
+    refined: Any                 # [-1, 1]; of the refiner update's own forward pass
+    refined_grey: Any            # the same in grey levels
+    step: Any                    # int64, discriminator updates; the learning rates fall by it
+    learning_rate: Any           # of the refiner
+    refiner_update: Any          # op
+    discriminator_update: Any    # op
+    refiner_losses: dict         # name -> scalar; `..._gradient`, `..._weights`: Euclidean norms
+    discriminator_losses: dict   # the same of the discriminator, and its accuracy in [0, 1]
+    calibrate: Any               # op: measure the refiner's moments on the drafts that are fed
+    start_average: Any           # op: set the running average to the weights
+
+
+class Inference(NamedTuple):
+    """The refiner as it is used, for images of any size."""
+    draft: Any                   # fed: float32 [B, Z, Y, X, 1], grey levels
+    crop_sides: Any              # fed: int32 [3, 2], see refiner.crop; no side if it is not fed
+    refined_grey: Any            # float32 [B, Z, Y, X, 1], grey levels
+
+
+def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
           wrap=lambda optimizer: optimizer):
     """Build the training graph.
 
     Args:
         crop: (z, y, x) voxels of the training crops; bits: 8 or 16.
-        lambda_identity: weight of mean |z - R(z)|; the label term's weight is fed (0 makes it SimGAN).
-        steepness: K of the label loss, per grey level; background_quantile: its cut, in (0.5, 1).
-        learning_rate, decay_rate, decay_steps, beta1: of both Adams; the rate falls in steps.
-        start: initial weights, see refiner.
-        frozen: train with the moments that the refiner is used with; run `calibrate` once before the first step, on
-            many crops. False: with each batch's own.
-        domain, target: None or (level, spread) of the drafts, see refiner, and of the real intensities: the
-            discriminator sees (x - level) / spread.
-        sees_level: False: each patch loses its mean before the discriminator sees it, so that brightness is left to
-            the identity loss.
-        average_decay: of the refiner's weights; their running average is what the inference graph uses. Run
-            `start_average` once before the first step. 0: the newest weights.
-        discriminator_rate: its learning rate; None: the refiner's.
+        settings: Settings; intensities: Intensities, for identity_start and standardise.
         inputs: None: draft, label and real are fed; or these three tensors, of a tf.data pipeline.
-        wrap: applied to both optimisers (mixed precision, Horovod).
+        wrap: function applied to both optimisers (mixed precision, Horovod).
 
     Returns:
-        Graph. `refined` is [-1, 1], `refined_grey` grey levels, both of the update's own forward pass.
-        `step` counts discriminator updates and drives the learning rate's decay. The two dicts map
-        a loss's name to its scalar; `..._gradient` is the Euclidean norm of a network's gradient, `refiner_weights` that
-        of the weights.
+        Graph.
     """
+    architecture, optimiser = settings.architecture, settings.optimiser
     shape = [None] + list(crop) + [1]
-    draft, label, real = inputs or [tf.placeholder(tf.float32, shape, name) for name in ('draft', 'label', 'real')]
+    draft, label, real = inputs or [tf.placeholder(tf.float32, shape, name)
+                                    for name in ('draft', 'label', 'real')]
     history = tf.placeholder(tf.float32, shape, 'history')
     label_weight = tf.placeholder(tf.float32, [], 'label_weight')
-    step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(), trainable=False)
-    rate = tf.train.exponential_decay(learning_rate, step, decay_steps, decay_rate, staircase=True)
+    step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(),
+                           trainable=False)
+    rate = _rate(optimiser.learning_rate, step, optimiser=optimiser)
+    score = _scorer(architecture, intensities)
 
-    level, spread = (0.0, 1.0) if target is None else target
+    # --- refiner ---
+    x = losses.to_network(draft, bits)                                   # [B, Z, Y, X, 1]
+    refined, updates, calibrate = _refine(x, architecture, intensities=intensities)
+    refined_grey = losses.to_grey(refined, bits)
+    found = _refiner_losses(x, refined, score=score, settings=settings.losses,
+                            preserved=(draft, label, refined_grey), label_weight=label_weight)
+    with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
+        update, found['refiner_gradient'] = _minimise(
+            wrap(tf.train.AdamOptimizer(rate, optimiser.beta1)), found['refiner'], scope='refiner/')
+    start_average, refiner_update = averages.follow(          # moments are no weights
+        'refiner', AVERAGE, step=step, decay=architecture.average_decay, after=update,
+        newest=['/moving_'])
+
+    # --- discriminator ---
+    found_d = _discriminator_losses(score(losses.to_network(real, bits)), score(history))
+    with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
+        own_rate = rate if not optimiser.discriminator_rate else _rate(
+            optimiser.discriminator_rate, step, optimiser=optimiser)
+        discriminator_update, found_d['discriminator_gradient'] = _minimise(
+            wrap(tf.train.AdamOptimizer(own_rate, optimiser.beta1)), found_d['discriminator'],
+            scope='discriminator/', step=step)
+    found['refiner_weights'] = tf.global_norm(tf.trainable_variables('refiner/'))
+    return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
+                 refiner_update, discriminator_update, found, found_d, calibrate, start_average)
+
+
+def _rate(first, step, *, optimiser):
+    """Learning rate that starts at `first` and falls by decay_rate every decay_steps; scalar."""
+    return tf.train.exponential_decay(first, step, optimiser.decay_steps, optimiser.decay_rate,
+                                      staircase=True)
+
+
+def _scorer(architecture, intensities):
+    """Function of intensities [B, Z, Y, X, 1] in [-1, 1]: the discriminator's scores of them."""
+    level, spread = intensities.real if architecture.standardise else (0.0, 1.0)
 
     def score(x):
         x = (x - level) / spread
-        if not sees_level:
+        if not architecture.discriminator_sees_level:
             x -= tf.reduce_mean(x, [1, 2, 3, 4], keepdims=True)
-        return discriminator(x, discriminator_channels, activation=activation)
+        return discriminator(x, architecture.discriminator_channels,
+                             activation=architecture.discriminator_activation)
 
-    # --- refiner ---
-    updates = []
-    draft_x = losses.to_network(draft, bits)
-    refined = refiner(draft_x, refiner_channels, training=not frozen, updates=updates, start=start, domain=domain)  # [B, Z, Y, X, 1]
-    calibration = []
-    refiner(draft_x, refiner_channels, training=True, updates=calibration, domain=domain, bn_decay=0.0)
-    refined_grey = losses.to_grey(refined, bits)
+    return score
+
+
+def _refine(x, architecture, *, intensities):
+    """The refiner in training.
+
+    Args:
+        x: drafts, float32 [B, Z, Y, X, 1] in [-1, 1].
+
+    Returns:
+        (refined, like x; ops that an update has to wait for; op that measures the moments on x).
+    """
+    start = intensities.drafts if architecture.identity_start else None
+    domain = intensities.drafts_atanh if architecture.standardise else None
+    updates, calibration = [], []
+    refined = refiner(x, architecture.refiner_channels, start=start, domain=domain,
+                      moments=None if architecture.frozen_moments else Moments(updates))
+    refiner(x, architecture.refiner_channels, domain=domain, moments=Moments(calibration, 0.0))
+    return refined, updates, tf.group(*calibration)
+
+
+def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):
+    """The refiner's losses; dict from name to scalar, `refiner` the weighted sum of the others.
+
+    Args:
+        x, refined: float32 [B, Z, Y, X, 1] in [-1, 1]; score: of _scorer; settings: Losses.
+        preserved: (draft, label, refined draft), the images in grey levels.
+        label_weight: float32 scalar.
+    """
+    draft, label, refined_grey = preserved
     adversarial = losses.refiner_adversarial_loss(score(refined))
-    identity = losses.identity_loss(draft_x, refined)
-    kept = losses.label_loss(draft, refined_grey,
-                             draft_cut=losses.background_quantile(draft, label, quantile=background_quantile),
-                             refined_cut=losses.background_quantile(refined_grey, label, quantile=background_quantile), steepness=steepness)
-    total = adversarial + lambda_identity * identity + label_weight * kept
-    with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
-        refiner_update, refiner_gradient = _minimise(wrap(tf.train.AdamOptimizer(rate, beta1)), total, scope='refiner/')
-    start_average, refiner_update = averages.follow(
-        'refiner', AVERAGE, step=step, decay=average_decay, after=refiner_update, newest=['/moving_'])
+    identity = losses.identity_loss(x, refined)
+    draft_cut, refined_cut = [
+        losses.background_quantile(grey, label, quantile=settings.background_quantile)
+        for grey in (draft, refined_grey)]
+    kept = losses.label_loss(draft, refined_grey, draft_cut=draft_cut, refined_cut=refined_cut,
+                             steepness=settings.label_steepness)
+    total = adversarial + settings.lambda_identity * identity + label_weight * kept
+    return {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept}
 
-    # --- discriminator ---
-    score_real = score(losses.to_network(real, bits))
-    score_refined = score(history)
-    d_total = losses.discriminator_loss(score_real, score_refined)
-    with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
-        own_rate = rate if discriminator_rate is None else tf.train.exponential_decay(
-            discriminator_rate, step, decay_steps, decay_rate, staircase=True)
-        discriminator_update, discriminator_gradient = _minimise(
-            wrap(tf.train.AdamOptimizer(own_rate, beta1)), d_total, scope='discriminator/', step=step)
-    accuracy = 0.5 * (tf.reduce_mean(tf.cast(score_real > 0.5, tf.float32))
-                      + tf.reduce_mean(tf.cast(score_refined <= 0.5, tf.float32)))
-    return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
-                 refiner_update, discriminator_update,
-                 {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept,
-                  'refiner_gradient': refiner_gradient, 'refiner_weights': tf.global_norm(tf.trainable_variables('refiner/'))},
-                 {'discriminator': d_total, 'accuracy': accuracy, 'discriminator_gradient': discriminator_gradient},
-                 tf.group(*calibration), start_average)
+
+def _discriminator_losses(score_real, score_refined):
+    """The discriminator's loss and accuracy; dict from name to scalar."""
+    right = [tf.reduce_mean(tf.cast(found, tf.float32))
+             for found in (score_real > 0.5, score_refined <= 0.5)]
+    return {'discriminator': losses.discriminator_loss(score_real, score_refined),
+            'accuracy': 0.5 * (right[0] + right[1])}
 
 
 def _minimise(optimizer, loss, *, scope, step=None):
-    """One update of a scope's variables, and the Euclidean norm of the gradient that it takes."""
+    """One update of a scope's variables; (op, Euclidean norm of the gradient that it takes).
+
+    Args:
+        step: None, or the variable that counts updates, even where mixed precision skips one.
+    """
     gradients = optimizer.compute_gradients(loss, var_list=tf.trainable_variables(scope))
     update = optimizer.apply_gradients(gradients)
-    if step is not None:                                 # counted even where mixed precision skips an overflow
+    if step is not None:
         with tf.control_dependencies([update]):
             update = tf.assign_add(step, 1).op
-    return update, tf.global_norm([g for g, _ in gradients])
+    return update, tf.global_norm([gradient for gradient, _ in gradients])
 
 
 def build_inference(bits, refiner_channels, *, standardised=False):
-    """The refiner alone, on its weights' running averages and fixed moments, for images of any size.
+    """The refiner alone, on its weights' running averages and fixed moments.
 
     Args:
-        standardised: the refiner was built with a `domain`; its values come with the checkpoint.
+        bits: 8 or 16; refiner_channels: width that it was trained with.
+        standardised: trained with Architecture.standardise; the numbers come with the checkpoint.
 
     Returns:
-        Inference: draft float32 [B, Z, Y, X, 1] and refined_grey, both grey levels; shed, int32 [3, 2], see refiner: no
-            side if it is not fed.
+        Inference.
     """
     draft = tf.placeholder(tf.float32, [None, None, None, None, 1], 'inference_draft')
-    shed = tf.placeholder_with_default(tf.zeros([3, 2], tf.int32), [3, 2], 'inference_shed')
-    refined = refiner(losses.to_network(draft, bits), refiner_channels, training=False, domain=(0.0, 1.0) if standardised else None,
-                      scope=AVERAGE, shed=shed)
-    return Inference(draft, shed, losses.to_grey(refined, bits))
+    sides = tf.placeholder_with_default(tf.zeros([3, 2], tf.int32), [3, 2], 'inference_crop_sides')
+    refined = refiner(losses.to_network(draft, bits), refiner_channels, scope=AVERAGE,
+                      domain=(0.0, 1.0) if standardised else None, crop_sides=sides)
+    return Inference(draft, sides, losses.to_grey(refined, bits))
 
 
 def inference_variables():
-    """Variables that the inference graph needs: the averages of the refiner's weights, and its moments."""
+    """Variables of the inference graph: averages of the refiner's weights, and its moments."""
     return tf.global_variables(AVERAGE + '/')

@@ -1,19 +1,32 @@
-"""Losses of METHOD, step 2, one function each, and the thresholds that the label-preserving one needs."""
+"""Losses of both trainings, one function each, and the cut of the label-preserving one.
+
+Sources: docs/method.md, step 2 (refiner, discriminator); docs/segmentation.md (segmentation).
+"""
 from models import tf
 
 
+# --- intensities ---
+
 def to_network(grey, bits):
-    """Grey levels to [-1, 1]: sqrt(v) / 255 * 2 - 1 for 16 bit (a photon count's noise becomes even), v / 255 * 2 - 1
-    for 8 bit."""
+    """Grey levels to [-1, 1].
+
+    sqrt(v) / 255 * 2 - 1 for 16 bit, as the square root makes a photon count's noise even;
+    v / 255 * 2 - 1 for 8 bit.
+
+    Args:
+        grey: float32, any shape, 0 to 2^bits - 1; bits: 8 or 16.
+    """
     v = tf.sqrt(tf.maximum(grey, 0.0)) if bits == 16 else grey
     return v * (2.0 / 255.0) - 1.0
 
 
 def to_grey(x, bits):
-    """Inverse of to_network; float grey levels."""
+    """Inverse of to_network: float32 in [-1, 1] to grey levels, not rounded."""
     v = (x + 1.0) * (255.0 / 2.0)
     return tf.square(v) if bits == 16 else v
 
+
+# --- label preservation ---
 
 def background_quantile(grey, label, *, quantile):
     """Per image, the quantile of its own background voxels, as numpy.quantile gives it (linear).
@@ -23,18 +36,20 @@ def background_quantile(grey, label, *, quantile):
         quantile: in (0.5, 1): only the brightest share is sorted.
 
     Returns:
-        float32 [B, 1, 1, 1, 1], grey levels. The gradient flows through it to the voxels at the quantile, so that the
-        label loss does not change when a whole image gets brighter: held constant, it would push every
-        refined background voxel darker, and the cut would follow.
+        float32 [B, 1, 1, 1, 1], grey levels. The gradient flows through it to the voxels at the
+        quantile, so that the label loss does not change when a whole image gets brighter: held
+        constant, it would push every refined background voxel darker, and the cut would follow.
     """
     with tf.name_scope('background_quantile'):
         batch = tf.shape(grey)[0]
-        values = tf.reshape(tf.where(label > 0.5, tf.fill(tf.shape(grey), -float('inf')), grey), [batch, -1])
-        n = tf.reduce_sum(tf.cast(tf.reshape(label, [batch, -1]) <= 0.5, tf.int32), axis=1)      # [B]
+        without = tf.fill(tf.shape(grey), -float('inf'))             # where there is a neurite
+        values = tf.reshape(tf.where(label > 0.5, without, grey), [batch, -1])
+        background = tf.cast(tf.reshape(label, [batch, -1]) <= 0.5, tf.int32)
+        n = tf.reduce_sum(background, axis=1)                        # [B] background voxels
         voxels = tf.shape(values)[1]
         keep = tf.cast(tf.ceil(tf.cast(voxels, tf.float32) * (1 - quantile)), tf.int32) + 2
-        top, _ = tf.nn.top_k(values, tf.minimum(keep, voxels))                                  # [B, keep] descending
-        place = tf.cast(tf.maximum(n - 1, 0), tf.float32) * (1 - quantile)                      # from the top
+        top, _ = tf.nn.top_k(values, tf.minimum(keep, voxels))       # [B, keep] descending
+        place = tf.cast(tf.maximum(n - 1, 0), tf.float32) * (1 - quantile)      # from the top
         above = tf.cast(tf.floor(place), tf.int32)
         weight = place - tf.floor(place)
         below = tf.minimum(above + 1, tf.maximum(n - 1, 0))
@@ -45,7 +60,9 @@ def background_quantile(grey, label, *, quantile):
 
 
 def label_loss(draft, refined, *, draft_cut, refined_cut, steepness):
-    """Charge the refiner for voxels that change side of the background cut (the data-control loss).
+    """Charge the refiner for voxels that change side of the background cut.
+
+    mean |g(z) - g(R(z))| with g(v) = sigmoid(K (v - cut)), the paper's data-control loss.
 
     Args:
         draft, refined: float32 [B, Z, Y, X, 1], grey levels (not [-1, 1]).
@@ -56,7 +73,7 @@ def label_loss(draft, refined, *, draft_cut, refined_cut, steepness):
         float32 scalar in [0, 1].
     """
     with tf.name_scope('label_loss'):
-        before = tf.sigmoid(steepness * (draft - draft_cut))       # [B, Z, Y, X, 1]
+        before = tf.sigmoid(steepness * (draft - draft_cut))         # [B, Z, Y, X, 1]
         after = tf.sigmoid(steepness * (refined - refined_cut))
         return tf.reduce_mean(tf.abs(before - after))
 
@@ -66,32 +83,47 @@ def identity_loss(draft, refined):
     return tf.reduce_mean(tf.abs(draft - refined))
 
 
+# --- adversaries: least squares ---
+
 def refiner_adversarial_loss(score_refined):
-    """Least squares: the refiner wants D to answer 1; float32 scalar >= 0."""
+    """The refiner wants D to answer 1: mean (D(R(z)) - 1)^2; float32 scalar >= 0."""
     return tf.reduce_mean(tf.square(score_refined - 1.0))
 
 
 def discriminator_loss(score_real, score_refined):
-    """Least squares: D answers 1 to real patches, 0 to refined ones; float32 scalar >= 0."""
-    return tf.reduce_mean(tf.square(score_real - 1.0)) + tf.reduce_mean(tf.square(score_refined))
+    """D answers 1 to real patches and 0 to refined ones; float32 scalar >= 0.
 
+    mean (D(x) - 1)^2 + mean D(R(z))^2.
+    """
+    return (tf.reduce_mean(tf.square(score_real - 1.0))
+            + tf.reduce_mean(tf.square(score_refined)))
+
+
+# --- segmentation ---
 
 def masked_dice_loss(logits, label, *, weight):
     """1 - soft Dice over the whole batch, of the voxels that count.
 
+    One voxel is added above and below, so that an empty batch has a loss of 0 at best.
+
     Args:
-        logits: float32 [B, Z, Y, X, 1]; label: float32 {0, 1}, same shape; weight: float32 >= 0, 0 leaves a voxel out.
+        logits: float32 [B, Z, Y, X, 1]; label: float32 {0, 1}, same shape.
+        weight: float32 >= 0, same shape; 0 leaves a voxel out.
 
     Returns:
-        float32 scalar in [0, 1); one voxel is added above and below, so that an empty batch has a loss of 0 at best.
+        float32 scalar in [0, 1).
     """
     with tf.name_scope('masked_dice_loss'):
         p = tf.sigmoid(logits)
-        return 1.0 - (2.0 * tf.reduce_sum(weight * p * label) + 1.0) / (tf.reduce_sum(weight * (p + label)) + 1.0)
+        both = tf.reduce_sum(weight * p * label)
+        return 1.0 - (2.0 * both + 1.0) / (tf.reduce_sum(weight * (p + label)) + 1.0)
 
 
 def masked_cross_entropy(logits, label, *, weight):
-    """Cross-entropy, nats, mean over the voxels that count (arguments as above); 0 if there is none."""
+    """Cross-entropy, nats, mean over the voxels that count; 0 if there is none.
+
+    Args: as for masked_dice_loss.
+    """
     with tf.name_scope('masked_cross_entropy'):
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=logits)
         return tf.reduce_sum(weight * entropy) / tf.maximum(tf.reduce_sum(weight), 1.0)

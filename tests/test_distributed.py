@@ -1,5 +1,4 @@
-"""Data-parallel training: what the processes share, and, where Horovod is installed, two processes against one."""
-import glob
+"""Data-parallel training: who runs, and, where Horovod is installed, two processes against one."""
 import os
 import subprocess
 import sys
@@ -7,71 +6,20 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT, run_script
+from training_data import TRAIN, good, newest, write_folder
 
 from models import tf
-from utils.data import patches
-from utils.train import history, processes, samplers
-
-TRAIN = ['STAGE=train', 'REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2', 'CROP_SHAPE=8,16,16',
-         'LOG_EVERY=1', 'PREVIEW_EVERY=9', 'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
-         'LEARNING_RATE=0.001']
+from utils.train import processes
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """A folder with real patches and labelled drafts."""
     folder = tmp_path_factory.mktemp('data')
-    rng = np.random.default_rng(0)
-    labels = np.zeros((12, 12, 24, 24), np.uint8)
-    for i, label in enumerate(labels):
-        label[4:7, :, 4 + i:7 + i] = 1
-    for name, low, label in (('patches/real', 800, None), ('simulated/patches', 1000, labels)):
-        images = (rng.normal(low, 40, labels.shape) + 600 * labels).astype(np.uint16)
-        patches.write(str(folder / 'data' / (name + '.h5')), images, origins=np.zeros((12, 3)), sources=['s'] * 12, labels=label)
+    write_folder(folder)
     return folder
 
 
-def weights(run):
-    newest = sorted(glob.glob(str(run / 'checkpoints/step-*')))[-1]
-    reader = tf.train.load_checkpoint(os.path.join(newest, 'model'))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
-def compare(a, b):
-    assert set(a) == set(b) and any(name.startswith('discriminator/') for name in a)
-    for name in a:
-        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=1e-4 * max(np.abs(a[name]).max(), 1e-2), err_msg=name)
-
-
-def two_processes(cwd, *arguments):
-    command = [sys.executable, '-m', 'horovod.runner.launch', '--gloo', '-np', '2', sys.executable,
-               os.path.join(ROOT, '2_mpgan.py')] + TRAIN + list(arguments)
-    done = subprocess.run(command, cwd=str(cwd), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-                          timeout=600)
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
-
-
-def test_processes_share_each_joint_batch(data):
-    file = patches.PatchFile(str(data / 'data/simulated/patches.h5'), with_labels=True)
-    one = samplers.Sampler(file, 4, crop=(8, 16, 16), seed=[3], augment=True)
-    two = [samplers.Sampler(file, 2, crop=(8, 16, 16), seed=[3], augment=True, rank=rank, ranks=2) for rank in range(2)]
-    for i in range(5):
-        parts = [sampler.batch(i) for sampler in two]
-        for k in range(2):
-            np.testing.assert_array_equal(np.concatenate([part[k] for part in parts]), one.batch(i)[k])
-
-
-def test_histories_of_processes_are_saved_together_and_dealt_out_again():
-    states = [(np.full((n, 2), n, np.float32), {'state': n}) for n in (3, 0, 2)]
-    joined = history.join(states)
-    for rank, (patches_, random_state) in enumerate(states):
-        found = history.share(joined[0], joined[1], rank=rank, size=3)
-        np.testing.assert_array_equal(found[0].reshape(-1, 2), patches_.reshape(-1, 2))
-        assert found[1] == random_state
-    fewer = [history.share(joined[0], joined[1], rank=rank, size=2) for rank in range(2)]     # on another number of processes
-    assert [len(p) for p, _ in fewer] == [3, 2] and all(state is None for _, state in fewer)
-
+# --- who runs ---
 
 def test_several_processes_without_horovod_are_refused(data):
     try:
@@ -79,27 +27,76 @@ def test_several_processes_without_horovod_are_refused(data):
         pytest.skip('Horovod is installed')
     except ImportError:
         pass
-    for rank, size in (('HOROVOD_RANK', 'HOROVOD_SIZE'), ('PMI_RANK', 'PMI_SIZE')):
-        status, _, err = run_script('2_mpgan.py', *TRAIN, cwd=data, **{rank: '0', size: '2'})
-        assert status == 1 and 'requirements-distributed.txt' in err and 'Traceback' not in err
+    status, _, err = run_script('2_mpgan.py', *TRAIN, cwd=data, HOROVOD_RANK='0', HOROVOD_SIZE='2')
+    assert status == 1 and 'requirements-distributed.txt' in err and 'Traceback' not in err
 
 
-def test_one_process_of_a_launcher_is_alone(monkeypatch):
-    monkeypatch.setenv('PMI_RANK', '0')
-    monkeypatch.setenv('PMI_SIZE', '1')
-    assert processes.find_ranks() == (0, 1, None)
-    monkeypatch.setenv('PMI_SIZE', '3')
-    monkeypatch.setenv('PMI_RANK', '2')
-    assert processes.find_ranks(training=False) == (2, 3, None)            # refining: the first process alone works
+@pytest.mark.parametrize('rank, size', processes.LAUNCHERS)
+def test_every_launcher_is_known(monkeypatch, rank, size):
+    monkeypatch.setenv(size, '3')
+    monkeypatch.setenv(rank, '2')
+    assert processes.find_ranks(training=False) == (2, 3, None)      # refining: the first works
+    monkeypatch.setitem(sys.modules, 'horovod', None)
+    with pytest.raises(ValueError, match='one of 3 processes, .* requirements-distributed.txt'):
+        processes.find_ranks()
+    monkeypatch.setenv(size, '1')
+    monkeypatch.setenv(rank, '0')
+    assert processes.find_ranks() == (0, 1, None)        # one process of a launcher is alone
+
+
+class Threefold:
+    """In place of Horovod: this process and two copies of it."""
+
+    @staticmethod
+    def allgather(tensor, name):
+        return tf.concat([tensor] * 3, 0)
+
+
+@pytest.mark.parametrize('at_a_time', [2 ** 30, 33])
+def test_values_of_any_size_are_gathered_in_pieces(monkeypatch, at_a_time):
+    monkeypatch.setattr(processes, 'GATHERED', at_a_time)
+    tf.reset_default_graph()
+    value = (np.arange(50, dtype=np.float32), {'state': 2 ** 70}, None)
+    with tf.Session() as session:
+        ranks = processes.Ranks(0, 3, Threefold)
+        for found in processes.Exchange(ranks, session).gather(value):
+            np.testing.assert_array_equal(found[0], value[0])
+            assert found[1:] == value[1:]
+        assert processes.Exchange(processes.Ranks(), session).gather(value) == [value]
+
+
+# --- Horovod ---
+
+def two_processes(cwd, *arguments):
+    """Standard output of 2_mpgan.py by two processes."""
+    command = [sys.executable, '-m', 'horovod.runner.launch', '--gloo', '-np', '2', sys.executable,
+               os.path.join(ROOT, '2_mpgan.py')] + TRAIN + list(arguments)
+    done = subprocess.run(command, cwd=str(cwd), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
+def weights(run):
+    """All variables of a run's newest checkpoint, by name."""
+    reader = tf.train.load_checkpoint(os.path.join(newest(run), 'model'))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def compare(a, b):
+    assert set(a) == set(b) and any(name.startswith('discriminator/') for name in a)
+    for name in a:
+        tolerance = 1e-4 * max(np.abs(a[name]).max(), 1e-2)
+        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
 
 
 def test_two_processes_leave_the_weights_of_one_on_the_joint_batch(data):
     pytest.importorskip('horovod')
     two_processes(data, 'BATCH_SIZE=2', 'HISTORY_BATCHES=0', 'RUN_DIR=runs/two')
-    status, out, err = run_script('2_mpgan.py', *(TRAIN + ['BATCH_SIZE=4', 'HISTORY_BATCHES=0', 'RUN_DIR=runs/one']), cwd=data)
-    assert status == 0, out + err
+    good(*(TRAIN + ['BATCH_SIZE=4', 'HISTORY_BATCHES=0', 'RUN_DIR=runs/one']), cwd=data)
     compare(weights(data / 'runs/one'), weights(data / 'runs/two'))
-    assert len((data / 'runs/two/log.csv').read_text().splitlines()) == 5        # the first process alone logs
+    rows = (data / 'runs/two/log.csv').read_text().splitlines()
+    assert len(rows) == 5                                # the first process alone logs
 
 
 def test_two_processes_resume(data):
@@ -107,5 +104,6 @@ def test_two_processes_resume(data):
     arguments = ['BATCH_SIZE=2', 'HISTORY_BATCHES=3']
     two_processes(data, *(arguments + ['RUN_DIR=runs/whole']))
     two_processes(data, *(arguments + ['RUN_DIR=runs/parts', 'MAX_STEPS=2']))
-    assert 'goes on from step 2' in two_processes(data, *(arguments + ['RUN_DIR=runs/parts']))
+    again = two_processes(data, *(arguments + ['RUN_DIR=runs/parts']))
+    assert 'goes on from step 2' in again
     compare(weights(data / 'runs/whole'), weights(data / 'runs/parts'))

@@ -15,7 +15,7 @@ def test_halo_is_what_the_network_sees(levels, reach):
     n = 2 * (halo + 2 ** levels)
     tf.reset_default_graph()
     x = tf.placeholder(tf.float32, [1, n, 2 ** levels, 2 ** levels, 1])
-    y = unet.unet(x, 2, levels=levels, training=False)
+    y = unet.unet(x, 2, levels=levels)
     at = [n // 2 + i for i in range(2 ** levels)]
     gradients = [tf.gradients(y[0, k, 0, 0, 0], x)[0][0, :, :, :, 0] for k in at]
     with tf.Session() as session:

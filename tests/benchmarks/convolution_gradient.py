@@ -1,4 +1,6 @@
-"""One refiner and one discriminator update with TensorFlow's own gradients of 3-D convolutions and with ours.
+"""Updates of both networks with TensorFlow's own gradients of 3-D convolutions and with ours.
+
+Networks, crop and batch are configs/demo/mpgan.py's.
 
 Reads   nothing
 Writes  nothing
@@ -13,14 +15,15 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from models import gan, layers, tf      # noqa: E402
 
-CROP, BATCH, REPEATS = (16, 32, 32), 2, 8       # configs/demo/mpgan.py's crop, batch and networks
+CROP, BATCH, REPEATS = (16, 32, 32), 2, 8
+NETWORKS = gan.Architecture(refiner_channels=8, discriminator_channels=16)
 
 
 def seconds(own):
-    """Median seconds of (refiner update, discriminator update)."""
+    """Median seconds of (refiner update, discriminator update), with our own gradients or not."""
     layers.OWN_GRADIENT = own
     tf.reset_default_graph()
-    graph = gan.build(CROP, 16, refiner_channels=8, discriminator_channels=16, activation=True, lambda_identity=5.0, steepness=0.1, background_quantile=0.95, learning_rate=1e-4, decay_rate=0.9, decay_steps=1000, beta1=0.5)
+    graph = gan.build(CROP, 16, settings=gan.Settings(NETWORKS))
     draft = np.random.default_rng(0).uniform(0, 1000, (BATCH,) + CROP + (1,)).astype(np.float32)
     feeds = [{graph.draft: draft, graph.label: draft > 900, graph.label_weight: 0.5},
              {graph.real: draft, graph.history: np.zeros_like(draft)}]
@@ -41,11 +44,13 @@ def seconds(own):
 def main():
     chosen = layers.OWN_GRADIENT
     theirs, ours = seconds(False), seconds(True)
-    print('TensorFlow %s; this runtime takes %s gradients' % (tf.__version__, 'our' if chosen else "TensorFlow's"))
+    print('TensorFlow %s; this runtime takes %s gradients'
+          % (tf.__version__, 'our' if chosen else "TensorFlow's"))
     print('%-16s %12s %12s %8s' % ('update', 'TensorFlow s', 'ours s', 'ratio'))
     for name, a, b in zip(('refiner', 'discriminator'), theirs, ours):
         print('%-16s %12.3f %12.3f %8.2f' % (name, a, b, a / b))
-    print('result: refiner_ratio=%.3f discriminator_ratio=%.3f' % (theirs[0] / ours[0], theirs[1] / ours[1]))
+    print('result: refiner_ratio=%.3f discriminator_ratio=%.3f'
+          % (theirs[0] / ours[0], theirs[1] / ours[1]))
 
 
 if __name__ == '__main__':

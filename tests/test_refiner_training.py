@@ -1,0 +1,320 @@
+"""The refiner's training and the trained refiner, in this process, on tiny networks and patches."""
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from training_data import newest, write_folder
+
+from models import gan, losses, tf
+from utils.common import config, files
+from utils.common.errors import UserError
+from utils.data import patches, stacks
+from utils.train import checkpoints, domains, refined, refiner_training, reports
+from utils.train.refiner import Refiner, refine_patch
+
+SMALL = dict(REFINER_CHANNELS=4, DISCRIMINATOR_CHANNELS=2, MAX_STEPS=2, REFINER_UPDATES=2,
+             BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3, LOG_EVERY=1, PREVIEW_EVERY=99,
+             SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4, THREADS=1, LEARNING_RATE=1e-3)
+
+
+def settings_of(**constants):
+    """Settings of configs/mpgan.py, small, with some constants replaced."""
+    known = config.read_constants(config.rooted('configs/mpgan.py'))
+    assert not set(constants) - set(known)
+    cfg = SimpleNamespace(**dict(known, **dict(SMALL, **constants)))
+    model = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
+    return refiner_training.Settings(
+        model, *[config.pick(cfg, group) for group in refiner_training.GROUPS])
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('training')
+    write_folder(folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def opened(data):
+    return domains.open_domains(str(data / 'data/patches/real.h5'), str(data / 'data/simulated'))
+
+
+class Told:
+    """In place of reports.Reports: evaluations that are given."""
+    scores = []              # (gap, whether the labels are kept) of the steps to come
+
+    def __init__(self, run_dir, domains, *, count, steepness):
+        self.told = iter(self.scores)
+        files.write_json(run_dir + '/told.json', {'steepness': steepness, 'count': count})
+
+    def evaluate(self, run, inference):
+        gap, kept = next(self.told)
+        return dict(dict.fromkeys(reports.COLUMNS, 0.5), gap=gap), kept
+
+    def preview_path(self, step):
+        return '/nowhere/%d' % step
+
+    def curves(self):
+        pass
+
+    def preview(self, run, inference):
+        pass
+
+
+def train(folder, opened, *, scores, **constants):
+    """Train in a folder; (rows of its log.csv, variables of its newest checkpoint)."""
+    folder.mkdir(exist_ok=True)
+    own, Told.scores, reports.Reports = reports.Reports, scores, Told
+    try:
+        refiner_training.train(str(folder), opened, settings=settings_of(**constants))
+    finally:
+        reports.Reports = own
+    with open(str(folder / 'log.csv'), newline='') as file:
+        rows = list(csv.DictReader(file))
+    reader = tf.train.load_checkpoint(newest(folder) + '/model')
+    return rows, {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+# --- training ---
+
+SCORES = [(5.0, True), (3.0, False), (4.0, True), (4.5, True)]
+FOUR = dict(MAX_STEPS=4, PRETRAIN_STEPS=2, LAMBDA_LABEL=7.0, LAMBDA_IDENTITY=3.0,
+            LEARNING_RATE=0.01)
+
+
+@pytest.fixture(scope='module')
+def whole(data, opened):
+    """Four steps: (folder of the run, rows of its log, variables)."""
+    folder = data / 'run'
+    folder.mkdir()
+    files.write_json(str(folder / 'config.json'), {'REFINER_CHANNELS': 4, 'BITS': 16,
+                                                   'STANDARDISE': True})
+    return (folder,) + train(folder, opened, scores=SCORES, **FOUR)
+
+
+def test_best_is_the_smallest_gap_of_those_that_keep_the_labels(whole):
+    folder, rows, _ = whole
+    assert files.read_json(str(folder / 'best.json')) == {'step': 3, 'score': 4.0}
+    assert checkpoints.best(str(folder)).endswith('step-000003')
+    assert [row['gap'] for row in rows] == ['5', '3', '4', '4.5']
+
+
+def test_first_steps_go_without_the_label_term(whole):
+    rows = whole[1]
+    assert [float(row['label_weight']) for row in rows] == [0, 0, 7, 7]
+    for row in rows:
+        total, adversarial, identity, label, weight = [
+            float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'label',
+                                          'label_weight')]
+        assert total == pytest.approx(adversarial + 3 * identity + weight * label, rel=1e-4)
+        assert label > 0
+
+
+def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, capsys):
+    """Ended after 2 of 4 steps and gone on in another graph: the same losses, weights and best."""
+    train(tmp_path / 'run', opened, scores=SCORES[:2], **dict(FOUR, MAX_STEPS=2))
+    rows, weights = train(tmp_path / 'run', opened, scores=SCORES[2:], **FOUR)
+    assert 'goes on from step 2' in capsys.readouterr().out
+    assert [row['step'] for row in rows] == ['1', '2', '3', '4']
+    for a, b in zip(whole[1], rows):
+        assert {k: v for k, v in a.items() if k != 'seconds'} == {
+            k: v for k, v in b.items() if k != 'seconds'}
+    for name, value in whole[2].items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
+    states = [checkpoints.read_state(newest(folder)) for folder in (whole[0], tmp_path / 'run')]
+    assert states[0][0]['extra'] == states[1][0]['extra'] and len(states[0][1]) == 6
+    np.testing.assert_array_equal(states[0][1], states[1][1])        # the history
+    assert files.read_json(str(tmp_path / 'run/best.json')) == {'step': 3, 'score': 4.0}
+
+
+def test_training_settings_reach_the_graph(opened, tmp_path):
+    """After one step the discriminator's biases are Adam's first move, its rate; the averages are
+    the weights, the moments were measured, the steepness suits the drafts."""
+    _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
+                     LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999)
+    assert np.abs(found['discriminator/conv2/bias']).max() == pytest.approx(0.05, rel=0.01)
+    assert 0 < np.abs(found['refiner/conv4/bias']).max() < 1e-5
+    weights = {name: value for name, value in found.items() if name.startswith('refiner/')}
+    assert len(weights) > 30
+    for name, value in weights.items():
+        used = found[name.replace('refiner', gan.AVERAGE, 1)]
+        np.testing.assert_allclose(used, value, atol=1e-5, err_msg=name)
+    assert np.abs(found['refiner/bn1/moving_mean']).max() > 0.1
+    assert (found['refiner/domain'] == np.float32(domains.intensities(opened).drafts_atanh)).all()
+    assert files.read_json(str(tmp_path / 'run/told.json')) == {
+        'steepness': domains.label_steepness(opened.drafts), 'count': 4}
+
+
+def test_each_process_trains_on_a_share_with_a_history_of_its_own(opened):
+    batches = []
+    for rank in range(2):
+        tf.reset_default_graph()
+        ranks = SimpleNamespace(rank=rank, size=2)
+        schedule = settings_of().schedule
+        drafts, real = refiner_training._open_streams(opened, schedule, ranks=ranks)
+        with tf.Session() as session:
+            drafts.start(session, 0)
+            real.start(session, 0)
+            batches.append(session.run(drafts.tensors + real.tensors))
+    for a, b in zip(*batches):
+        assert a.shape == b.shape == (2, 8, 16, 16, 1) and (a != b).any()
+    assert batches[0][1].max() == 1                      # the label goes with its draft
+    image, label = batches[0][:2]
+    assert image[label == 1].min() > image[label == 0].mean() + 500
+
+
+# --- what is measured on the patches ---
+
+def test_intensities_are_those_of_the_graph(opened):
+    with tf.Session() as session:
+        drafts, real = [session.run(losses.to_network(
+            tf.constant(file.image[:].astype(np.float32)), 16)) for file in (opened[1], opened[0])]
+    found = domains.intensities(opened)
+    for (level, spread), x in zip(found, (drafts, np.arctanh(drafts), real)):
+        assert level == pytest.approx(np.median(x), abs=1e-5)
+        assert spread == pytest.approx(x.std(), rel=1e-4)
+
+
+def test_steepness_suits_the_contrast_and_needs_a_label(opened, tmp_path):
+    assert domains.label_steepness(opened.drafts) == pytest.approx(4 / 1200, rel=0.01)
+    images = np.full((3, 4, 8, 8), 100, np.uint16)
+    for name, label in (('none', 0 * images), ('flat', images // 100)):
+        label[:, :, :4] = 0
+        patches.write(str(tmp_path / name), images, origins=np.zeros((3, 3)), sources=list('abc'),
+                      labels=label.astype(np.uint8))
+    assert domains.label_steepness(patches.PatchFile(str(tmp_path / 'flat'), True)) == 4.0
+    with pytest.raises(UserError, match='none: no patch of a sample has a label voxel'):
+        domains.label_steepness(patches.PatchFile(str(tmp_path / 'none'), True))
+
+
+def test_moments_are_measured_on_as_many_voxels_for_any_batch(opened, monkeypatch):
+    monkeypatch.setattr(domains, 'CALIBRATED', 10 * 8 * 16 * 16)
+    crops = domains.calibration_crops(opened.drafts, (8, 16, 16), seed=1, augment=True)
+    assert crops.shape == (10, 8, 16, 16, 1) and 900 < crops.mean() < 1500
+
+
+# --- evaluation ---
+
+@pytest.fixture(scope='module')
+def measured(data, opened):
+    folder = data / 'reports'
+    folder.mkdir()
+    return reports.Reports(str(folder), opened, count=4, steepness=0.25), folder
+
+
+def test_evaluation_sets_are_disjoint_and_the_same_in_every_run(measured, opened, tmp_path):
+    found, folder = measured
+    judge = found.judge
+    assert judge.drafts.shape == (4, 12, 24, 24) and judge.labels.any()
+    again = reports.Reports(str(tmp_path), opened, count=4, steepness=0.25)
+    assert (again.judge.drafts == judge.drafts).all() and again.judge.draft == judge.draft
+    assert min(judge.floor.values()) > 0                 # of two sets of real patches, not one
+    saved = files.read_json(str(folder / 'evaluation.json'))
+    assert saved == {'draft': judge.draft, 'floor': judge.floor, 'label_steepness': 0.25}
+
+
+class Kept:
+    """In place of a session: a refiner that adds a grey level."""
+
+    def __init__(self, added):
+        self.added = added
+
+    def run(self, fetched, feed):
+        return feed['draft'] + self.added
+
+
+def test_evaluation_scores_what_the_refiner_makes_and_warns(measured, capsys):
+    found, folder = measured
+    inference = SimpleNamespace(draft='draft', refined_grey='grey', crop_sides='sides')
+    run = SimpleNamespace(step=7, session=Kept(100.4), best=None)
+    scores, kept = found.evaluate(run, inference)
+    assert scores['moved'] == pytest.approx(100) and set(scores) == set(reports.COLUMNS)
+    assert kept and scores['dice'] == pytest.approx(found.judge.draft['dice'])
+    assert 'step 7: gap to real patches' in capsys.readouterr().out
+    run = SimpleNamespace(step=8, session=Kept(0), best={'step': 7})
+    found.evaluate(run, inference)
+    out = capsys.readouterr().out
+    assert 'warning: the identity' in out and 'the best checkpoint, of step 7, is kept' in out
+    found.preview(run, inference)
+    assert (folder / 'preview_000008.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_one_real_patch_or_no_label_cannot_be_evaluated(opened, tmp_path):
+    few = type('Few', (), dict(image=opened.real.image[:1], shape=opened.real.shape, path='few.h5',
+                               __len__=lambda self: 1))()
+    with pytest.raises(UserError, match='few.h5 has one patch only'):
+        reports.Reports(str(tmp_path), domains.Domains(few, opened.drafts), count=4, steepness=1.0)
+    blank = type('Blank', (), dict(image=opened.drafts.image[:], label=0 * opened.drafts.label[:],
+                                   shape=opened.drafts.shape, path='blank.h5',
+                                   __len__=lambda self: len(opened.drafts)))()
+    with pytest.raises(UserError, match='blank.h5: no patch of the evaluation set has a label'):
+        reports.Reports(str(tmp_path), domains.Domains(opened.real, blank), count=4, steepness=1.0)
+
+
+# --- the trained refiner ---
+
+@pytest.fixture(scope='module')
+def run_dir(whole):
+    return whole[0]
+
+
+def test_best_or_newest_weights_refine_and_any_tile_gives_the_same(run_dir):
+    voxels = np.random.default_rng(0).integers(900, 2500, (20, 33, 29)).astype(np.uint16)
+    with Refiner(str(run_dir), threads=1, tile=(8, 16, 16)) as refiner:
+        assert refiner.step == 3 and refiner.bits == 16
+        best, digest = refiner.refine(voxels), refiner.digest
+        with pytest.raises(UserError, match='a.tif is 8 bit, .* was trained on 16'):
+            refiner.refine(voxels.astype(np.uint8), name='a.tif')
+    with Refiner(str(run_dir), checkpoint='newest', threads=1) as refiner:
+        assert refiner.step == 4 and refiner.digest != digest
+        newest_one = refiner.refine(voxels)
+    with Refiner(str(run_dir), threads=1) as refiner:
+        whole = refiner.refine(voxels)
+        assert refiner.digest == digest
+    assert best.shape == voxels.shape and best.dtype == np.uint16
+    assert np.abs(best.astype(int) - whole).max() <= 1   # rounding of sums in another order
+    assert np.abs(best.astype(int) - newest_one).max() > 1
+
+
+def test_refined_voxels_are_rounded_and_keep_their_range():
+    inference = SimpleNamespace(draft='draft', refined_grey='grey', crop_sides='sides')
+    for dtype, most in ((np.uint8, 255), (np.uint16, 65535)):
+        voxels = np.array([[[3, most]]], dtype)
+        np.testing.assert_array_equal(
+            refine_patch(Kept(0.6), inference, voxels=voxels), [[[4, most]]])
+        np.testing.assert_array_equal(
+            refine_patch(Kept(-5), inference, voxels=voxels), [[[0, most - 5]]])
+
+
+def test_runs_of_others_and_empty_folders_are_named(run_dir, tmp_path):
+    with pytest.raises(UserError, match='has no checkpoint: train first'):
+        Refiner(str(tmp_path))
+    before = files.read_json(str(run_dir / 'config.json'))
+    files.write_json(str(run_dir / 'config.json'), {'CHANNELS': 4})
+    try:
+        with pytest.raises(UserError, match='is no run of 2_mpgan.py'):
+            Refiner(str(run_dir))
+    finally:
+        files.write_json(str(run_dir / 'config.json'), before)
+
+
+def test_refined_patches_lie_where_the_drafts_were_cut(tmp_path):
+    write_folder(tmp_path)
+    drafts = tmp_path / 'data/simulated'
+    for name in ('0001', '0002'):
+        stack = stacks.read(str(drafts / ('images/%s.tif' % name)))
+        stacks.write(str(tmp_path / ('refined/images/%s.tif' % name)), stack.voxels + 7)
+    out = str(tmp_path / 'refined')
+    assert refined.cut_patches(str(drafts), out, names=['0001', '0002']) == 12
+    before, after = [patches.PatchFile(str(folder / 'patches.h5'), with_labels=True)
+                     for folder in (drafts, tmp_path / 'refined')]
+    np.testing.assert_array_equal(after.image[:], before.image[:] + 7)
+    np.testing.assert_array_equal(after.label[:], before.label[:])
+    assert after.source == before.source and (after.origin == before.origin).all()
+    with pytest.raises(UserError, match='has patches of stacks that .* lacks .0002.'):
+        refined.cut_patches(str(drafts), out, names=['0001'])
+    stack = stacks.read(str(drafts / 'images/0002.tif'))
+    stacks.write(str(drafts / 'images/0002.tif'), stack.voxels[::-1])
+    with pytest.raises(UserError, match='was not cut from .*0002.tif: run 1_simulator.py'):
+        refined.cut_patches(str(drafts), out, names=['0001', '0002'])

@@ -1,0 +1,225 @@
+"""A training run: the loop's frame, whole checkpoints, the best one, packed weights, log."""
+import os
+import resource
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from models import tf
+from utils.common import files
+from utils.common.errors import UserError
+from utils.train import checkpoints, loop, runs, sessions, streams, trained
+from utils.train.processes import Ranks
+
+
+# --- the loop's frame ---
+
+def fake_run(step=0, *, rank=0):
+    return SimpleNamespace(folder='runs/x', step=step, first=rank == 0, ranks=Ranks(rank))
+
+
+def test_loop_yields_the_steps_that_are_lacking_saves_and_tells(capsys):
+    run, saved = fake_run(3), []
+    steps = list(loop.steps(run, 8, save=lambda: saved.append(run.step), save_every=2,
+                            closing=lambda: ', best'))
+    assert [tuple(step) for step in steps] == [
+        (3, 4, False), (4, 5, False), (5, 6, False), (6, 7, False), (7, 8, True)]
+    assert saved == [4, 6, 8] and run.step == 8
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == 'runs/x: goes on from step 3'
+    assert out[-1].startswith('runs/x: 5 steps, ') and out[-1].endswith(' s each, best')
+    assert not list(loop.steps(run, 8, save=saved.clear, save_every=2)) and saved
+    assert capsys.readouterr().out == 'runs/x: has its 8 steps already\n'
+    assert len(list(loop.steps(fake_run(rank=1), 2, save=list, save_every=9))) == 2
+    assert capsys.readouterr().out == ''                 # the first process alone tells
+
+
+def test_a_step_is_due_every_so_many_and_at_the_end():
+    due = [number for number in range(1, 11) if loop.Step(number - 1, number, number == 10).due(4)]
+    assert due == [4, 8, 10]
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_step_under_way_and_ends(number):
+    run, saved = fake_run(), []
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt, match='runs/x: stopped after step 2, which is saved'):
+        for step in loop.steps(run, 9, save=lambda: saved.append(run.step), save_every=100):
+            if step.number == 2:
+                os.kill(os.getpid(), number)
+    assert saved == [2]
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_signal_breaks_off():
+    with loop.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    with loop.Stop(active=False) as stop, pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert not stop.asked
+
+
+def test_lines_of_progress_come_now_and_then(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(loop.time, 'time', lambda: now[0])
+    for _ in loop.steps(fake_run(), 6, save=list, save_every=9):
+        now[0] += 9.0
+    out = [line for line in capsys.readouterr().out.splitlines() if line.startswith('step')]
+    assert out == ['step 3 of 6, 9.00 s each, 27 s left', 'step 6 of 6, 9.00 s each, 0 s left']
+
+
+# --- the run ---
+
+@pytest.fixture
+def add():
+    """A graph of one variable of 4 numbers and an op that adds 1 to it."""
+    tf.reset_default_graph()
+    weights = tf.get_variable('weights', [4], initializer=tf.zeros_initializer())
+    return tf.assign_add(weights, tf.ones([4]))
+
+
+def test_run_goes_on_from_its_newest_checkpoint_and_keeps_the_best(tmp_path, add):
+    with runs.Run(str(tmp_path), ['loss'], keep=2) as run:
+        for step, score in enumerate((None, 5.0, None, None, None), 1):
+            run.session.run(add)
+            run.step = step
+            run.log({'loss': 1 / step})
+            if score is not None:
+                run.save_best(score, history=np.full(3, step, np.float32), extra=['b', step])
+            else:
+                run.save(history=np.full(3, step, np.float32), extra=['s', step])
+    names = [os.path.basename(path) for path in checkpoints.whole(str(tmp_path))]
+    assert names == ['step-000002', 'step-000004', 'step-000005']      # the best, and the newest
+    assert checkpoints.best(str(tmp_path)).endswith('step-000002')
+    os.makedirs(str(tmp_path / 'checkpoints/step-000009.partial'))     # of a kill: does not count
+    with open(str(tmp_path / 'log.csv'), 'a') as file:
+        file.write('6,9.9,1.0\n')                                      # a row that no step follows
+    with runs.Run(str(tmp_path), ['loss']) as run:
+        assert run.step == 5 and run.extra == ['s', 5] and run.best == {'step': 2, 'score': 5.0}
+        np.testing.assert_array_equal(run.history, np.full(3, 5))
+        np.testing.assert_array_equal(run.session.run('weights:0'), np.full(4, 5))
+    rows = (tmp_path / 'log.csv').read_text().splitlines()
+    assert [row.split(',')[0] for row in rows] == ['step', '1', '2', '3', '4', '5']
+    assert rows[4].split(',')[2] == '0.25'
+
+
+def test_a_kill_between_checkpoint_and_its_mark_is_mended(tmp_path, add):
+    with runs.Run(str(tmp_path), []) as run:
+        run.step = 1
+        run.save_best(3.0)
+    (tmp_path / 'best.json').unlink()
+    with runs.Run(str(tmp_path), []):
+        pass
+    assert files.read_json(str(tmp_path / 'best.json')) == {'step': 1, 'score': 3.0}
+
+
+def test_what_is_not_finite_stops_the_run(tmp_path, add):
+    with runs.Run(str(tmp_path), ['loss']) as run:
+        with pytest.raises(UserError, match='diverged at step 0 .loss is not finite.*RUN_DIR'):
+            run.log({'loss': float('nan')})
+        run.may_overflow = ('_gradient',)
+        run.check({'loss': 1.0, 'refiner_gradient': float('inf')})
+        with pytest.raises(UserError, match='loss is not finite'):
+            run.check({'loss': float('inf'), 'refiner_gradient': float('inf')})
+
+
+def test_damaged_and_unlike_checkpoints_are_named(tmp_path, add):
+    with runs.Run(str(tmp_path), []) as run:
+        run.step = 1
+        run.save()
+    state = tmp_path / 'checkpoints/step-000001/state.pickle'
+    whole = state.read_bytes()
+    state.write_bytes(whole[:10])
+    with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
+        runs.Run(str(tmp_path), [])
+    state.write_bytes(whole)
+    tf.reset_default_graph()
+    tf.get_variable('weights', [5], initializer=tf.zeros_initializer())
+    with pytest.raises(UserError, match='step-000001 does not fit these networks'):
+        runs.Run(str(tmp_path), [])
+
+
+def test_full_disk_leaves_the_checkpoint_before_it(tmp_path):
+    """No file may grow beyond 20 kB, as on a disk that is full: one clear error."""
+    tf.reset_default_graph()
+    weights = tf.get_variable('weights', [40000], initializer=tf.zeros_initializer())
+    add = tf.assign_add(weights, tf.ones([40000]))
+    small, limits = np.zeros(4, np.float32), resource.getrlimit(resource.RLIMIT_FSIZE)
+    with runs.Run(str(tmp_path), []) as run:
+        for step in (1, 2):
+            run.session.run(add)
+            run.step = step
+            if step == 2:
+                before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
+                try:
+                    with pytest.raises(UserError, match='step-000002 cannot be written.*free some'):
+                        run.save(history=small, extra='two')
+                finally:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+                    signal.signal(signal.SIGXFSZ, before)
+            else:
+                run.save(history=small, extra='one')
+    with runs.Run(str(tmp_path), []) as run:
+        assert run.step == 1 and run.extra == 'one'
+        np.testing.assert_array_equal(run.session.run(weights), np.ones(40000))
+
+
+def test_sessions_refuse_fewer_threads_than_none():
+    with pytest.raises(UserError, match='THREADS=-1'):
+        sessions.open_session(-1)
+
+
+# --- weights alone ---
+
+def test_packed_weights_and_what_packing_refuses(tmp_path, add):
+    run_dir, packed = str(tmp_path / 'run'), str(tmp_path / 'packed')
+    with runs.Run(run_dir, []) as run:
+        for step in (1, 2):
+            run.session.run(add)
+            run.step = step
+            run.save()
+    settings = {'WIDTH': 4, 'SEED': 1, 'OUTPUT': 'there'}
+    for step in (1, 2):                                  # the second takes the first one's place
+        with trained.Trained(checkpoints.path_of(run_dir, step), tf.global_variables(),
+                             settings=settings) as network:
+            assert network.step == step
+            path = network.pack(packed, may_change=['OUTPUT'])
+            digest = network.digest
+            for refused in (run_dir, str(tmp_path)):
+                with pytest.raises(UserError, match='holds a training run or other things.*OUTPUT'):
+                    network.pack(refused, may_change=[])
+    assert checkpoints.whole(packed) == [path] and path.endswith('step-000002')
+    assert checkpoints.is_packed(packed) and not checkpoints.is_packed(run_dir)
+    assert trained.settings_of(packed, ['WIDTH'], script='x.py') == {'WIDTH': 4, 'SEED': 1}
+    with pytest.raises(UserError, match='is no run of x.py'):
+        trained.settings_of(packed, ['LENGTH'], script='x.py')
+    with trained.Trained(path, tf.global_variables(), settings={}) as network:
+        assert network.digest == digest
+        np.testing.assert_array_equal(network.session.run('weights:0'), np.full(4, 2))
+    assert len(checkpoints.whole(run_dir)) == 2          # refused, and nothing was lost
+
+
+# --- batches made ahead ---
+
+def test_streams_number_their_batches_and_name_a_file_that_breaks(tmp_path):
+    tf.reset_default_graph()
+
+    def draw(number):
+        if number == 9:
+            raise OSError('truncated')
+        return [np.full((2, 3), number, np.float32)]
+
+    stream = streams.Stream(draw, [[None, 3]], name='some.h5')
+    tf.get_variable('weights', [1], initializer=tf.zeros_initializer())
+    with runs.Run(str(tmp_path), []) as run:
+        for first in (5, 7):                             # started anew anywhere
+            run.start(stream, first)
+            assert [run.update(stream.tensors[0], {})[0, 0] for _ in range(2)] == [first, first + 1]
+        with pytest.raises(UserError, match='some.h5 cannot be read .truncated.: make it anew'):
+            run.update(stream.tensors[0], {})

@@ -1,0 +1,111 @@
+"""The two kinds of patches that the refiner learns from, and what is measured on them."""
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from models.gan import Intensities
+from models.refiner import LIMIT
+from utils.common.errors import UserError
+from utils.data import patches
+from utils.train import samplers
+
+MEASURED = 50              # patches, about, that the numbers below are measured on
+CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
+
+
+class Domains(NamedTuple):
+    """Patch files, both of 8 or both of 16 bit."""
+    real: patches.PatchFile      # real patches
+    drafts: patches.PatchFile    # drafts with labels
+
+    @property
+    def bits(self):
+        """8 or 16."""
+        return bits_of(self.real.dtype)
+
+
+def bits_of(dtype):
+    """Bits of a voxel: 8 or 16."""
+    return 8 * np.dtype(dtype).itemsize
+
+
+def open_domains(real_path, drafts_path):
+    """Open the patches, checked to fit each other; Domains.
+
+    Args:
+        real_path: patch file or folder of TIFF patches.
+        drafts_path: folder of 1_simulator.py, with patches.h5; or what a patch file may be.
+
+    Raises:
+        UserError: missing, damaged, without labels, or of unlike bits.
+    """
+    real = patches.PatchFile(real_path)
+    inside = os.path.join(drafts_path, 'patches.h5')
+    of_tiff = os.path.isdir(drafts_path) and not os.path.exists(inside)
+    drafts = patches.PatchFile(drafts_path if of_tiff else inside, with_labels=True)
+    if real.dtype != drafts.dtype:
+        raise UserError('%s is %d bit but %s %d bit: run 1_simulator.py BITS=%d' % (
+            drafts.path, bits_of(drafts.dtype), real.path, bits_of(real.dtype),
+            bits_of(real.dtype)))
+    return Domains(real, drafts)
+
+
+def _some(array):
+    """About MEASURED patches of a file, evenly spread, float32 grey levels or {0, 1}."""
+    return array[:: 1 + len(array) // MEASURED].astype(np.float32)
+
+
+def to_network(grey, bits):
+    """Grey levels to [-1, 1] as the graph does it (models.losses.to_network), in NumPy."""
+    return (np.sqrt(grey) if bits == 16 else grey) * 2 / 255 - 1
+
+
+def intensities(domains):
+    """Median and standard deviation of both domains' intensities; gan.Intensities.
+
+    Black and saturated voxels are clipped, and no spread is less than 0.001.
+    """
+    def level_and_spread(x):
+        return float(np.median(x)), float(max(x.std(), 1e-3))
+
+    drafts, real = [to_network(_some(file.image), domains.bits)
+                    for file in (domains.drafts, domains.real)]
+    return Intensities(level_and_spread(np.clip(drafts, -0.99, 0.99)),
+                       level_and_spread(np.arctanh(np.clip(drafts, -LIMIT, LIMIT))),
+                       level_and_spread(np.clip(real, -0.99, 0.99)))
+
+
+def label_steepness(drafts):
+    """K of the label loss that suits the drafts: 4 over the mean contrast of their labels.
+
+    A voxel that changes from the foreground's mean to the background's is then charged with nearly
+    1, whatever the brightness. The contrast counts as 1 grey level at least.
+
+    Args:
+        drafts: PatchFile with labels.
+
+    Returns:
+        float, 1 / grey level.
+
+    Raises:
+        UserError: no label voxel.
+    """
+    grey, label = _some(drafts.image), _some(drafts.label) > 0
+    if not label.any():
+        raise UserError('%s: no patch of a sample has a label voxel: make it anew' % drafts.path)
+    return float(4 / max(grey[label].mean() - grey[~label].mean(), 1.0))
+
+
+def calibration_crops(drafts, crop_shape, *, seed, augment):
+    """Crops of drafts to measure the refiner's moments on, the same for any batch size.
+
+    Args:
+        drafts: PatchFile; crop_shape: (z, y, x) voxels; seed: whole number; augment: see Sampler.
+
+    Returns:
+        float32 [B, Z, Y, X, 1], grey levels, about CALIBRATED voxels.
+    """
+    count = max(1, CALIBRATED // int(np.prod(crop_shape)))
+    sampler = samplers.Sampler(drafts, count, crop=crop_shape, seed=[seed, 1], augment=augment)
+    return sampler.batch(0)[0]

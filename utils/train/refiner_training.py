@@ -1,0 +1,207 @@
+"""The training of the refiner against the discriminator (docs/method.md, step 2)."""
+import os
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from models import gan, tf
+from utils.train import history, loop, processes, reports, runs, samplers
+from utils.train.domains import calibration_crops, intensities, label_steepness
+from utils.train.streams import Stream
+
+
+class Schedule(NamedTuple):
+    """What is trained on, and how long (configs/mpgan.py)."""
+    max_steps: int                       # steps
+    refiner_updates: int                 # in each step, before one discriminator update
+    pretrain_steps: int                  # first steps without the label loss
+    batch_size: int                      # patches, in each process
+    crop_shape: Tuple[int, int, int]     # (z, y, x) voxels cut at random out of each patch
+    augment: bool                        # mirror and turn crops
+    history_batches: int                 # batches of refined patches kept for the discriminator
+    seed: int                            # of weights, batches and history
+
+
+class Pace(NamedTuple):
+    """How often a run tells and saves, in steps."""
+    log_every: int                       # rows of log.csv and TensorBoard points
+    evaluate_every: int                  # measurements of realism and of label preservation
+    evaluation_patches: int              # drafts, and twice as many real patches, measured
+    preview_every: int                   # preview pictures
+    save_every: int                      # checkpoints
+
+
+class Machine(NamedTuple):
+    """How a run uses the machine."""
+    threads: int                         # of TensorFlow; 0: all cores
+    xla: bool                            # compile with XLA
+    mixed_precision: bool                # half precision where it is safe
+
+
+class Settings(NamedTuple):
+    """All settings of a training."""
+    model: gan.Settings                  # label_steepness may be 'auto'
+    schedule: Schedule
+    pace: Pace
+    machine: Machine
+
+
+GROUPS = Schedule, Pace, Machine
+
+
+def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
+    """Train up to max_steps; goes on from the newest checkpoint.
+
+    Args:
+        run_dir: folder: checkpoints/, best.json, log.csv, events/, evaluation.json, pictures.
+        domains: Domains; settings: Settings; ranks: of processes.find_ranks.
+
+    Raises:
+        UserError: patches smaller than the crops, without labels, or too few; a damaged checkpoint;
+            training that diverges; a full disk.
+        KeyboardInterrupt: stopped by a signal, the step saved.
+    """
+    model, schedule, pace, machine = settings
+    if model.losses.label_steepness == 'auto':
+        steepness = label_steepness(domains.drafts)
+        model = model._replace(losses=model.losses._replace(label_steepness=steepness))
+        settings = settings._replace(model=model)
+
+    # --- graph: batches, networks, optimisers ---
+    tf.reset_default_graph()
+    tf.set_random_seed(schedule.seed)
+    streams = _open_streams(domains, schedule, ranks=ranks)
+    graph = gan.build(schedule.crop_shape, domains.bits, settings=model,
+                      intensities=intensities(domains),
+                      inputs=streams[0].tensors + streams[1].tensors,
+                      wrap=processes.wrapper(ranks, machine.mixed_precision))
+
+    # --- run: what was trained before, what is told ---
+    columns = list(graph.refiner_losses) + list(graph.discriminator_losses)
+    columns += ['learning_rate', 'label_weight'] + list(reports.COLUMNS)
+    told = None if ranks.rank else reports.Reports(
+        run_dir, domains, count=pace.evaluation_patches, steepness=model.losses.label_steepness)
+    trainer = Trainer(graph, domains, settings=settings, reports=told, rank=ranks.rank)
+    with runs.Run(run_dir, columns, threads=machine.threads, ranks=ranks, xla=machine.xla) as run:
+        run.may_overflow = ('_gradient',) if machine.mixed_precision else ()
+        trainer.begin(run, streams)
+
+        # --- steps ---
+        for step in loop.steps(run, schedule.max_steps, save=trainer.save,
+                               save_every=pace.save_every, closing=trainer.closing):
+            trainer.update(step)
+            trainer.report(step)
+
+
+def _open_streams(domains, schedule, *, ranks):
+    """Batches of drafts with labels, and of real patches; two Streams."""
+    drafts, real = [
+        samplers.Sampler(file, schedule.batch_size, crop=schedule.crop_shape,
+                         seed=[schedule.seed, number], augment=schedule.augment, rank=ranks.rank,
+                         ranks=ranks.size)
+        for number, file in ((1, domains.drafts), (0, domains.real))]
+    shape = [None] + list(schedule.crop_shape) + [1]
+    return (Stream(drafts.batch, [shape, shape], name=domains.drafts.path),
+            Stream(lambda i: real.batch(i)[:1], [shape], name=domains.real.path))
+
+
+class Trainer:
+    """What happens in a step: updates, then log, evaluation, pictures; and what is saved."""
+
+    def __init__(self, graph, domains, *, settings, reports, rank):
+        """Args:
+            graph: gan.Graph; domains: Domains; settings: Settings.
+            reports: Reports; None but in the first process; rank: of this process.
+        """
+        model, self.schedule, self.pace, _ = settings
+        self.graph, self.domains, self.reports = graph, domains, reports
+        self.label_weight = model.losses.lambda_label
+        self.inference = gan.build_inference(domains.bits, model.architecture.refiner_channels,
+                                             standardised=model.architecture.standardise)
+        self.history = history.History(
+            self.schedule.history_batches * self.schedule.batch_size,
+            np.random.default_rng([self.schedule.seed, 2, rank]))
+        self.run, self.values, self.saved = None, {}, None
+
+    def begin(self, run, streams):
+        """Take up the run where it is: history and batches, or the first moments and averages.
+
+        Args:
+            run: runs.Run; streams: of drafts and of real patches.
+        """
+        self.run, schedule = run, self.schedule
+        if run.step:
+            self.history.restore(*history.share(run.history, run.extra, rank=run.ranks.rank,
+                                                size=run.ranks.size))
+            run.history = None
+        else:
+            if run.first:
+                crops = calibration_crops(self.domains.drafts, schedule.crop_shape,
+                                          seed=schedule.seed, augment=schedule.augment)
+                run.session.run(self.graph.calibrate, {self.graph.draft: crops})
+                run.session.run(self.graph.start_average)
+                if not os.path.exists(self.reports.preview_path(0)):
+                    self.reports.preview(run, self.inference)
+            run.share_weights()
+        run.start(streams[0], run.step * schedule.refiner_updates)
+        run.start(streams[1], run.step)
+
+    def update(self, step):
+        """Refiner updates, then one of the discriminator on the last batch of them.
+
+        Args:
+            step: loop.Step. Its losses, rate and label weight are `values` then.
+        """
+        graph = self.graph
+        weight = 0.0 if step.index < self.schedule.pretrain_steps else self.label_weight
+        for _ in range(self.schedule.refiner_updates):
+            refined, refiner_losses, _ = self.run.update(
+                [graph.refined, graph.refiner_losses, graph.refiner_update],
+                {graph.label_weight: weight})
+        rate, discriminator_losses, _ = self.run.update(
+            [graph.learning_rate, graph.discriminator_losses, graph.discriminator_update],
+            {graph.history: self.history.mix(refined)})
+        self.values = dict(refiner_losses, learning_rate=rate, label_weight=weight,
+                           **discriminator_losses)
+
+    def report(self, step):
+        """Evaluate, log and draw what is due; save the step if it is the best one so far.
+
+        The best has the smallest gap to real patches among those that keep the labels.
+        """
+        run, evaluated, best = self.run, step.due(self.pace.evaluate_every), False
+        values = dict(self.values)
+        if run.first and evaluated:
+            run.check(values)                            # what is not finite is never saved
+            scores, kept = self.reports.evaluate(run, self.inference)
+            values.update(scores)
+            best = kept and (run.best is None or scores['gap'] < run.best['score'])
+        if run.first and (evaluated or step.due(self.pace.log_every)):
+            run.log(values)
+        if run.first and evaluated:
+            self.reports.curves()
+        if run.first and step.due(self.pace.preview_every):
+            self.reports.preview(run, self.inference)
+        if evaluated and run.gather(best)[0]:            # the first process tells all
+            self.save(best=values.get('gap'))
+
+    def save(self, best=None):
+        """Write a checkpoint with the histories of all processes.
+
+        Args:
+            best: None, or the gap of a step that is the best one.
+        """
+        if self.saved == self.run.step:                  # as the best one
+            return
+        self.run.check(self.values)
+        self.saved = self.run.step
+        patches, extra = history.join(self.run.gather(self.history.state()))
+        if self.run.first and best is not None:
+            self.run.save_best(best, history=patches, extra=extra)
+        elif self.run.first:
+            self.run.save(history=patches, extra=extra)
+
+    def closing(self):
+        """End of the run's last line."""
+        size = self.run.ranks.size
+        return ', with pictures and checkpoints' + (', %d processes' % size if size > 1 else '')

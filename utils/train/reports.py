@@ -1,0 +1,104 @@
+"""What a training run of the refiner tells about itself: evaluations, curves, previews."""
+import os
+
+import numpy as np
+from tqdm import tqdm
+
+from utils.common import files
+from utils.common.errors import UserError
+from utils.draw import training
+from utils.score import realism
+from utils.train.refiner import refine_patch
+
+PREVIEWS = 4               # patches in a preview picture
+COLUMNS = realism.COLUMNS
+
+
+class Reports:
+    """Fixed sets of patches that the refiner is measured on and shown on, the same in every run.
+
+    Attributes:
+        judge: realism.Judge.
+    """
+
+    def __init__(self, run_dir, domains, *, count, steepness):
+        """Writes RUN_DIR/evaluation.json, which the figures read.
+
+        Args:
+            run_dir: folder of the run; domains: Domains.
+            count: drafts, and twice as many real patches, that are evaluated.
+            steepness: of the label loss, kept with the rest.
+
+        Raises:
+            UserError: one real patch alone, or no label voxel.
+        """
+        self.run_dir, self.domains = run_dir, domains
+        self.judge = _open_judge(domains, count)
+        files.write_json(os.path.join(run_dir, 'evaluation.json'), {
+            'draft': self.judge.draft, 'floor': self.judge.floor, 'label_steepness': steepness})
+
+    def evaluate(self, run, inference):
+        """Refine the evaluation set, score it, and say how it is.
+
+        Args:
+            run: runs.Run; inference: gan.Inference.
+
+        Returns:
+            (dict from measure to score, whether the labels were kept).
+        """
+        judge, draft = self.judge, self.judge.draft
+        refined = np.stack([refine_patch(run.session, inference, voxels=image)
+                            for image in judge.drafts])
+        scores = judge.score(refined)
+        tqdm.write('step %d: gap to real patches %.2f (drafts %.2f), Dice %.3f (%.3f), '
+                   'clDice %.3f (%.3f), moved %.3g grey levels' % (
+                       run.step, scores['gap'], draft['gap'], scores['dice'], draft['dice'],
+                       scores['cldice'], draft['cldice'], scores['moved']))
+        wrong = realism.verdict(scores, draft, spread=judge.spread)
+        if wrong:
+            best = ('the best checkpoint, of step %d, is kept' % run.best['step'] if run.best
+                    else 'there is no best checkpoint yet')
+            tqdm.write('step %d: warning: %s; %s' % (run.step, wrong, best))
+        return scores, judge.keeps_labels(scores)
+
+    def curves(self):
+        """Redraw RUN_DIR/curves.png from log.csv."""
+        training.curves(os.path.join(self.run_dir, 'curves.png'),
+                        training.read_log(os.path.join(self.run_dir, 'log.csv')),
+                        judge={'draft': self.judge.draft, 'floor': self.judge.floor})
+
+    def preview_path(self, step):
+        """Path of the preview picture of a step."""
+        return os.path.join(self.run_dir, 'preview_%06d.png' % step)
+
+    def preview(self, run, inference):
+        """Draw draft | refined | real for PREVIEWS patches that lie evenly in their files."""
+        real, drafts = self.domains
+
+        def spread(array):
+            places = np.linspace(0, len(array) - 1, PREVIEWS + 2)[1:-1]
+            return np.stack([array[int(i)] for i in places])
+
+        draft = spread(drafts.image)
+        refined = np.stack([refine_patch(run.session, inference, voxels=image) for image in draft])
+        training.draft_refined_real(
+            self.preview_path(run.step), draft, refined=refined, real=spread(real.image),
+            labels=spread(drafts.label), title='step %d' % run.step)
+
+
+def _open_judge(domains, count):
+    """Draw drafts and two disjoint sets of real patches; realism.Judge."""
+    real, drafts = domains
+    rng = np.random.default_rng(0)
+    some, others = rng.permutation(len(real))[:2 * count], rng.permutation(len(drafts))[:count]
+    if len(some) < 2:
+        raise UserError('%s has one patch only: evaluation needs two or more' % real.path)
+    box = tuple(slice(min(a, b)) for a, b in zip(real.shape, drafts.shape))   # one shape for all
+    target, image, label = [
+        np.stack([array[i][box] for i in chosen])
+        for array, chosen in ((real.image, some), (drafts.image, others), (drafts.label, others))]
+    if not label.any():
+        raise UserError('%s: no patch of the evaluation set has a label voxel: make it anew'
+                        % drafts.path)
+    half = len(some) // 2
+    return realism.Judge(image, label, real=target[:half], more_real=target[half:])
