@@ -21,7 +21,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
 import h5py          # noqa: E402
 import numpy as np   # noqa: E402
 
-from test_neurons import slow_label          # noqa: E402
+from test_raster import slow_label           # noqa: E402
 from utils.common import config   # noqa: E402
 from utils.data import patches, stacks, swc   # noqa: E402
 from utils.simulate import drafts, neurites, priors, raster, settings  # noqa: E402
