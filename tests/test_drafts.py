@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 from drafting import draw, settings_of
-from scipy import ndimage
+from scipy import ndimage, special
+from test_priors import known
 
 from utils.common.errors import UserError
 from utils.data import swc
@@ -123,6 +124,14 @@ def test_debris_is_as_many_as_the_volume_holds():
     assert 24 <= np.mean(counts) <= 32                   # 2048 / 64, some of them dim or touching
 
 
+def test_no_debris_lies_in_a_neurite():
+    draft = draw(0, AXON_SHARE=1.0, RADIUS=(8.0, 9.0), LEVEL=(0.0, 0.0), DEBRIS=60000,
+                 PSF_SIGMA=(0.0, 0.0, 0.0), OFFSET=10.0)
+    bright = draft.image > draft.image[draft.label == 1].max() + 20
+    assert bright[draft.label == 0].mean() > 0.02 and draft.label.mean() > 0.02
+    assert draft.image[draft.label == 1].max() < np.quantile(draft.image[draft.label == 0], 0.98)
+
+
 # --- switches of the shape ---
 
 @pytest.mark.parametrize('change', [
@@ -185,6 +194,19 @@ def test_tortuosity_winds_the_first_neuron_and_the_fibres():
             step /= np.linalg.norm(step, axis=1, keepdims=True)
             turn = np.degrees(np.arccos(np.clip((step[1:] * step[:-1]).sum(1), -1, 1)))
             assert (np.median(turn) > 2) == (on > 1)
+
+
+def test_measured_radii_differ_by_half_from_fibre_to_fibre_and_by_half_along():
+    """Normal scores of two far nodes of a fibre correlate by 1/2, those of neighbours by 1."""
+    prior = priors.Priors(known(), 16)                   # radii of 1 to 2, uniform
+    line = swc.Tree(np.full(101, swc.AXON), np.zeros((101, 3)), np.ones(101), np.arange(-1, 100))
+    radius = np.array([neurites._radii(line, prior, rng=np.random.default_rng(seed))
+                       for seed in range(600)])
+    score = special.ndtri(radius - 1)
+    assert abs(np.corrcoef(score[:, 0], score[:, 100])[0, 1] - 0.5) < 0.12
+    assert np.corrcoef(score[:, 50], score[:, 51])[0, 1] > 0.9
+    fixed = neurites._radii(line, priors.Priors(None, 16), rng=np.random.default_rng(0))
+    assert (fixed == fixed[0]).all() and 1 <= fixed[0] <= 3
 
 
 # --- labels, trees, instances ---

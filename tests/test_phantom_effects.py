@@ -166,7 +166,8 @@ def test_every_part_of_the_image(change, holds):
 def test_levels_are_log_uniform_from_axon_to_axon():
     levels = []
     for seed in range(25):
-        phantom = rendered('LEVEL=100,10000', 'N_AXONS=1,1', 'SHAPE=20,40,40', 'MIN_LENGTH=15', seed=seed)
+        phantom = rendered('LEVEL=100,10000', 'N_AXONS=1,1', 'SHAPE=20,40,40', 'MIN_LENGTH=15',
+                           seed=seed)
         levels.append(np.median(phantom.image[phantom.label]) - 500.0)
     logs = np.log10(levels)
     assert 1.9 < logs.min() and logs.max() < 4.1 and abs(np.median(logs) - 3) < 0.5
