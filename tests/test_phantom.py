@@ -68,7 +68,7 @@ def test_a_stack_does_not_depend_on_how_many_are_made(made, tmp_path):
 
 def test_files_and_formats(made):
     assert sorted(os.listdir(str(made))) == ['command.txt', 'config.json', 'images', 'truth']
-    assert sorted(os.listdir(str(made / 'images'))) == ['0001.tif', '0002.tif']       # no label, no SWC
+    assert sorted(os.listdir(str(made / 'images'))) == ['0001.tif', '0002.tif']  # no truth
     trees = ['000%d_%d.swc' % (stack, k) for stack in (1, 2) for k in (1, 2, 3)]
     assert sorted(os.listdir(str(made / 'truth' / 'swc'))) == trees
     labels = str(made / 'truth' / 'labels')
@@ -125,7 +125,7 @@ def test_rerun_keeps_finished_and_redoes_removed(tmp_path, capsys):
     keep, redo = tmp_path / 'images' / '0001.tif', tmp_path / 'images' / '0002.tif'
     os.utime(str(keep), (1e9, 1e9))
     redo.unlink()
-    stale = tmp_path / 'truth' / 'swc' / '0002_9.swc'                # as a killed run might leave it
+    stale = tmp_path / 'truth' / 'swc' / '0002_9.swc'                # left by a killed run
     stale.write_text(u'nonsense')
     make(tmp_path)
     assert contents(tmp_path) == before
@@ -164,4 +164,4 @@ def test_overwrite_leaves_nothing_of_other_settings(tmp_path):
 def test_impossible_constants_are_refused_by_name(tmp_path, override, word):
     with pytest.raises(UserError, match=word):
         make(tmp_path, override)
-    assert os.listdir(str(tmp_path)) == []                           # the folder is not claimed by a bad run
+    assert os.listdir(str(tmp_path)) == []   # a bad run does not claim the folder

@@ -1,0 +1,99 @@
+"""Backgrounds of the drafts: white noise, smooth fields, measured textures."""
+import numpy as np
+from scipy import ndimage
+
+from utils.measure.quantiles import BACKGROUND, LAGS
+from utils.simulate import background, textures
+
+
+def whole(slabs):
+    """A stack of a generator of slabs."""
+    return np.concatenate([slab for _, slab in slabs])
+
+
+def correlation(image, lag, axis):
+    """Of voxels `lag` apart along an axis."""
+    n = image.shape[axis]
+    a, b = np.take(image, range(lag, n), axis), np.take(image, range(n - lag), axis)
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def test_the_papers_background_has_its_moments():
+    image = whole(background.white((30, 60, 60), 120, std=7, rng=np.random.default_rng(0)))
+    assert image.shape == (30, 60, 60)
+    assert abs(image.mean() - 120) < 0.2 and abs(image.std() - 7) < 0.1
+    assert abs(correlation(image, 1, 2)) < 0.01
+
+
+def test_smooth_fields_have_their_variance_and_width():
+    shape, sigma = (64, 128, 128), (2.0, 3.0, 3.0)
+    field = whole(background.smooth_field(shape, [(sigma, 4.0)], rng=np.random.default_rng(0)))
+    assert field.shape == shape and abs(field.std() - 2) < 0.15
+    noise = np.random.default_rng(1).standard_normal(shape)
+    gaussian = ndimage.gaussian_filter(noise, sigma)
+    for lag in (2, 4):
+        assert abs(correlation(field, lag, 2) - correlation(gaussian, lag, 2)) < 0.07
+    assert abs(correlation(field, 2, 0) - correlation(gaussian, 2, 0)) < 0.07
+
+
+def test_variances_of_smooth_fields_add_up():
+    parts = [((2.0, 2.0, 2.0), 1.0), ((4.0, 4.0, 4.0), 3.0)]
+    field = whole(background.smooth_field((96, 96, 96), parts, rng=np.random.default_rng(0)))
+    assert abs(field.std() - 2) < 0.15
+
+
+def test_textures_keep_grey_levels_and_correlation():
+    levels = 1000 + 400 * BACKGROUND ** 3                                # skewed
+    lags = np.array(LAGS)
+    wanted = [0.5 * np.exp(-lags ** 2 / (4 * 3.0 ** 2)) + 0.3 * (lags == 1) for _ in range(3)]
+    texture = textures.fit(levels, wanted)
+    image = whole(background.textured((64, 128, 128), texture, rng=np.random.default_rng(0)))
+    shares = [0.05, 0.5, 0.95]
+    np.testing.assert_allclose(np.quantile(image, shares), np.interp(shares, BACKGROUND, levels),
+                               atol=15)
+    for axis in range(3):
+        for k, lag in enumerate(lags[:4]):
+            assert abs(correlation(image, lag, axis) - wanted[axis][k]) < 0.1
+
+
+def test_noise_between_neighbours_has_its_correlation_along_each_axis():
+    """A weight w gives neighbours a correlation of 2 w / (1 + 2 w^2), across slabs, too."""
+    fine = 0.2, 0.0, 0.5
+    normal = background.grey_table([1e-9, 1 - 1e-9], [0.0, 1.0])         # ranks
+    texture = background.Texture([], fine, normal)
+    image = whole(background.textured((40, 60, 60), texture, rng=np.random.default_rng(0)))
+    for axis, w in enumerate(fine):
+        assert abs(correlation(image, 1, axis) - 2 * w / (1 + 2 * w * w)) < 0.03
+        assert abs(correlation(image, 3, axis)) < 0.02
+    for z in (7, 8):                                     # slabs end between slices 7 and 8
+        a, b = image[z].ravel(), image[z + 1].ravel()
+        assert abs(np.corrcoef(a, b)[0, 1] - 0.4 / 1.08) < 0.06
+    assert abs(image.std() - np.sqrt(1 / 12)) < 0.01                     # of uniform ranks
+
+
+def test_a_fitted_texture_finds_its_own_smooth_fields():
+    """The correlation of two known fields gives their shares back."""
+    rng = np.random.default_rng(5)
+    rows = [[0.3 * a + 0.4 * b for a, b in zip(
+        textures._field_correlation(3.0, rng=rng), textures._field_correlation(12.0, rng=rng))]
+        for _ in range(3)]
+    texture = textures.fit(90 + 20 * BACKGROUND, rows)
+    shares = {}
+    for sigma, share in texture.components:
+        shares[sigma[2]] = shares.get(sigma[2], 0) + share
+    assert abs(shares[3.0] - 0.3) < 0.06 and abs(shares[12.0] - 0.4) < 0.06
+    assert sum(shares.values()) < 0.78
+
+
+def test_texture_without_correlation_is_white():
+    texture = textures.fit(90 + 20 * BACKGROUND, [[0.0] * len(LAGS)] * 3)
+    assert texture.components == [] and texture.fine == (0, 0, 0)
+    image = whole(background.textured((20, 50, 60), texture, rng=np.random.default_rng(0)))
+    assert image.shape == (20, 50, 60) and abs(image.mean() - 100) < 0.2
+
+
+def test_unknown_correlations_do_not_count():
+    """A thin stack has no long lags along z."""
+    rows = [[0.0] * len(LAGS) for _ in range(3)]
+    rows[0][1:] = [None] * (len(LAGS) - 1)
+    assert textures.fit(90 + 20 * BACKGROUND, rows).components == []

@@ -1,0 +1,136 @@
+"""Priors: the paper's numbers, and what was measured on real stacks."""
+import json
+
+import numpy as np
+import pytest
+from drafting import draw
+
+from utils.common.errors import UserError
+from utils.measure import otsu, pool, stack
+from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
+from utils.simulate import priors
+
+
+def known(**values):
+    """A priors.json with distributions known by hand: uniform radii, levels, debris."""
+    drawn = {'radius_quantiles': list(1 + QUANTILES),
+             'level_quantiles': list(100 + 100 * QUANTILES), 'density': 0.001, 'keep': 0.7,
+             'halo': 0.2, 'blur_sigma': [1.5, 1.0, 1.0]}
+    debris = {'density': 1e-4, 'radius_quantiles': list(2 + QUANTILES),
+              'level_quantiles': list(300 + 0 * QUANTILES)}
+    background = {'quantiles': list(50 + 10 * BACKGROUND), 'median': 55.0, 'robust_std': 3.0}
+    return dict({'drawn': drawn, 'debris': debris, 'background': background, 'dtype_max': 65535,
+                 'correlation': [[0.0] * len(LAGS)] * 3, 'voxel_size': [2.0, 1.0, 1.0],
+                 'persistence': 40 / 0.6, 'level_drift': 0.25, 'branch_spacing': 90.0,
+                 'ends_spacing': 70.0}, **values)
+
+
+def test_the_papers_priors():
+    paper = priors.Priors(None, 16)
+    draws = np.array([paper.grey_levels('axon', rng=np.random.default_rng(i))
+                      for i in range(300)])
+    assert draws[:, 0].min() >= 100 and draws[:, 0].max() < 1000
+    assert draws[:, 1].min() >= 1 and draws[:, 1].max() < 200
+    assert draws[:, 2].max() < 20
+    radii = [paper.draw_radius(np.random.default_rng(i), 2) for i in range(200)]
+    assert min(radii) >= 0.81 and max(radii) <= 3 * 0.81 and max(radii) > 2
+
+
+@pytest.mark.parametrize('kind, low, high', [('dendrite', 50, 300), ('axon', 20, 250)])
+def test_the_papers_levels_of_8_bit_differ_by_kind(kind, low, high):
+    paper = priors.Priors(None, 8)
+    draws = np.array([paper.grey_levels(kind, rng=np.random.default_rng(i)) for i in range(400)])
+    assert low <= draws[:, 0].min() < low + 10 and high - 10 < draws[:, 0].max() < high
+    assert draws[:, 1].max() < 20 and draws[:, 2].max() < 5
+
+
+def test_the_papers_debris():
+    """Balls of 1, 2, 3, 4 voxels with p .7, .25, .04, .01; half to one and a half as bright."""
+    radius, level = priors.Priors(None, 16).draw_debris(20000, 400, blur=1.0,
+                                                        rng=np.random.default_rng(0))
+    share = np.bincount(radius.astype(int), minlength=5)[1:] / 20000
+    np.testing.assert_allclose(share, [0.7, 0.25, 0.04, 0.01], atol=0.01)
+    assert 200 <= level.min() < 205 and 595 < level.max() <= 600
+
+
+def test_measured_radii_and_levels_are_drawn_without_their_extremes():
+    measured = priors.Priors(known(), 16)
+    rng = np.random.default_rng(0)
+    radii = [measured.draw_radius(rng, depth) for depth in (0, 9) for _ in range(500)]
+    assert 1.02 <= min(radii) < 1.05 and 1.87 < max(radii) <= 1.9        # 2 to 90 %, at any depth
+    levels = [measured.draw_level(rng) for _ in range(500)]
+    assert 102 <= min(levels) < 105 and 195 < max(levels) <= 198         # 2 to 98 %
+    assert measured.median_level() == 150
+    np.testing.assert_allclose(measured.radii_along(np.array([-9.0, 0, 9])), [1.02, 1.5, 1.9])
+    given = priors.Priors(known(), 16, radius=(4.0, 5.0))
+    assert 4 <= given.draw_radius(rng, 0) <= 5 and given.fixed and not measured.fixed
+
+
+def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():
+    radius, level = priors.Priors(known(), 16).draw_debris(2000, 0, blur=1.5,
+                                                           rng=np.random.default_rng(0))
+    seen = np.sqrt(radius ** 2 + 1.5 ** 2)
+    assert 2 <= seen.min() < 2.05 and 2.95 < seen.max() <= 3
+    np.testing.assert_allclose(level * radius ** 3, 300 * seen ** 3)     # the same light
+    radius, level = priors.Priors(known(), 16).draw_debris(50, 0, blur=9.0,
+                                                           rng=np.random.default_rng(0))
+    assert (radius == 0.8).all() and (level == 8 * 300).all()
+
+
+def test_a_background_without_texture_is_the_papers_or_as_measured():
+    levels = priors.GreyLevels(500, 70, 4.0)
+    assert priors.Priors(None, 16).white(levels) == (70, 4.0)
+    assert priors.Priors(known(), 16).white(levels) == (55.0, 3.0)
+
+
+def test_files_without_measurements_are_refused(tmp_path):
+    path = tmp_path / 'priors.json'
+    with pytest.raises(UserError, match='prepare_patches.py first'):
+        priors.read(str(path))
+    path.write_text(json.dumps(known()))
+    assert priors.read(str(path))['drawn']['keep'] == 0.7
+    for key in ('keep', 'halo', 'density', 'blur_sigma', 'radius_quantiles'):
+        broken = known()
+        del broken['drawn'][key]
+        path.write_text(json.dumps(broken))
+        with pytest.raises(UserError, match='make it anew'):
+            priors.read(str(path))
+
+
+# --- drafts, measured ---
+
+def measured_draft(bits=16, **values):
+    constants = dict(AXON_SHARE=1.0, VOLUME_SHAPE=(96, 128, 128), VOXEL_SIZE=(1.0, 1.0, 1.0),
+                     DENSITY=0.0012, TORTUOSITY=1.06, DEBRIS=0.0, BITS=bits, RADIUS=(1.2, 1.6),
+                     STAINED_SHARE=0.9)
+    draft = draw(7, **dict(constants, **values))
+    found = otsu.segment(draft.image, otsu.Settings(32, 1.0, 0.995, min_object=50))
+    return draft, stack.measure(draft.image, found, skeleton=otsu.centreline(found.mask))
+
+
+def test_measurements_find_what_was_drawn():
+    _, seen = measured_draft(LEVEL=(1500.0, 1500.0), PSF_SIGMA=(1.6, 1.0, 1.0), OFFSET=300.0)
+    assert 0.5 < seen['density'] / 0.0012 < 1.5
+    assert 1.2 < seen['blur_sigma'][0] / seen['blur_sigma'][2] < 2
+    assert 1.0 <= np.median(seen['tortuosity_quantiles']) < 1.2 and 20 < seen['persistence'] < 400
+    assert 500 < seen['level_quantiles'][12] < 1500 and seen['background']['median'] > 300
+    assert all(-0.2 < v < 0.3 for v in seen['correlation'][2][1:5])      # white noise
+    assert seen['saturated_fraction'] == 0
+
+
+@pytest.mark.parametrize('change', [
+    dict(bits=8, LEVEL=(150.0, 200.0), OFFSET=-15.0),                    # background clipped at 0
+    dict(LEVEL=(90000.0, 90000.0)),                                      # saturated neurites
+    dict(DENSITY=0.012, LEVEL=(1500.0, 1500.0)),                         # crowded
+])
+def test_measurements_stand_hard_stacks_and_can_be_drawn_from(change):
+    draft, seen = measured_draft(**change)
+    keys = 'radius_quantiles', 'level_quantiles', 'width_quantiles', 'background'
+    assert all(seen[key] is not None for key in keys)
+    pooled = pool.pool({'a': seen})
+    pooled['drawn'] = dict({key: seen[key] for key in (
+        'radius_quantiles', 'level_quantiles', 'density', 'blur_sigma')}, keep=0.8, halo=0.1)
+    again = draw(0, measured=pooled, AXON_SHARE=1.0,
+                 BITS=8 if draft.image.dtype == np.uint8 else 16)
+    low, high = [np.median(made.image[made.label == 0]) for made in (draft, again)]
+    assert abs(high - low) <= 0.2 * max(low, 10)
