@@ -7,7 +7,7 @@ from utils.score import masks, tables
 def test_markdown_leaves_blank_what_was_not_scored():
     rows = [('a', {'f1': 1.0, 'd': float('nan')}), ('mean', {'f1': 0.12345, 'd': 'text'})]
     assert tables.markdown(rows, ('f1', 'd')) == (
-        '|  | f1 | d |\n| --- | --- | --- |\n| a | 1.000 |  |\n| mean | 0.123 | text |\n')
+        '| | f1 | d |\n| --- | --- | --- |\n| a | 1.000 |  |\n| mean | 0.123 | text |\n')
     assert tables.markdown(rows, {'f1': 'F1'}, corner='stack', form='%.1f').splitlines() == [
         '| stack | F1 |', '| --- | --- |', '| a | 1.0 |', '| mean | 0.1 |']
 

@@ -20,10 +20,11 @@ def markdown(rows, columns, *, corner='', form='%.3f'):
         text, one line a row, each ended.
     """
     headings = columns.values() if isinstance(columns, dict) else columns
-    lines = [[corner] + list(headings), ['---'] * (1 + len(columns))]
+    lines = [['---'] * (1 + len(columns))]
     lines += [[name] + [cell(values[column], form) for column in columns]
               for name, values in rows]
-    return ''.join('| %s |\n' % ' | '.join(line) for line in lines)
+    head = '| %s| %s |\n' % (corner and corner + ' ', ' | '.join(headings))
+    return head + ''.join('| %s |\n' % ' | '.join(line) for line in lines)
 
 
 def cell(value, form='%.3f'):
