@@ -7,17 +7,16 @@ import glob
 import os
 from typing import NamedTuple
 
-import matplotlib
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt      # noqa: E402
+import matplotlib.pyplot as plt
 
-from utils.common import files       # noqa: E402
+from utils.draw import base
 
 SCRIPTS = 'scripts'                  # the folder at the top: *.py of the project's root
 LAST = 'make_figures'                # of the scripts; they stand in the order in which they run
-SLOTS = 5                            # boxes side by side
-LINE, TITLE, GAP = 0.16, 0.30, 0.50  # inches: a line of module names, a box's title, between rows
-WIDTH = 2.3                          # inches of a slot
+COLUMN = 1.25                        # inches: width of a column of module names,
+LINE, TITLE, MARGIN = 0.16, 0.30, 0.06       # height of a line, of a box's title, below the last
+ACROSS, BETWEEN = 0.25, 0.50         # inches between boxes and between rows
+TALL, WIDE = 7, 6                    # lines that two columns may have; columns of a box, at most
 COLOURS = {True: '#f6e7d8', False: '#dde8f4'}        # folders that know TensorFlow; the others
 
 
@@ -27,7 +26,7 @@ class Box(NamedTuple):
     y: float                         # of the lower edge
     width: float
     height: float
-    names: list                      # of its modules, in rows of text
+    text: list                       # names of its modules, in lines
 
 
 # --- reading the code ---
@@ -133,58 +132,91 @@ def levels(arrows):
 # --- drawing ---
 
 def draw(path, root):
-    """Draw the folders of utils/, models/ and the scripts, and the one direction of imports.
+    """Draw the scripts, models/ and the folders of utils/, and the one direction of imports.
+
+    An arrow leads from a folder to one that it imports; those that other arrows imply are left out.
 
     Args:
-        path: of the picture; root: the project's folder.
+        path: PNG or SVG file; root: the project's folder.
+
+    Raises:
+        ValueError: folders import each other in a cycle.
     """
-    names, arrows = modules(root), imports(root)
+    arrows = imports(root)
     row = levels(arrows)                         # first: it tells of a cycle
     shown = reduced(arrows)
-    boxes = _layout(names, shown, row=row)
+    boxes = _layout(modules(root), shown, row=row)
+    width = max(box.x + box.width / 2 for box in boxes.values()) + ACROSS
     height = max(box.y + box.height for box in boxes.values())
-    figure = plt.figure(figsize=(SLOTS * WIDTH, height + 0.3))
+    figure = plt.figure(figsize=(width, height))
     axes = figure.add_axes([0, 0, 1, 1])
-    axes.set_xlim(0, SLOTS * WIDTH)
-    axes.set_ylim(-0.15, height + 0.15)
+    axes.set_xlim(0, width)
+    axes.set_ylim(-MARGIN, height + MARGIN)
     axes.axis('off')
-    knows = {folder: folder == 'models' or 'models' in some for folder, some in arrows.items()}
     for folder, some in shown.items():
         for there in some:
             _arrow(axes, boxes[folder], end=boxes[there])
     for folder, box in boxes.items():
-        _box(axes, box, title=folder, colour=COLOURS[knows[folder]])
-    with files.whole_file(path) as partial:
-        figure.savefig(partial, dpi=110, format=os.path.splitext(path)[1][1:])
-    plt.close(figure)
+        knows = folder == 'models' or 'models' in arrows[folder]
+        _box(axes, box, title=folder, colour=COLOURS[knows])
+    base.save(figure, path)
 
 
 def _layout(names, arrows, *, row):
-    """A Box for each folder, row by row from below; as near as can be to what it imports."""
+    """A Box for each folder: rows from below, each in order of the folders that import them."""
+    columns = {folder: _columns(len(some)) for folder, some in names.items()}
+    columns[SCRIPTS] = 0
+    order = _order(arrows, row=row)
+    total = max(sum(COLUMN * columns[f] + ACROSS for f in some) for some in order) + ACROSS
     boxes, low = {}, 0.0
-    for level in sorted(set(row.values())):
-        here = sorted(folder for folder in row if row[folder] == level)
-        users = {there for folder in row if row[folder] == level + 1 for there in arrows[folder]}
-        if row[SCRIPTS] > level + 1:             # what the row above imports goes to the left
-            here.sort(key=lambda folder: (folder not in users, folder))
-        spans = [SLOTS if folder == SCRIPTS else 1 if len(here) > 1 else
-                 min(SLOTS - 2, -(-len(names[folder]) // 4)) for folder in here]
-        texts = [_rows(names[folder], 2 * span) for folder, span in zip(here, spans)]
-        height = TITLE + LINE * max(map(len, texts)) + 0.06
-        for i, (folder, span, text) in enumerate(zip(here, spans, texts)):
-            width = span * WIDTH - 0.2
-            below = [boxes[there].x for there in arrows[folder]]
-            x = WIDTH * SLOTS / len(here) * (i + 0.5)
-            if len(here) == 1 and below:
-                x = sum(below) / len(below)
-            x = min(max(x, width / 2 + 0.1), SLOTS * WIDTH - width / 2 - 0.1)
-            boxes[folder] = Box(x, low, width, height, text)
-        low += height + GAP
+    for here in order:                           # from the bottom
+        space = total - sum(COLUMN * columns[folder] for folder in here)
+        x = gap = space / (len(here) + 1)
+        lines = []
+        for folder in here:
+            width = COLUMN * columns[folder] or total - 2 * ACROSS
+            lines.append(_lines(names[folder], columns[folder] or len(names[folder])))
+            boxes[folder] = Box(x + width / 2, low, width, 0.0, lines[-1])
+            x += width + gap
+        height = TITLE + LINE * max(map(len, lines)) + MARGIN
+        for folder in here:
+            boxes[folder] = boxes[folder]._replace(height=height)
+        if len(here) == 1 and here != [SCRIPTS]:
+            below = [boxes[there].x for there in arrows[here[0]]]
+            middle = sum(below) / len(below) if below else total / 2
+            boxes[here[0]] = boxes[here[0]]._replace(x=middle)
+        low += height + BETWEEN
+    boxes[SCRIPTS] = boxes[SCRIPTS]._replace(x=total / 2)
     return boxes
 
 
-def _rows(names, columns):
-    """Names column by column, as rows of `columns` names; the last rows may be shorter."""
+def _order(arrows, *, row):
+    """Folders of each row, rows from the bottom; as little crossed by arrows as a look above tells.
+
+    Returns:
+        list of lists.
+    """
+    place, order = {}, []
+    for level in sorted(set(row.values()), reverse=True):
+        def users(folder):
+            above = [place[other] for other, some in arrows.items() if folder in some]
+            return sum(above) / len(above) if above else 0.5
+
+        here = sorted((f for f in row if row[f] == level), key=lambda f: (users(f), f))
+        # a lone folder stands to the left: arrows from above pass on its right
+        place.update({f: (i + 0.5) / len(here) if len(here) > 1 or f == SCRIPTS else 0.25
+                      for i, f in enumerate(here)})
+        order.insert(0, here)
+    return order
+
+
+def _columns(count):
+    """Columns for so many names: two of up to TALL lines, or more."""
+    return min(max(2, -(-count // TALL)), WIDE)
+
+
+def _lines(names, columns):
+    """Names column by column, as lines; the last ones may be shorter."""
     count = -(-len(names) // columns)
     return [names[i::count] for i in range(count)]
 
@@ -194,21 +226,23 @@ def _box(axes, box, *, title, colour):
     axes.add_patch(plt.Rectangle((box.x - box.width / 2, box.y), box.width, box.height,
                                  facecolor=colour, edgecolor='black', linewidth=0.8, zorder=2))
     top = box.y + box.height
-    axes.text(box.x, top - 0.16, title, ha='center', va='center', fontsize=10.5, weight='bold',
-              zorder=3)
-    columns = max(map(len, box.names))
-    for i, some in enumerate(box.names):
-        for j, name in enumerate(some):
-            axes.text(box.x + box.width * ((j + 0.5) / columns - 0.5),
-                      top - TITLE - LINE * (i + 0.5), name, ha='center', va='center', fontsize=8,
-                      zorder=3)
+    axes.text(box.x, top - TITLE / 2, title, ha='center', va='center', fontsize=10.5,
+              weight='bold', zorder=3)
+    columns = max(map(len, box.text))
+    for i, line in enumerate(box.text):
+        for j, name in enumerate(line):
+            x = box.x + box.width * ((j + 0.5) / columns - 0.5)
+            axes.text(x, top - TITLE - LINE * (i + 0.5), name, ha='center', va='center',
+                      fontsize=8, zorder=3)
 
 
 def _arrow(axes, start, *, end):
     """From a folder to one that it imports, as upright as the two boxes allow."""
-    inside = min(start.width, end.width) / 2 - 0.15
-    x = min(max(end.x, start.x - start.width / 2 + 0.15), start.x + start.width / 2 - 0.15)
-    to = min(max(x, end.x - inside), end.x + inside)
-    axes.annotate('', (to, end.y + end.height), (x, start.y), zorder=1,
+    def inside(x, box):
+        half = box.width / 2 - 0.15
+        return min(max(x, box.x - half), box.x + half)
+
+    x = inside(end.x, start)
+    axes.annotate('', (inside(x, end), end.y + end.height), (x, start.y), zorder=1,
                   arrowprops=dict(arrowstyle='-|>', color='black', linewidth=1.0, shrinkA=0,
                                   shrinkB=1))
