@@ -2,11 +2,15 @@
 import glob
 import os
 import re
+from types import SimpleNamespace
 
 import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_script
 
+import make_figures
 from utils.common import config
 from utils.draw import architecture
 
@@ -141,3 +145,28 @@ def test_picture_names_every_module_and_has_its_arrows(project, tmp_path, monkey
         for name in names:
             assert '>%s<' % name in text
     assert len(drawn) == 3 and all(above > below for above, below in drawn)
+
+
+def test_make_figures_draws_the_project_itself(tmp_path):
+    """No results are needed; every folder has a box, which is not blank."""
+    status, out, err = run_script('make_figures.py', 'FIGURES=architecture', cwd=tmp_path)
+    assert status == 0, err
+    assert os.path.join('imgs', 'architecture.png') in out
+    picture = plt.imread(str(tmp_path / 'imgs' / 'architecture.png'))[..., :3]
+    for colour in architecture.COLOURS.values():         # boxes of both kinds, each some per cent
+        same = np.abs(picture - matplotlib.colors.to_rgb(colour)).max(-1) < 0.01
+        assert same.mean() > 0.03
+    assert (picture.max(-1) < 0.3).mean() > 0.005        # letters and lines
+
+
+def test_pictures_of_the_code_are_drawn_by_name_alone():
+    asked = SimpleNamespace(FORMAT='png', FIGURES='all')
+    assert 'panel' in make_figures.wanted(asked) and 'architecture' not in make_figures.wanted(asked)
+    asked.FIGURES = 'architecture'
+    assert make_figures.wanted(asked) == ['architecture']
+
+
+def test_page_of_the_architecture_names_every_folder():
+    text = text_of('docs/architecture.md')
+    for folder in set(architecture.modules(ROOT)) - {architecture.SCRIPTS}:
+        assert '`%s/`' % folder in text
