@@ -161,7 +161,7 @@ def test_make_figures_draws_the_project_itself(tmp_path):
 
 def test_pictures_of_the_code_are_drawn_by_name_alone():
     asked = SimpleNamespace(FORMAT='png', FIGURES='all')
-    assert 'panel' in make_figures.wanted(asked) and 'architecture' not in make_figures.wanted(asked)
+    assert {'panel', 'architecture'} & set(make_figures.wanted(asked)) == {'panel'}
     asked.FIGURES = 'architecture'
     assert make_figures.wanted(asked) == ['architecture']
 
