@@ -13,6 +13,7 @@ Writes  imgs/patches.png     the four steps of prepare_patches.py
         imgs/segmentation_arms.png, _curves.png, _overlays.png     of tests/benchmarks/comparison.py
         imgs/traces.png      traces of a stack by OTSU, and of its mask
         imgs/reconstruction.png        length F1 over noise, of tests/benchmarks/reconstruction.py
+        imgs/architecture.png          folders and imports, of the code itself; drawn when named
         imgs/summary.md      what was made, in numbers
         results/index.html   with FIGURES=gallery (make gallery): all of it in one page
 Run     python make_figures.py FIGURES=panel,curves
@@ -30,7 +31,7 @@ from scipy import ndimage
 from utils.common import config, errors, files, renamed
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.draw import base, framework, results
+from utils.draw import architecture, base, framework, results
 from utils.draw import traces as trace_figures
 from utils.measure import otsu
 from utils.score import summary, tables
@@ -44,6 +45,7 @@ class Figure(NamedTuple):
     caption: str
     copied: bool = False         # a PNG that an earlier step drew, whatever FORMAT is
     later: bool = False          # of steps 3 and 4, which need not have run
+    of_code: bool = False        # of the code, not of results: not with FIGURES=all
 
 
 def made_with(folder, *configs):
@@ -92,6 +94,11 @@ def draw_traces(places, target):
         ('4_reconstruction.py INPUT=%s' % made.INPUT, swc.read(path))])
 
 
+def draw_architecture(_, target):
+    """The code's folders, modules and imports (docs/architecture.md)."""
+    architecture.draw(target, config.ROOT)
+
+
 FIGURES = {
     'patches': Figure(results.draw_patches, 'The four steps of step 0, first stack', copied=True),
     'priors': Figure(results.draw_priors, 'What step 0 measured', copied=True),
@@ -108,6 +115,7 @@ for _name, _caption in (('arms', 'scores'), ('curves', 'precision against recall
                         ('overlays', 'masks on one slice')):
     FIGURES['segmentation_' + _name] = Figure(
         results.draw_comparison, 'Segmentation networks: ' + _caption, copied=True, later=True)
+FIGURES['architecture'] = Figure(draw_architecture, 'Folders, modules, imports', of_code=True)
 
 
 def wanted(cfg):
@@ -119,7 +127,7 @@ def wanted(cfg):
     if cfg.FORMAT not in ('png', 'svg'):
         raise UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
     if cfg.FIGURES == 'all':
-        return list(FIGURES)
+        return [name for name, figure in FIGURES.items() if not figure.of_code]
     names = [name.strip() for name in cfg.FIGURES.split(',')]
     if not set(names) <= set(FIGURES):
         raise UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(FIGURES)))

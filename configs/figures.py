@@ -13,6 +13,7 @@ FORMAT = 'png'                   # or 'svg', for the figures that are drawn here
 FIGURES = 'all'                  # with what there is of steps 3 and 4; or some of: patches priors
                                  # simulator drafts panel stack curves levels framework traces
                                  # reconstruction segmentation_arms segmentation_curves
-                                 # segmentation_overlays, joined by commas; or gallery
+                                 # segmentation_overlays architecture, joined by commas; or
+                                 # gallery
 TRUTH = None                     # folder of label stacks of the images that PATCHES came from, to
                                  # score OTSU; the phantom's
