@@ -1,48 +1,53 @@
-"""Constants of 2_mpgan.py (step 2): METHOD's, unless a comment says otherwise."""
+"""Constants of 2_mpgan.py (step 2): those of docs/method.md, unless a comment says otherwise."""
 
 # --- what to do ---
 STAGE = 'train+refine'           # 'train', 'refine', 'train+refine' or 'pack' (weights alone)
 REAL_PATCHES = 'data/patches/real.h5'   # patch file or folder of TIFF patches
-DRAFTS = 'data/simulated'        # folder of 1_simulator.py: patches.h5 to train on, images/ to refine
+DRAFTS = 'data/simulated'        # of 1_simulator.py: patches.h5 to train on, images/ to refine
 RUN_DIR = 'runs/mpgan'           # checkpoints, TensorBoard events, log.csv, previews
-INPUT = None                     # None: the drafts; or folder, file or pattern of any stacks to refine, with STAGE=refine
+INPUT = None                     # None: the drafts; or any stacks to refine, with STAGE=refine:
+                                 # folder, file or pattern
 OUTPUT = 'data/refined'          # folder: images/, patches.h5
 SEED = 1                         # of weights, batches and history
 
 # --- networks ---
 REFINER_CHANNELS = 32            # width of the refiner: 309,249 parameters
 DISCRIMINATOR_CHANNELS = 64      # width of the discriminator's first layer
-DISCRIMINATOR_ACTIVATION = True  # leaky ReLU between its layers; False: as released, a linear network but for one max
-IDENTITY_START = True            # first weights that pass the draft on, see models/refiner.py; False: random, as released
-
-STANDARDISE = True               # networks see intensities as deviations from the data's median in standard deviations;
-                                 # False: as they are in [-1, 1], as released
-FROZEN_MOMENTS = True            # batch norm's moments are measured once, on the drafts, so that training and refining
-                                 # agree; False: of each batch, as released
-AVERAGE_DECAY = 0.999            # the refiner that is used has the running average of the trained weights; 0: the newest
-DISCRIMINATOR_SEES_LEVEL = False # False: patches lose their mean before the discriminator sees them; True: as released.
-                                 # Needed where drafts are of another brightness than real patches (PRIORS=None)
+DISCRIMINATOR_ACTIVATION = True  # leaky ReLU between its layers; False, as released: a linear
+                                 # network but for one max
+IDENTITY_START = True            # first weights that pass the draft on (models/refiner.py);
+                                 # False: random, as released
+STANDARDISE = True               # networks see intensities as deviations from the data's median in
+                                 # standard deviations; False: as they are in [-1, 1], as released
+FROZEN_MOMENTS = True            # batch norm's moments are measured once, on the drafts, so that
+                                 # training and refining agree; False: of each batch, as released
+AVERAGE_DECAY = 0.999            # of the running average of the weights, which refines; 0: the
+                                 # newest weights
+DISCRIMINATOR_SEES_LEVEL = False  # False: patches lose their mean before the discriminator, as is
+                                 # needed where drafts are of another brightness than real patches;
+                                 # True: as released
 
 # --- losses ---
 LAMBDA_IDENTITY = 5.0            # weight of mean |z - R(z)| on [-1, 1] intensities
 LAMBDA_LABEL = 0.5               # weight of the label-preserving term; 0 turns MPGAN into SimGAN
-LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: 4 over the drafts' contrast between
-                                 # foreground and background; the paper's 0.1 suits contrasts of some tens
+LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: 4 over the drafts'
+                                 # contrast; the paper's 0.1 suits contrasts of some tens
 BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own background
 
 # --- schedule ---
-MAX_STEPS = 20000                # steps, each of so many refiner updates and one discriminator update
+MAX_STEPS = 20000                # steps: refiner updates, then one discriminator update
 REFINER_UPDATES = 4              # per step
-PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; about 500 in the paper's option
+PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; the paper's
+                                 # option: about 500
 BATCH_SIZE = 10                  # patches, in each process
-AUGMENT = True                   # crops are mirrored and turned by 90 degrees in the image plane; not in the paper
+AUGMENT = True                   # crops are mirrored, and turned by 90 degrees in the image plane
 CROP_SHAPE = (32, 64, 64)        # (z, y, x) voxels cut at random out of each patch
-LEARNING_RATE = 1e-4             # of both Adams (of the refiner's, where DISCRIMINATOR_RATE is given)
-DISCRIMINATOR_RATE = 0.0         # the discriminator's; 0: the same
+LEARNING_RATE = 1e-4             # of both Adams, or of the refiner's alone
+DISCRIMINATOR_RATE = 0.0         # of the discriminator's Adam; 0: the same
 BETA1 = 0.5                      # of both Adams
 DECAY_RATE = 0.9                 # factor on the learning rate ...
 DECAY_STEPS = 1000               # ... every so many steps
-HISTORY_BATCHES = 100            # batches of refined patches kept for the discriminator; 0: it sees the newest alone
+HISTORY_BATCHES = 100            # batches of refined patches kept for the discriminator; 0: none
 
 # --- run ---
 LOG_EVERY = 10                   # steps between rows of log.csv and TensorBoard points
@@ -50,8 +55,9 @@ EVALUATE_EVERY = 500             # steps between measurements of realism and of 
 EVALUATION_PATCHES = 64          # drafts, and twice as many real patches, that they are made on
 PREVIEW_EVERY = 500              # steps between preview pictures
 SAVE_EVERY = 500                 # steps between checkpoints
-MIXED_PRECISION = False          # True: half precision where it is safe, for GPUs with tensor cores; a CPU ignores it
-XLA = False                      # True: compile with XLA, where the TensorFlow build has it for the device
+MIXED_PRECISION = False          # True: half precision where it is safe, for GPUs with tensor cores
+XLA = False                      # True: compile with XLA, where TensorFlow has it for the device
 THREADS = 0                      # of TensorFlow; 0: all cores, 1: results repeat to the last bit
 CHECKPOINT = 'best'              # that refines: 'best' of the evaluations, or 'newest'
-TILE_SHAPE = (64, 96, 96)        # (z, y, x) voxels refined at a time, besides a halo of 13; does not change results
+TILE_SHAPE = (64, 96, 96)        # (z, y, x) voxels refined at a time, besides a halo of 13; results
+                                 # do not depend on it

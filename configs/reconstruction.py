@@ -1,42 +1,52 @@
-"""Constants of 4_reconstruction.py (step 4). Lengths are in x voxels: z and y count by the voxel size."""
+"""Constants of 4_reconstruction.py (step 4); those of OTSU stand in configs/otsu.py.
+
+Lengths are in x voxels: z and y count by the voxel size.
+"""
 
 # --- files ---
-INPUT = 'data/segmented'         # folder, file or pattern: NAME.prob.tif (3_segmentation.py; uint8, 255 for certain, or
-                                 # float, 0 to 1), NAME.mask.tif ({0, 1} or {0, 255}), or 8- or 16-bit stacks
+INPUT = 'data/segmented'         # folder, file or pattern of NAME.prob.tif (3_segmentation.py;
+                                 # uint8, 255 for certain, or float, 0 to 1), NAME.mask.tif ({0, 1}
+                                 # or {0, 255}), or 8- or 16-bit stacks
 OUTPUT = 'results/traces'        # folder: NAME.swc, NAME.png
-IMAGES = None                    # folder of the stacks (NAME.tif, ...) to draw the traces over; None: over INPUT itself
-GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc, ...); None: no scores
-VOXEL_SIZE = 'auto'              # um (z, y, x); auto: of the files, and cubes where they do not tell it
+IMAGES = None                    # folder of the stacks (NAME.tif, ...) to draw the traces over;
+                                 # None: over INPUT itself
+GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc,
+                                 # ...); None: no scores
+VOXEL_SIZE = 'auto'              # um (z, y, x); auto: of the files, cubes where they do not tell
 OVERWRITE = False                # True: redo results that other settings made
 
 # --- foreground ---
-METHOD = 'auto'                  # of stacks that are no masks or probabilities: 'otsu' on the grey levels as they are,
-                                 # 'gaussian' (flattened, smoothed, OTSU, as prepare_patches.py), 'ridge' (Sato's filter, OTSU),
-                                 # 'threshold'; auto: gaussian
+METHOD = 'auto'                  # for stacks that are no masks or probabilities: 'otsu', on grey
+                                 # levels as they are; 'gaussian': flattened, smoothed, OTSU;
+                                 # 'ridge': Sato's filter, OTSU; 'threshold'; auto: gaussian
 GREY_THRESHOLD = 0.0             # grey level of METHOD=threshold
-LOW = 0.4                        # probability that joins the foreground where it hangs together with ...
+LOW = 0.4                        # probability that is foreground if it hangs together with ...
 HIGH = 0.6                       # ... one as high as this (hysteresis)
 MIN_OBJECT = 30                  # voxels; smaller objects are debris
 MAX_FOREGROUND = 8000000         # voxels; more would not fit into memory (about 0.5 GB a million)
-RIDGE_SIGMAS = (1.0, 2.0)        # voxels, ridge: half-widths of the neurites (Sato et al., Medical Image Analysis 1998)
+RIDGE_SIGMAS = (1.0, 2.0)        # voxels, ridge: half-widths of the neurites (Sato et al., Medical
+                                 # Image Analysis 1998)
 
 # --- paths ---
 COVER_SCALE = 1.5                # a path covers what lies within COVER_SCALE times its radius ...
-COVER_MARGIN = 2.0               # ... plus COVER_MARGIN of it, so that it is not traced twice (TEASAR's scale and constant)
+COVER_MARGIN = 2.0               # ... plus COVER_MARGIN of it, so that it is not traced twice
+                                 # (TEASAR's scale and constant)
 SPUR_LENGTH = 3.0                # a branch must leave its parent's surface by SPUR_LENGTH ...
 SPUR_RADII = 0.5                 # ... plus SPUR_RADII times the parent's radius, or it is a bump
 SMOOTH_ROUNDS = 30               # of Taubin's smoothing; 0: the voxels' staircase
 MIN_LENGTH = 15.0                # trees of less cable are left out, but for those with a soma
 
 # --- crossings ---
-CROSS_REACH = 6.0                # fibres cross where forks with four arms lie within CROSS_REACH along the tree; 0: never.
-                                 # Chosen on phantoms of three seeds, as CROSS_ANGLE. 0 keeps neurons of four stems and no soma whole
-CROSS_ANGLE = 70.0               # degrees by which a fibre may bend there: shortest paths cut corners
+CROSS_REACH = 6.0                # length of tree between forks whose four arms are two crossing
+                                 # fibres; 0: none, so that neurons of four stems stay whole
+CROSS_ANGLE = 70.0               # degrees that a fibre may bend there; shortest paths cut corners
 
 # --- gaps ---
-MAX_GAP = 8.0                    # dark length of a bridge between trees at most, full darkness counting once; 0: none
+MAX_GAP = 8.0                    # longest dark way of a bridge between trees, full darkness
+                                 # counting once; 0: no bridges
 MAX_ANGLE = 45.0                 # degrees between a tip's direction and the bridge
 
 # --- soma ---
-SOMA_RATIO = 3.0                 # a ball so many times as thick as the neurites (median) is a soma; 0: no somata
+SOMA_RATIO = 3.0                 # a ball is a soma if so many times as thick as the neurites
+                                 # (median); 0: no somata
 SOMA_RADIUS = 4.0                # and so thick at least

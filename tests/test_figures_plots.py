@@ -293,7 +293,7 @@ def saturated(panel, extent):
             extent[2] + (y - top) / (bottom - top) * (extent[3] - extent[2]), rgb, yellow)
 
 
-def check_tree(x, y, rgb, ring, *, line, other, soma):
+def check_tree(x, y, *, rgb, ring, line, other, soma):
     """Lines lie at (y, x from, x to) and (x, y from, y to), a ring around (y, x, radius)."""
     distance = np.hypot(y[ring] - soma[0], x[ring] - soma[1])
     assert ring.sum() > 20 and np.abs(distance - soma[2]).max() < 0.8
@@ -315,7 +315,7 @@ def test_traces_lie_over_both_projections_with_somata_as_circles(tmp_path):
     np.testing.assert_allclose(grey(found[0], (30, 60)), voxels.max(0) / 1000, atol=0.01)
     np.testing.assert_allclose(grey(found[2], (20, 60)), voxels.max(1) / 1000, atol=0.01)
     x, y, rgb, ring = saturated(found[1], (-0.5, 59.5, -0.5, 29.5))
-    check_tree(x, y, rgb, ring, line=(10, 14, 30), other=(45, 5, 25), soma=(10, 10, 4))
+    check_tree(x, y, rgb=rgb, ring=ring, line=(10, 14, 30), other=(45, 5, 25), soma=(10, 10, 4))
     x, y, rgb, ring = saturated(found[3], (-0.5, 59.5, -1, 39))                 # z counts twice
     assert np.abs(np.hypot(y[ring] - 10, x[ring] - 10) - 4).max() < 0.8
     assert (np.abs(y[~ring & (x < 40)] - 10) < 1).all() and (np.abs(y[x > 40] - 30) < 1).all()
@@ -334,7 +334,7 @@ def test_compared_traces_lie_over_one_projection(tmp_path):
     plain, both, one = panels(read(tmp_path / 'a.png'))
     np.testing.assert_allclose(grey(plain, (30, 60)), voxels.max(0) / 1000, atol=0.01)
     x, y, rgb, ring = saturated(both, (-0.5, 59.5, -0.5, 29.5))
-    check_tree(x, y, rgb, ring, line=(10, 14, 30), other=(45, 5, 25), soma=(10, 10, 4))
+    check_tree(x, y, rgb=rgb, ring=ring, line=(10, 14, 30), other=(45, 5, 25), soma=(10, 10, 4))
     x, y, rgb, ring = saturated(one, (-0.5, 59.5, -0.5, 29.5))
     assert np.abs(x - 45).max() < 0.6 and np.ptp(y) > 18 and (np.abs(rgb[:, 0] - 1) < 0.4).all()
     assert (cells(one, (30, 60))[10, 12:29] > 0.9).all()                  # the stack behind

@@ -230,7 +230,8 @@ def test_eight_bit_and_folders_of_tiff_serve_as_patch_files(place):
     real = patches.PatchFile(str(place / 'data/patches/real.h5'))
     drafts = patches.PatchFile(str(place / 'data/simulated/patches.h5'), with_labels=True)
     for i in range(6):
-        for folder, voxels in (('real', real.image[i] >> 4), ('drafts/images', drafts.image[i] >> 4),
+        for folder, voxels in (('real', real.image[i] >> 4),
+                               ('drafts/images', drafts.image[i] >> 4),
                                ('drafts/labels', drafts.label[i])):
             stacks.write(str(place / 'tiff' / folder / ('%d.tif' % i)), voxels.astype(np.uint8))
     tiff = ['REAL_PATCHES=tiff/real', 'DRAFTS=tiff/drafts']

@@ -7,7 +7,7 @@ from scipy import ndimage
 from utils.simulate import neurons, raster
 
 
-def slow_label(shape, position, radius, parent, spacing):
+def slow_label(shape, position, *, radius, parent, spacing):
     """The rasteriser's definition, voxel by voxel."""
     points = np.asarray(position, float) * spacing
     mask = np.zeros(shape, bool)
@@ -37,7 +37,8 @@ def test_label_equals_the_slow_reference(seed, spacing):
     parent = np.array([-1] + [int(rng.integers(i)) for i in range(1, n)])
     shape = (int(14 / spacing[0]), 14, 14)
     found = raster.label(shape, position, radius=radius, parent=parent, spacing=spacing)
-    slow = slow_label(shape, position, radius, parent, np.array(spacing))
+    slow = slow_label(shape, position, radius=radius, parent=parent,
+                      spacing=np.array(spacing))
     np.testing.assert_array_equal(found, slow)
 
 

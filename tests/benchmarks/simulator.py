@@ -79,7 +79,7 @@ def geometry():
     _, (tree,) = neurites.grow(values, prior, rng=np.random.default_rng(0))
     position = tree.position / spacing
     begun = time.perf_counter()
-    slow = slow_label(shape, position, tree.radius, tree.parent, spacing)
+    slow = slow_label(shape, position, radius=tree.radius, parent=tree.parent, spacing=spacing)
     middle = time.perf_counter()
     fast = raster.label(shape, position, radius=tree.radius, parent=tree.parent, spacing=spacing)
     end = time.perf_counter()

@@ -1,1 +1,1 @@
-"""Runs, processes, data pipelines, samplers, augmentation; the trained refiner and segmenter. Knows TensorFlow."""
+"""Runs, data pipelines, augmentation, the trained refiner and segmenter. Knows TensorFlow."""

@@ -1,9 +1,12 @@
-"""A bounded history of refined patches, so that the discriminator does not forget old tricks (SimGAN, METHOD)."""
+"""A bounded history of refined patches: the discriminator does not forget the refiner's old tricks.
+
+Source: Shrivastava et al., CVPR 2017 (SimGAN), section 2.3; docs/method.md, step 2.
+"""
 import numpy as np
 
 
 class History:
-    """Keeps up to `capacity` patches; `mix` swaps half a batch of new patches against old ones. 0: none."""
+    """Keeps up to `capacity` patches (0: none), swaps half of each new batch against old ones."""
 
     def __init__(self, capacity, rng):
         self.capacity, self.rng, self.patches = capacity, rng, []
@@ -40,7 +43,7 @@ class History:
         return result
 
     def state(self):
-        """Everything needed to go on after a restart: (patches as one array, random state as a dict)."""
+        """What a restart needs: (patches, float32 [N, ...]; random state, dict)."""
         return np.array(self.patches, np.float32), self.rng.bit_generator.state
 
     def restore(self, patches, random_state):
@@ -51,15 +54,22 @@ class History:
 
 
 def join(states):
-    """One state() of the histories of several processes: (patches, list of (count, random state))."""
+    """The state()s of several processes' histories as one: (patches, [(count, random state)])."""
     some = [patches for patches, _ in states if len(patches)]
     return (np.concatenate(some) if some else np.zeros(0, np.float32),
             [(len(patches), random_state) for patches, random_state in states])
 
 
 def share(patches, parts, *, rank, size):
-    """What of join()'s result is for process `rank` of `size`: (patches, random state); the random state is None, and the
-    patches are dealt out anew, if other processes than now have joined it."""
+    """The part of join()'s result for process `rank` of `size`.
+
+    Args:
+        patches, parts: of join(); rank, size: of this process.
+
+    Returns:
+        (patches, random state). If another number of processes has joined them, the patches are
+        dealt out anew and the random state is None.
+    """
     if len(parts) != size:
         return patches[rank::size], None
     first = sum(count for count, _ in parts[:rank])

@@ -5,15 +5,20 @@ from utils.common.errors import UserError
 
 
 class Sampler:
-    """Draws batches of random crops; what the n-th draw gives depends on the seed and n alone, so a resumed run goes on
-    with the batches that it would have had. Every patch is drawn once before any is drawn twice."""
+    """Draws batches of random crops of patches.
+
+    What the n-th draw gives depends on the seed and n alone, so a resumed run goes on with the
+    batches that it would have had. Every patch is drawn once before any is drawn twice.
+    """
 
     def __init__(self, patches, batch_size, *, crop, seed, augment=False, rank=0, ranks=1):
         """Args:
-            patches: PatchFile; batch_size: patches per batch; crop: (z, y, x) to cut out of each at random.
-            seed: list of whole numbers.
-            augment: mirror crops along any axis and turn them by 90 degrees in the image plane (where it is square).
-            rank, ranks: this process draws share `rank` of each joint batch of ranks * batch_size patches.
+            patches: PatchFile; batch_size: patches per batch.
+            crop: (z, y, x) voxels to cut out of each at random; seed: list of whole numbers.
+            augment: mirror crops along any axis, and turn them by 90 degrees in the image plane
+                (by 180 where it is not square).
+            rank, ranks: this process draws share `rank` of each joint batch, which has
+                ranks * batch_size patches.
 
         Raises:
             UserError: if the crop is larger than the patches.
@@ -21,9 +26,10 @@ class Sampler:
         if any(c > n for c, n in zip(crop, patches.shape)):
             raise UserError('%s has patches of %s, smaller than CROP_SHAPE %s: take a smaller crop'
                             % (patches.path, patches.shape, tuple(crop)))
-        self.patches, self.batch_size, self.crop, self.seed = patches, batch_size, tuple(crop), list(seed)
+        self.patches, self.batch_size = patches, batch_size
+        self.crop, self.seed = tuple(crop), list(seed)
         self.augment, self.rank, self.ranks = augment, rank, ranks
-        self._epoch = None, None                         # (number, order), set in one go: two threads may draw
+        self._epoch = None, None         # (number, order), set in one go: two threads may draw
 
     def _patch(self, number):
         """Patch index of the `number`-th draw: each epoch is a fresh permutation."""
@@ -35,14 +41,19 @@ class Sampler:
         return int(order[place])
 
     def _turned(self, crop, flips, *, turns):
-        """A crop [Z, Y, X] mirrored along the axes where `flips` is 1 and turned `turns` times; as it is without augment."""
+        """A crop [Z, Y, X], mirrored where `flips` [3] is 1, turned `turns` times, if augmented."""
         if not self.augment:
             return crop
         crop = crop[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
         return np.rot90(crop, turns if crop.shape[1] == crop.shape[2] else 2 * (turns // 2), (1, 2))
 
     def batch(self, index):
-        """Returns (image, label): float32 grey levels and {0, 1}, [B, Z, Y, X, 1]; label None if there is none."""
+        """The batch of a number, int >= 0.
+
+        Returns:
+            (image, label): float32 [B, Z, Y, X, 1], grey levels and {0, 1}; label is None if the
+            patches have none.
+        """
         images, labels = [], []
         for number in range(self.batch_size * (index * self.ranks + self.rank),
                             self.batch_size * (index * self.ranks + self.rank + 1)):
