@@ -109,6 +109,40 @@ def test_spurs_must_leave_their_parent_by_a_length(values, branches):
     assert (graphs.degrees(nodes) == 1).sum() == 2 + branches
 
 
+def test_a_branch_begins_at_its_parents_surface():
+    """A tube of radius 6 with its axis at y = 20, and a thin branch: no node in between."""
+    mask = drawn((30, 70, 90), [(15, 20, 8), (15, 20, 82)], radius=6.0)
+    mask |= drawn(mask.shape, [(15, 20, 45), (15, 60, 45)], radius=1.5)
+    found = foreground(evidence_of(mask), ISOTROPIC, low=0.5, high=0.5)
+    nodes = paths(found, mask.shape, spacing=ISOTROPIC, settings=DEFAULTS)
+    y = nodes.position[:, 1]
+    assert (np.abs(y - 20) < 1).sum() > 60 and ((y > 21.5) & (y < 25)).sum() == 0
+    assert (y > 25).sum() > 30 and trees_of(nodes) == 1
+
+
+@pytest.mark.parametrize('ends, wanted', [((-8, 68), (0, 59)), ((12, 48), (12, 48))])
+def test_a_neurite_is_traced_to_the_face_it_leaves_by_or_to_its_last_balls_centre(ends, wanted):
+    mask = drawn((20, 20, 60), *[[(10, 10, x) for x in ends]], radius=4.0)
+    found = foreground(evidence_of(mask), ISOTROPIC, low=0.5, high=0.5)
+    nodes = paths(found, mask.shape, spacing=ISOTROPIC, settings=DEFAULTS)
+    x = nodes.position[:, 2]
+    assert (x.min(), x.max()) == pytest.approx(wanted, abs=1)
+
+
+@pytest.mark.parametrize('shade, detour', [(120, True), (255, False)])
+def test_paths_follow_the_evidence_where_there_is_no_middle(shade, detour):
+    """A sheet one voxel thick with a bright line at its rim, which is a detour."""
+    evidence = np.zeros((3, 12, 40), np.uint8)
+    evidence[1, 1:10, 2:38] = shade
+    evidence[1, 4:9, [2, 37]], evidence[1, 8, 2:38] = 255, 255
+    evidence[1, 4, [1, 38]] = 255                        # both ends
+    found = foreground(evidence, ISOTROPIC, low=0.3, high=0.6)
+    nodes = paths(found, evidence.shape, spacing=ISOTROPIC,
+                  settings=DEFAULTS._replace(cover_scale=10.0))
+    middle = np.abs(nodes.position[:, 2] - 20) < 8
+    assert middle.any() and (np.abs(nodes.position[middle, 1] - 8) < 1.5).all() == detour
+
+
 # --- somata ---
 
 def ball(radius, centre, shape=(40, 40, 90)):
@@ -217,6 +251,19 @@ def test_a_tip_that_turns_its_back_is_not_joined():
     side = chain(*[(0, y, 26) for y in range(-9, 10)])
     assert trees_of(bridged(along_x(5, 20), side)) == 2
     assert trees_of(bridged(along_x(5, 20), side._replace(position=side.position - (0, 0, 2)))) == 1
+
+
+def test_a_tip_that_points_elsewhere_is_not_joined():
+    """It is straight ahead, 6 away, and points across; its sides are farther than sides may be."""
+    across = chain(*[(0, y, 25) for y in range(-15, 1)])
+    assert trees_of(bridged(along_x(5, 20), across)) == 2
+    assert trees_of(bridged(along_x(5, 20), across, max_angle=95.0)) == 1
+
+
+@pytest.mark.parametrize('shift, count', [(2, 1), (4, 2)])
+def test_tips_close_to_each_other_are_joined_whatever_their_directions(shift, count):
+    beside = chain(*[(0, shift, 18 - k) for k in range(12)])
+    assert trees_of(bridged(along_x(5, 20), beside)) == count
 
 
 def test_evidence_makes_a_way_shorter_and_bridges_leave_no_loop():

@@ -48,6 +48,15 @@ def test_loop_is_opened_once_and_traced_all_around():
     assert abs(swc.length_of(tree) - 2 * np.pi * 20) < 9
 
 
+def test_handle_is_traced_from_foot_to_foot():
+    """Two shortest paths meet in the middle of it: one branch with one tip, not two with two."""
+    t = np.linspace(0, np.pi, 40)
+    arc = np.stack([np.full(40, 10.0), 16 + 22 * np.sin(t), 50 + 22 * np.cos(t)], 1)
+    tree = traced(drawn((21, 50, 140), [(10, 16, 6), (10, 16, 134)], arc, radius=1.5),
+                  cross_reach=0.0)
+    assert count(tree) == (1, 3, 1) and missed(tree, arc) < 1
+
+
 @pytest.mark.parametrize('reach, trees', [(0.0, 1), (6.0, 2)])
 def test_crossing_tubes_are_two_trees(reach, trees):
     lines = [(15, 32, 6), (15, 32, 58)], [(15, 6, 32), (15, 58, 32)]
