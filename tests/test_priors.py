@@ -100,7 +100,7 @@ def test_files_without_measurements_are_refused(tmp_path):
 # --- drafts, measured ---
 
 def measured_draft(bits=16, **values):
-    constants = dict(AXON_SHARE=1.0, VOLUME_SHAPE=(96, 128, 128), VOXEL_SIZE=(1.0, 1.0, 1.0),
+    constants = dict(AXON_SHARE=1.0, VOLUME_SHAPE=(64, 160, 64), VOXEL_SIZE=(1.0, 1.0, 1.0),
                      DENSITY=0.0012, TORTUOSITY=1.06, DEBRIS=0.0, BITS=bits, RADIUS=(1.2, 1.6),
                      STAINED_SHARE=0.9)
     draft = draw(7, **dict(constants, **values))
