@@ -55,7 +55,7 @@ def rows_of(results, region):
 
 
 def test_comparison_runs_every_arm(quick, tmp_path):
-    """The earlier scripts run by themselves, and a second run trains what is missing alone."""
+    """The earlier scripts run by themselves; a second run trains what is missing, no more."""
     status, out, err = compare(*TINY, 'SEEDS=1', cwd=tmp_path)
     assert status == 0, out + err
     results = tmp_path / 'results/demo'
@@ -73,12 +73,12 @@ def test_comparison_runs_every_arm(quick, tmp_path):
     assert last[0] == 'result:' and all(float(value) >= 0 for value in values.values())
     assert float(values['dice_oracle']) > 0.5 > float(values['dice_manual'])
 
-    status, again, _ = compare(*TINY, 'SEEDS=2', 'ARMS=otsu,drafts,manual', cwd=tmp_path)
-    assert status == 0 and again.count('has its 1 steps already') == 3      # drafts, two manual
+    status, again, _ = compare(*TINY, 'SEEDS=2', 'ARMS=otsu,drafts', cwd=tmp_path)
+    assert status == 0 and 'drafts-1: has its 1 steps already' in again
     trained = [line.split(':')[0] for line in again.split('\n') if ' s each' in line]
-    assert [os.path.basename(name) for name in trained] == ['drafts-2', 'manual-2-1', 'manual-2-2']
+    assert [os.path.basename(name) for name in trained] == ['drafts-2']
     assert '+-' in (results / 'segmentation.md').read_text()
-    assert rows_of(results, 'ends') == ['otsu', 'drafts', 'drafts', 'manual', 'manual']
+    assert rows_of(results, 'ends') == ['otsu', 'drafts', 'drafts']
 
     bad(*TINY, 'ARMS=manual', 'IGNORED_RIM=3', cwd=tmp_path,
         words=['manual-1-1', 'IGNORED_RIM 1 -> 3', 'another RUNS'])

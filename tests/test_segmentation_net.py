@@ -81,54 +81,59 @@ def test_losses_by_hand_and_masked():
     np.testing.assert_allclose(run_losses([3, 4], [1, 0], [0, 0]), 0, atol=1e-5)
 
 
-def small_graph(average_decay=0.9):
-    """(graph, inference, feed) of a network that learns eight-voxel cubes of noisy labels."""
-    tf.reset_default_graph()
-    tf.set_random_seed(0)
-    graph = segmenter.build((8, 8, 8), 3, levels=1, learning_rate=0.01, max_steps=30,
-                            average_decay=average_decay)
-    inference = segmenter.build_inference(3, 1)
-    rng = np.random.default_rng(0)
-    label = (rng.random((2, 8, 8, 8, 1)) > 0.7).astype(np.float32)
-    feed = {graph.image: 3 * label + rng.normal(size=label.shape), graph.label: label,
-            graph.weight: np.ones_like(label)}
-    return graph, inference, feed
+@pytest.fixture(scope='module')
+def built():
+    """(graph, inference, feed, session, init) of a network that learns cubes of noisy labels."""
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)
+        graph = segmenter.build((8, 8, 8), 3, levels=1, learning_rate=0.01, max_steps=30,
+                                average_decay=0.3)
+        inference = segmenter.build_inference(3, 1)
+        rng = np.random.default_rng(0)
+        label = (rng.random((2, 8, 8, 8, 1)) > 0.7).astype(np.float32)
+        feed = {graph.image: 3 * label + rng.normal(size=label.shape), graph.label: label,
+                graph.weight: np.ones_like(label)}
+        with sessions.open_session(1) as session:
+            yield graph, inference, feed, session, tf.global_variables_initializer()
 
 
-def test_training_moves_the_network_and_the_average_follows():
-    graph, inference, feed = small_graph()
-    label = feed[graph.label]
-    with sessions.open_session(1) as session:
-        session.run(tf.global_variables_initializer())
-        session.run(graph.start_average)
-        first = session.run(graph.losses, feed)['loss']
-        for _ in range(30):
-            session.run(graph.update, feed)
-        assert session.run(graph.losses, feed)['loss'] < 0.75 * first
-        p = session.run(inference.probability, {inference.image: feed[graph.image]})
-        assert p[label > 0].mean() > p[label == 0].mean() + 0.2
-        np.testing.assert_allclose(session.run(graph.learning_rate), 1e-4, rtol=1e-4)
+@pytest.fixture
+def small(built):
+    """The same (graph, inference, feed, session), before the first step."""
+    graph, inference, feed, session, init = built
+    session.run(init)
+    session.run(graph.start_average)
+    return graph, inference, feed, session
 
 
-def test_weights_are_averaged_as_said():
+def test_weights_are_averaged_as_said(small):
     """mean <- d mean + (1 - d) weight, with d = (1 + step) / (10 + step) at first, then 0.3."""
-    graph, _, feed = small_graph(average_decay=0.3)
-    network, averages = tf.trainable_variables('unet/'), segmenter.inference_variables()
-    averages = {v.op.name: v for v in averages}
+    graph, _, feed, session = small
+    network = tf.trainable_variables('unet/')
+    averages = {v.op.name: v for v in segmenter.inference_variables()}
     averages = [averages[v.op.name.replace('unet', segmenter.AVERAGE, 1)] for v in network]
-    with sessions.open_session(1) as session:
-        session.run(tf.global_variables_initializer())
-        session.run(graph.start_average)
-        for a, b in zip(*session.run([network, averages])):
-            np.testing.assert_array_equal(a, b)
-        shares = []
-        for _ in range(5):
-            before = session.run(averages)
-            session.run(graph.update, feed)
-            for old, new, weight in zip(before, *session.run([averages, network])):
-                far = np.abs(old - weight) > 1e-3
-                shares.append(np.mean((new - weight)[far] / (old - weight)[far])
-                              if far.any() else np.nan)
+    for a, b in zip(*session.run([network, averages])):
+        np.testing.assert_array_equal(a, b)                          # at the start
+    shares = []
+    for _ in range(5):
+        before = session.run(averages)
+        session.run(graph.update, feed)
+        for old, new, weight in zip(before, *session.run([averages, network])):
+            far = np.abs(old - weight) > 1e-3
+            shares.append(np.mean((new - weight)[far] / (old - weight)[far])
+                          if far.any() else np.nan)
     shares = np.nanmean(np.reshape(shares, (5, -1)), 1)
     assert 0.09 < shares[0] < 0.2 and (np.diff(shares) > -0.01).all()
     assert shares[4] == pytest.approx(0.3, abs=0.01)
+
+
+def test_training_moves_the_network_and_the_average_follows(small):
+    graph, inference, feed, session = small
+    label = feed[graph.label]
+    first = session.run(graph.losses, feed)['loss']
+    for _ in range(30):
+        session.run(graph.update, feed)
+    assert session.run(graph.losses, feed)['loss'] < 0.75 * first
+    p = session.run(inference.probability, {inference.image: feed[graph.image]})
+    assert p[label > 0].mean() > p[label == 0].mean() + 0.2
+    np.testing.assert_allclose(session.run(graph.learning_rate), 1e-4, rtol=1e-4)

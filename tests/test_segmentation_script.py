@@ -17,7 +17,7 @@ from conftest import ROOT, run_script
 
 from utils.data import patches, stacks
 from utils.simulate import raster
-from utils.train import crops
+from utils.train import crops, segmenter
 
 SMALL = ['CHANNELS=2', 'LEVELS=1', 'CROP_SHAPE=8,16,16', 'BATCH_SIZE=2', 'MAX_STEPS=6',
          'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'LOG_EVERY=1', 'EVALUATION_PATCHES=2', 'THREADS=1',
@@ -190,16 +190,38 @@ def test_prediction_does_what_is_missing_and_survives_a_bad_stack(place):
     assert not (place / 'mixed_out/cut.mask.tif').exists()
 
 
-def test_other_thresholds_and_weights_are_predicted_anew(place):
-    """What is there counts only if it was made with these settings."""
-    arguments = PREDICT + ['INPUT=in/odd.tif', 'OUTPUT=again']
-    for changed, count in (('MIN_OBJECT=0', 1), ('MIN_OBJECT=0', 0), ('RUN_DIR=' + SHIPPED, 1),
+class Even:
+    """Stands for a Segmenter: half of the probability everywhere; its folder tells its weights."""
+    step = 6
+
+    def __init__(self, run_dir, **_):
+        self.digest = run_dir
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def predict(self, voxels, name):
+        return np.full(voxels.shape, 128, np.uint8)
+
+
+def test_other_thresholds_and_weights_are_predicted_anew(place, monkeypatch):
+    """What is there counts only if it was made with these settings, of this stack."""
+    monkeypatch.setattr(segmenter, 'Segmenter', Even)
+    shutil.copy(str(place / 'in/odd.tif'), str(place / 'same.tif'))
+    arguments = PREDICT + ['INPUT=same.tif', 'OUTPUT=again']
+    for changed, count in (('MIN_OBJECT=0', 1), ('MIN_OBJECT=0', 0), ('RUN_DIR=another', 1),
                            ('MIN_OBJECT=5', 1), ('PROBABILITY_THRESHOLD=0.4', 1),
-                           ('MIRRORS=1', 1)):
+                           ('MIRRORS=1', 1), ('MIRRORS=1', 0)):
         assert '(%d new)' % count in good(*arguments, changed, cwd=place), changed
+    os.utime(str(place / 'same.tif'), (1e9, 1e9))
+    assert '(1 new)' in good(*arguments, 'MIRRORS=1', cwd=place)
 
 
 def test_packed_weights_predict_the_same(place):
+    before = sorted(path.name for path in (place / 'runs/segmentation').rglob('*'))
     good(*SMALL, 'STAGE=pack', 'OUTPUT=kept', cwd=place)
     good(*PREDICT, 'RUN_DIR=kept', 'INPUT=in/odd.tif', 'OUTPUT=by_kept', cwd=place)
     a, b = [stacks.read(str(place / folder / 'odd.prob.tif')).voxels
@@ -208,7 +230,7 @@ def test_packed_weights_predict_the_same(place):
     bad(*SMALL, 'STAGE=pack', cwd=place, words=['OUTPUT'])
     bad(*SMALL, 'STAGE=pack', 'OUTPUT=runs/segmentation', cwd=place,
         words=['holds a training run', 'OUTPUT'])
-    assert 'has its 6 steps already' in good(*TRAIN, cwd=place)        # nothing was lost
+    assert sorted(path.name for path in (place / 'runs/segmentation').rglob('*')) == before
 
 
 def test_scoring_and_export(place):

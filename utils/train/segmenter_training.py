@@ -20,7 +20,7 @@ RANGES = dict(
     VISIBLE_CONTRAST=(0, None), AUGMENT_PUNCTA=(0, 1000), AUGMENT_HAZE=(0, 20),
     AUGMENT_BLUR=(0, 10), AUGMENT_SNR=(0.01, 1), AUGMENT_CONTRAST=(0.01, 100),
     AUGMENT_GAMMA=(0, 3), AUGMENT_OFFSET=(0, None), AUGMENT_NOISE=(0, None),
-    LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9),
+    LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9), THREADS=(0, None),
     **{name: (1, None) for name in (
         'CHANNELS', 'MAX_STEPS', 'BATCH_SIZE', 'CROP_SHAPE', 'LOG_EVERY', 'EVALUATE_EVERY',
         'EVALUATION_PATCHES', 'SAVE_EVERY', 'TILE_SHAPE')})
@@ -95,6 +95,8 @@ def train(run_dir, settings, *, sources, strength, held=None):
     Raises:
         UserError: as crops, runs.Run; KeyboardInterrupt: as loop.steps.
     """
+    if held:
+        held = held.validation(settings.crop_shape, settings.evaluation_patches)
     tf.reset_default_graph()
     tf.set_random_seed(settings.seed)
     graph = segmenter.build(
@@ -102,8 +104,6 @@ def train(run_dir, settings, *, sources, strength, held=None):
         learning_rate=settings.learning_rate, max_steps=settings.max_steps,
         average_decay=settings.average_decay)
     inference = segmenter.build_inference(settings.channels, settings.levels)
-    if held:
-        held = held.validation(settings.crop_shape, settings.evaluation_patches)
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
     values = {}
 
