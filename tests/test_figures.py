@@ -160,9 +160,8 @@ def test_panel_shows_patches_at_the_real_scale_and_labels_over_them(tmp_path):
     labels = np.zeros((n,) + shape, np.uint8)
     labels[0, :, 5:10, 4:9] = 1                                    # away from the objects
     training.draft_refined_real(str(tmp_path / 'a.png'), draft, refined=refined, real=real,
-                                labels=labels, title='step 7')
-    picture = read(tmp_path / 'a.png')
-    found = panels(picture)
+                                labels=labels)
+    found = panels(read(tmp_path / 'a.png'))
     assert len(found) == 5 * n
     for k, panel in enumerate(found):
         row, column = divmod(k, 5)
@@ -182,7 +181,16 @@ def test_panel_shows_patches_at_the_real_scale_and_labels_over_them(tmp_path):
             edges = [y.min(), y.max(), x.min(), x.max()]
             np.testing.assert_allclose(edges, [5, 10, 4, 9], atol=0.4)
             assert not ((y > 6) & (y < 9) & (x > 5) & (x < 8)).any()          # an outline
-    assert (picture[:12] < 0.5).any()                              # the title above all
+
+
+def test_panel_shows_its_title_above_all(tmp_path):
+    one = np.ones((1, 2, 4, 4), np.uint8)
+    heights = []
+    for title in ('', 'step 7'):
+        training.draft_refined_real(str(tmp_path / 'a.png'), one, refined=one, real=one, labels=one,
+                                    title=title)
+        heights.append(len(read(tmp_path / 'a.png')))
+    assert heights[1] > heights[0] + 5
 
 
 def test_simulator_page_shows_image_and_label_from_two_sides_and_in_depth(tmp_path):
@@ -204,6 +212,8 @@ def test_simulator_page_shows_image_and_label_from_two_sides_and_in_depth(tmp_pa
         np.testing.assert_allclose(colours, drafts.depth_colours(label), atol=0.01)
     np.testing.assert_allclose(grey(found[2], (6, 6)), np.repeat(side, 2, 1), atol=0.01)
     np.testing.assert_allclose(grey(found[6], (6, 3)), side, atol=0.01)
+    for panel, share in ((found[2], 1.0), (found[6], 0.5)):        # z counts twice in the first
+        assert panel.shape[1] / panel.shape[0] == pytest.approx(share, rel=0.1)
 
 
 def test_depth_is_hue():

@@ -1,5 +1,6 @@
 """Figures of curves, bars, traces, the diagram: each mark is found at its place, in its colour."""
 import matplotlib.axes
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from pictures import (BLUE, GREEN, ORANGE, cells, close, frame, gradient, grey, inked, inside,
@@ -87,16 +88,23 @@ def test_background_correlation_and_specks_have_their_curves(priors_picture):
 
 def test_priors_without_a_draft_or_specks_are_drawn_as_measured(tmp_path, no_legend,
                                                                 priors_picture):
-    pooled = dict(pooled_priors(), drawn={}, debris=None, noise_std=[8.88, None, 2.0])
+    pooled = dict(pooled_priors(), drawn={}, debris=None)
     priors.priors_page(str(tmp_path / 'a.png'), pooled)
     found = panels(read(tmp_path / 'a.png'), least=60)
     assert [seen(panel) for panel in found] == [[True, False, False]] * 6 + [[True] * 3,
                                                                              [False] * 3]
-    # what stands above the last panel tells the noise
-    a, b = (picture[int(0.42 * len(picture)):int(0.6 * len(picture)), -380:-20]
-            for picture in (priors_picture, read(tmp_path / 'a.png')))
-    assert (a < 0.5).sum() > 500 and (b < 0.5).sum() > 500
-    assert a.shape != b.shape or (a != b).any()
+    height = len(priors_picture)
+    above = read(tmp_path / 'a.png')[int(0.42 * height):int(0.6 * height), -380:-20]
+    assert (above < 0.5).sum() > 500                        # the numbers
+
+
+def test_numbers_stand_above_the_specks():
+    axes = plt.figure().add_subplot()
+    priors._specks(axes, pooled_priors())
+    assert axes.get_title(loc='left').split('\n') == [
+        'noise, std: 1.00, ?, 2.00 (z, y, x)', 'blur, sigma: 1.00, 2.00, 3.00 (z, y, x)',
+        'neurites: 0.01 voxels / voxel^3', 'specks: 1e-05 / voxel^3', 'saturated: 0']
+    plt.close(axes.figure)
 
 
 # --- training ---
@@ -106,7 +114,7 @@ def full_log(steps=21):
     t = np.linspace(0, 1, steps)
     log = {'step': np.arange(steps, dtype=float), 'refiner': t, 'adversarial': 1 - t,
            'discriminator': np.full(steps, 0.5), 'identity': t, 'label': 1 - t,
-           'accuracy': np.full(steps, 0.5), 'learning_rate': 1 - t}
+           'accuracy': np.full(steps, 0.8), 'learning_rate': 1 - t}
     for names in training.EVALUATED:
         for k, name in enumerate(names):
             log[name] = np.where(np.arange(steps) % 5 == 0, t + 0.1 * k, np.nan)
@@ -142,7 +150,7 @@ def test_curves_rise_and_fall_with_their_columns(curve_panels):
 
 def test_accuracy_is_shown_from_0_to_1(curve_panels):
     x, y = marked(curve_panels[0][2], BLUE, xlim=(-1, 21), ylim=(-0.05, 1.05))       # margins 5 %
-    assert np.abs(y - 0.5).max() < 0.02 and abs(x.min()) < 0.2 and abs(x.max() - 20) < 0.2
+    assert np.abs(y - 0.8).max() < 0.02 and abs(x.min()) < 0.2 and abs(x.max() - 20) < 0.2
 
 
 def test_rows_without_a_value_leave_no_gap(curve_panels):
@@ -418,23 +426,21 @@ def test_diagram_has_a_box_for_each_step_and_network(tmp_path):
 
 
 def reached(x, y):
-    """Names of the boxes and pictures whose border a place is within 0.2 inches of."""
-    near = set()
-    for thing in framework.BOXES + framework.PICTURES:
-        width, height = ((thing.width, thing.height) if isinstance(thing, framework.Box)
-                         else (thing.size, thing.size))
-        if all(low - 0.2 <= at <= low + extent + 0.2 for at, low, extent in
-               ((x, thing.x, width), (y, thing.y, height))):
-            near.add(thing.text.split('\n')[0] if isinstance(thing, framework.Box) else thing.name)
-    return near
+    """Names of the boxes and of the pictures, with their titles, that a place is near."""
+    near = [box.text.split('\n')[0] for box in framework.BOXES
+            if -0.2 <= x - box.x <= box.width + 0.2 and -0.2 <= y - box.y <= box.height + 0.2]
+    return near + [place.name for place in framework.PICTURES
+                   if -0.2 <= x - place.x <= place.size + 0.2
+                   and -0.5 <= y - place.y <= place.size + 0.2]
 
 
 @pytest.mark.parametrize('start, end, label', [
     ('real', 'step 0', ''), ('step 0', 'step 1', 'prior knowledge'), ('step 1', 'draft', ''),
     ('step 1', 'label', ''), ('draft', 'step 2', ''), ('step 2', 'refined', ''),
-    ('step 0', 'discriminator D', 'real patches'), ('discriminator D', 'step 2', 'adversarial'),
-    ('label', 'step 2', 'label-preserving loss'), ('label', 'step 3', 'label'),
-    ('step 3', 'mask', ''), ('mask', 'step 4', '')])
+    ('step 0', 'discriminator D', 'real patches'), ('refined', 'discriminator D', 'history'),
+    ('discriminator D', 'step 2', 'adversarial'), ('label', 'step 2', 'label-preserving loss'),
+    ('refined', 'step 3', ''), ('label', 'step 3', 'label'), ('step 3', 'mask', ''),
+    ('mask', 'step 4', ''), ('step 4', 'traces', '')])
 def test_diagram_tells_what_flows_where(start, end, label):
     assert any(start in reached(*arrow.start) and end in reached(*arrow.end) and arrow.text == label
                for arrow in framework.ARROWS)
