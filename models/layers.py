@@ -127,7 +127,7 @@ def centre_tap(matrix, noise=0.1):
     """
     he = tf.variance_scaling_initializer(2.0)
 
-    def initializer(shape, dtype=tf.float32):
+    def initializer(shape, dtype=tf.float32, **_):       # TF 1.15 also tells how it is partitioned
         centre = np.zeros(shape, np.float32)
         centre[tuple(n // 2 for n in shape[:3])] = matrix
         return noise * he(shape, dtype) + centre

@@ -326,7 +326,8 @@ def test_traces_lie_over_both_projections_with_somata_as_circles(tmp_path):
     check_tree(x, y, rgb=rgb, ring=ring, line=(10, 14, 30), other=(45, 5, 25), soma=(10, 10, 4))
     x, y, rgb, ring = saturated(found[3], (-0.5, 59.5, -1, 39))                 # z counts twice
     assert np.abs(np.hypot(y[ring] - 10, x[ring] - 10) - 4).max() < 0.8
-    assert (np.abs(y[~ring & (x < 40)] - 10) < 1).all() and (np.abs(y[x > 40] - 30) < 1).all()
+    assert (np.abs(y[~ring & (x < 40)] - 10) <= 1.01).all()
+    assert (np.abs(y[x > 40] - 30) <= 1.01).all()
     # the picture below the traces is the plain one
     plain, traced = (cells(panel, (30, 60)) for panel in found[:2])
     same = np.abs(plain - traced).max(-1) < 0.02
