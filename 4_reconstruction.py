@@ -138,7 +138,8 @@ def check(cfg):
     if cfg.LOW > cfg.HIGH:
         raise UserError('LOW=%g, HIGH=%g: want LOW at most as high as HIGH' % (cfg.LOW, cfg.HIGH))
     if cfg.METHOD not in ('auto',) + evidence.METHODS:
-        raise UserError('METHOD=%s: want auto, %s' % (cfg.METHOD, ' or '.join(evidence.METHODS)))
+        raise UserError('METHOD=%s: want one of %s'
+                        % (cfg.METHOD, ', '.join(('auto',) + evidence.METHODS)))
     size = cfg.VOXEL_SIZE
     if size != 'auto' and not (isinstance(size, tuple) and len(size) == 3 and
                                all(isinstance(v, (int, float)) and v > 0 for v in size)):

@@ -114,7 +114,7 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
 
     # --- refiner ---
     x = losses.to_network(draft, bits)                                   # [B, Z, Y, X, 1]
-    refined, updates, calibrate = _refine(x, architecture, intensities=intensities)
+    refined, updates, calibration = _refine(x, architecture, intensities=intensities)
     refined_grey = losses.to_grey(refined, bits)
     found = _refiner_losses(x, refined, score=score, settings=settings.losses,
                             preserved=(draft, label, refined_grey), label_weight=label_weight)
@@ -135,7 +135,8 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
             scope='discriminator/', step=step)
     found['refiner_weights'] = tf.global_norm(tf.trainable_variables('refiner/'))
     return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
-                 refiner_update, discriminator_update, found, found_d, calibrate, start_average)
+                 refiner_update, discriminator_update, found, found_d,
+                 tf.group(*calibration), start_average)
 
 
 def _rate(first, step, *, optimiser):
@@ -165,7 +166,8 @@ def _refine(x, architecture, *, intensities):
         x: drafts, float32 [B, Z, Y, X, 1] in [-1, 1].
 
     Returns:
-        (refined, like x; ops that an update has to wait for; op that measures the moments on x).
+        (refined, like x; ops that an update has to wait for; ops that measure the moments on x).
+        They are grouped last: TF 1.15 seeds first weights by the number of ops made before them.
     """
     start = intensities.drafts if architecture.identity_start else None
     domain = intensities.drafts_atanh if architecture.standardise else None
@@ -173,7 +175,7 @@ def _refine(x, architecture, *, intensities):
     refined = refiner(x, architecture.refiner_channels, start=start, domain=domain,
                       moments=None if architecture.frozen_moments else Moments(updates))
     refiner(x, architecture.refiner_channels, domain=domain, moments=Moments(calibration, 0.0))
-    return refined, updates, tf.group(*calibration)
+    return refined, updates, calibration
 
 
 def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):

@@ -48,3 +48,16 @@ def test_tiles_with_a_halo_equal_the_whole(tile):
         return ndimage.convolve(x, np.ones((5, 5, 5)), mode='constant')
 
     np.testing.assert_allclose(tiling.apply(blur, voxels, tile=tile, halo=2), blur(voxels))
+
+
+def test_a_patch_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, 'No space left on device')
+
+    path, images = str(tmp_path / 'p.h5'), np.zeros((2, 4, 6, 6), np.uint16)
+    for name in ('File', 'Dataset.resize'):
+        with monkeypatch.context() as patch:
+            patch.setattr('h5py.' + name, full)
+            with pytest.raises(UserError, match='p.h5 cannot be written: No space left'):
+                patches.write(path, images, origins=np.zeros((2, 3)), sources=['a', 'b'])
+        assert not list(tmp_path.iterdir())

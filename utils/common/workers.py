@@ -28,7 +28,8 @@ def pool(workers, *, most):
     begun = []
 
     def submit(function, *arguments):
-        future = executor.submit(function, *arguments)
+        with _survivors(workers):
+            future = executor.submit(function, *arguments)
         begun.append(future)
         return functools.partial(_result, future, workers)
 
@@ -42,8 +43,15 @@ def pool(workers, *, most):
 
 def _result(future, workers):
     """A future's result."""
-    try:
+    with _survivors(workers):
         return future.result()
+
+
+@contextlib.contextmanager
+def _survivors(workers):
+    """Within the block a process that was killed is a UserError."""
+    try:
+        yield
     except futures.process.BrokenProcessPool:
         raise UserError('a worker was killed, as happens when memory runs out: run the same '
                         'command again with WORKERS=%d; finished stacks are kept'

@@ -4,6 +4,7 @@ A patch file is HDF5: `image` (and `label`) [N, Z, Y, X], one chunk per patch, `
 (corner in its stack, voxels), `source` str [N]; attributes voxel_size, dtype_max, digest. A folder
 of TIFF patches serves wherever a patch file does.
 """
+import contextlib
 import hashlib
 import os
 
@@ -97,20 +98,21 @@ class _Writer:
         self.digest, self.n, self.origins, self.sources = hashlib.sha1(), 0, [], []
 
     def __enter__(self):
-        self._whole = whole_file(self.path)
-        self.file = h5py.File(self._whole.__enter__(), 'w')
-        options = dict(chunks=(1,) + self.shape, maxshape=(None,) + self.shape)
-        empty = (0,) + self.shape
-        self.image = self.file.create_dataset('image', empty, self.dtype, **options)
-        self.label = None
-        if self.labelled:
-            self.label = self.file.create_dataset('label', empty, np.uint8, compression='gzip',
-                                                  compression_opts=1, **options)
+        with contextlib.ExitStack() as opened:               # what has been opened is closed again
+            self.file = opened.enter_context(
+                h5py.File(opened.enter_context(whole_file(self.path)), 'w'))
+            options = dict(chunks=(1,) + self.shape, maxshape=(None,) + self.shape)
+            empty = (0,) + self.shape
+            self.image = self.file.create_dataset('image', empty, self.dtype, **options)
+            self.label = None
+            if self.labelled:
+                self.label = self.file.create_dataset('label', empty, np.uint8, compression='gzip',
+                                                      compression_opts=1, **options)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *error):
-        self.file.close()
-        return self._whole.__exit__(*error)
+        return self._opened.__exit__(*error)
 
     def add(self, images, labels, *, origins, sources):
         """Append patches [N, Z, Y, X], their labels (or None), corners and stack names."""
