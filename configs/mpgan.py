@@ -30,8 +30,12 @@ DISCRIMINATOR_SEES_LEVEL = False  # False: patches lose their mean before the di
 # --- losses ---
 LAMBDA_IDENTITY = 5.0            # weight of mean |z - R(z)| on [-1, 1] intensities
 LAMBDA_LABEL = 0.5               # weight of the label-preserving term; 0 turns MPGAN into SimGAN
-LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: 4 over the drafts'
-                                 # contrast; the paper's 0.1 suits contrasts of some tens
+LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
+                                 # the term: noise may be redrawn, structure may not; 0: paper
+LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: 1 over the noise of
+                                 # the real patches' background, smoothed likewise; paper: 0.1
+LABEL_FOREGROUND_SHARE = 0.5     # of the term that the label's few voxels carry; 0: all voxels
+                                 # count alike, as in the paper
 BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own background
 
 # --- schedule ---
@@ -42,6 +46,8 @@ PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN
 BATCH_SIZE = 10                  # patches, in each process
 AUGMENT = True                   # crops are mirrored, and turned by 90 degrees in the image plane
 CROP_SHAPE = (32, 64, 64)        # (z, y, x) voxels cut at random out of each patch
+MATCH_CONTENT = True             # real crops hold as much foreground as drafts: the discriminator
+                                 # judges looks, not how crowded they are; False: as released
 LEARNING_RATE = 1e-4             # of both Adams, or of the refiner's alone
 DISCRIMINATOR_RATE = 0.0         # of the discriminator's Adam; 0: the same
 BETA1 = 0.5                      # of both Adams

@@ -1,6 +1,7 @@
 """Losses of the refiner and the discriminator, by hand."""
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from models import losses, tf
 from utils.train import domains
@@ -43,7 +44,7 @@ def test_threshold_is_each_images_own_background_quantile(share):
 def test_label_loss_counts_crossings(level, expected):
     draft = tf.constant(10.0, shape=[2, 4, 4, 4, 1])
     cut = tf.constant(20.0, shape=[2, 1, 1, 1, 1])
-    loss = losses.label_loss(draft, draft * 0 + level, draft_cut=cut, refined_cut=cut,
+    loss = losses.label_loss(draft, draft * 0 + level, label=draft * 0, cuts=(cut, cut),
                              steepness=10.0)
     with tf.Session() as session:
         assert session.run(loss) == pytest.approx(expected, abs=1e-6)
@@ -56,12 +57,53 @@ def test_label_loss_does_not_care_for_overall_brightness():
     label = tf.zeros([1, 8, 16, 16, 1])
     shift = tf.constant(0.0)
     refined = tf.constant(rng.normal(900, 20, (1, 8, 16, 16, 1)).astype(np.float32)) + shift
-    draft_cut, refined_cut = [losses.background_quantile(grey, label, quantile=0.95)
-                              for grey in (draft, refined)]
-    loss = losses.label_loss(draft, refined, draft_cut=draft_cut, refined_cut=refined_cut,
-                             steepness=0.1)
+    cuts = [losses.background_quantile(grey, label, quantile=0.95) for grey in (draft, refined)]
+    loss = losses.label_loss(draft, refined, label=label, cuts=cuts, steepness=0.1)
     with tf.Session() as session:
         assert abs(session.run(tf.gradients(loss, shift)[0])) < 1e-6
+
+
+@pytest.mark.parametrize('share, expected', [(0.0, 2 / 64), (0.5, 0.5), (0.25, 0.25)])
+def test_the_labels_few_voxels_carry_their_share_of_the_label_loss(share, expected):
+    """Both foreground voxels of 64 are lost, no background voxel changes."""
+    label = np.zeros((1, 4, 4, 4, 1), np.float32)
+    label[0, 1, 2, :2] = 1
+    cut = tf.constant(20.0, shape=[1, 1, 1, 1, 1])
+    loss = losses.label_loss(tf.constant(100 * label), tf.constant(0 * label), cuts=(cut, cut),
+                             label=tf.constant(label), steepness=10.0, foreground_share=share)
+    with tf.Session() as session:
+        assert session.run(loss) == pytest.approx(expected, abs=1e-6)
+
+
+def test_smoothed_is_a_mirrored_box_of_three_taken_again_and_again():
+    grey = np.random.default_rng(0).uniform(0, 900, (2, 5, 6, 4, 1)).astype(np.float32)
+    expected = grey
+    for _ in range(2):
+        expected = ndimage.uniform_filter(expected, (1, 3, 3, 3, 1), mode='reflect')
+    with tf.Session() as session:
+        np.testing.assert_allclose(session.run(losses.smoothed(tf.constant(grey), 2)), expected,
+                                   rtol=1e-5)
+        np.testing.assert_array_equal(session.run(losses.smoothed(tf.constant(grey), 0)), grey)
+
+
+def test_smoothed_label_loss_lets_noise_be_redrawn_and_no_strand():
+    rng = np.random.default_rng(0)
+    label = tf.zeros([1, 16, 16, 16, 1])
+    draft, redrawn = [rng.normal(500, 90, (1, 16, 16, 16, 1)).astype(np.float32)
+                      for _ in range(2)]
+    strand = draft.copy()
+    strand[0, 8:10, :, 8:10] += 300
+
+    def loss(refined, times):
+        grey = [losses.smoothed(tf.constant(x), times) for x in (draft, refined)]
+        cuts = [losses.background_quantile(x, label, quantile=0.95) for x in grey]
+        return losses.label_loss(*grey, label=label, cuts=cuts, steepness=1 / 90)
+
+    with tf.Session() as session:
+        plain = session.run([loss(redrawn, 0), loss(strand, 0)])
+        smooth = session.run([loss(redrawn, 2), loss(strand, 2)])
+    assert plain[0] > 2 * plain[1]               # redrawn noise is what costs
+    assert smooth[1] > 1.0 * smooth[0]
 
 
 def test_adversarial_losses_known_by_hand():

@@ -130,7 +130,7 @@ def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, cap
 
 def test_training_settings_reach_the_graph(opened, tmp_path):
     """After one step the discriminator's biases are Adam's first move, its rate; the averages are
-    the weights, the moments were measured, the steepness suits the drafts."""
+    the weights, the moments were measured, the steepness suits the noise."""
     _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
                      LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999)
     assert np.abs(found['discriminator/conv2/bias']).max() == pytest.approx(0.05, rel=0.01)
@@ -143,7 +143,7 @@ def test_training_settings_reach_the_graph(opened, tmp_path):
     assert np.abs(found['refiner/bn1/moving_mean']).max() > 0.1
     assert (found['refiner/domain'] == np.float32(domains.intensities(opened).drafts_atanh)).all()
     assert files.read_json(str(tmp_path / 'run/told.json')) == {
-        'steepness': domains.label_steepness(opened.drafts), 'count': 4}
+        'steepness': domains.label_steepness(opened.real, 2), 'count': 4}
 
 
 def test_each_process_trains_on_a_share_with_a_history_of_its_own(opened):
@@ -176,16 +176,22 @@ def test_intensities_are_those_of_the_graph(opened):
         assert spread == pytest.approx(x.std(), rel=1e-4)
 
 
-def test_steepness_suits_the_contrast_and_needs_a_label(opened, tmp_path):
-    assert domains.label_steepness(opened.drafts) == pytest.approx(4 / 1200, rel=0.01)
-    images = np.full((3, 4, 8, 8), 100, np.uint16)
-    for name, label in (('none', 0 * images), ('flat', images // 100)):
-        label[:, :, :4] = 0
-        patches.write(str(tmp_path / name), images, origins=np.zeros((3, 3)), sources=list('abc'),
-                      labels=label.astype(np.uint8))
-    assert domains.label_steepness(patches.PatchFile(str(tmp_path / 'flat'), True)) == 4.0
-    with pytest.raises(UserError, match='none: no patch of a sample has a label voxel'):
-        domains.label_steepness(patches.PatchFile(str(tmp_path / 'none'), True))
+@pytest.mark.parametrize('times', [0, 1, 2])
+def test_steepness_is_one_over_the_noise_of_the_real_background_smoothed_alike(times, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.normal(5000, 200, (4, 16, 24, 24))
+    images[:, 6, 10] += 3000                             # a fibre: no part of the noise
+    patches.write(str(tmp_path / 'real'), images.astype(np.uint16), origins=np.zeros((4, 3)),
+                  sources=list('abcd'))
+    found = domains.label_steepness(patches.PatchFile(str(tmp_path / 'real')), times)
+    left = [1, 1 / 27, (19 / 81) ** 3][times] ** 0.5     # of white noise, by the squared weights
+    assert 1 / found == pytest.approx(200 * left, rel=0.25)
+
+
+def test_steepness_of_noiseless_patches_is_one(tmp_path):
+    patches.write(str(tmp_path / 'flat'), np.full((3, 4, 8, 8), 100, np.uint16),
+                  origins=np.zeros((3, 3)), sources=list('abc'))
+    assert domains.label_steepness(patches.PatchFile(str(tmp_path / 'flat')), 2) == 1.0
 
 
 def test_moments_are_measured_on_as_many_voxels_for_any_batch(opened, monkeypatch):

@@ -67,8 +67,8 @@ class Released:
         def score(values):
             return discriminator(values, cfg.DISCRIMINATOR_CHANNELS, activation=False)
 
-        kept = losses.label_loss(self.draft, self.grey, draft_cut=self.draft_cut,
-                                 refined_cut=self.refined_cut, steepness=0.1)
+        kept = losses.label_loss(self.draft, self.grey, label=self.label,
+                                 cuts=(self.draft_cut, self.refined_cut), steepness=0.1)
         total = (losses.refiner_adversarial_loss(score(self.refined))
                  + cfg.LAMBDA_IDENTITY * losses.identity_loss(x, self.refined)
                  + cfg.LAMBDA_LABEL * kept)
@@ -211,7 +211,8 @@ def by_kind(traces):
 
 
 def main():
-    cfg = config.load('configs/mpgan.py', ['LABEL_STEEPNESS=0.01'])
+    cfg = config.load('configs/mpgan.py', ['LABEL_STEEPNESS=0.01', 'LABEL_SMOOTHING=0',
+                                            'LABEL_FOREGROUND_SHARE=0'])
     own = layers.OWN_GRADIENT
     with tempfile.TemporaryDirectory() as folder:
         drafts, real = data(folder)

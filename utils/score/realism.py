@@ -145,8 +145,7 @@ class Judge:
             real, more_real: two disjoint sets of real patches, [M, Z, Y, X].
         """
         self.labels, self.drafts = labels.astype(bool), drafts
-        bright = np.clip(flat(real), 0, None)     # black borders lie below the median: no part
-        self.cut = float(filters.threshold_otsu(np.minimum(bright, np.quantile(bright, BRIGHT))))
+        self.cut = foreground_cut(flat(real))
         self.real = self._describe(real)
         self.skeletons = [morphology.skeletonize(label) > 0 for label in self.labels]
         self.floor = self.distances(more_real)
@@ -220,6 +219,12 @@ class Judge:
     def keeps_labels(self, values):
         """True if Dice and clDice are within TOLERANCE of the drafts'."""
         return all(values[m] >= self.draft[m] - TOLERANCE for m in ('dice', 'cldice'))
+
+
+def foreground_cut(flattened):
+    """OTSU's cut of real patches that are flat(): foreground is above it; grey levels."""
+    bright = np.clip(flattened, 0, None)          # black borders lie below the median: no part
+    return float(filters.threshold_otsu(np.minimum(bright, np.quantile(bright, BRIGHT))))
 
 
 def flat(images):

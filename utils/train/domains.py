@@ -3,12 +3,14 @@ import os
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from models.gan import Intensities
 from models.refiner import LIMIT
 from utils.common.errors import UserError
 from utils.data import patches
 from utils.train import samplers
+from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
@@ -76,25 +78,26 @@ def intensities(domains):
                        level_and_spread(np.clip(real, -0.99, 0.99)))
 
 
-def label_steepness(drafts):
-    """K of the label loss that suits the drafts: 4 over the mean contrast of their labels.
+def label_steepness(real, smoothing):
+    """K of the label loss that suits the real patches: 1 over the noise of their background.
 
-    A voxel that changes from the foreground's mean to the background's is then charged with nearly
-    1, whatever the brightness. The contrast counts as 1 grey level at least.
+    A voxel that moves by some noise levels across the cut is then charged with nearly 1, one that
+    moves as much as the noise alone with little. The paper's 0.1 per grey level suits noise of
+    some ten grey levels likewise.
 
     Args:
-        drafts: PatchFile with labels.
+        real: PatchFile; smoothing: times that a 3^3 mean is taken first, see losses.smoothed.
 
     Returns:
-        float, 1 / grey level.
-
-    Raises:
-        UserError: no label voxel.
+        float, 1 / grey level. The noise counts as 1 grey level at least; it is the median absolute
+        deviation from each patch's median, as a standard deviation.
     """
-    grey, label = _some(drafts.image), _some(drafts.label) > 0
-    if not label.any():
-        raise UserError('%s: no patch of a sample has a label voxel: make it anew' % drafts.path)
-    return float(4 / max(grey[label].mean() - grey[~label].mean(), 1.0))
+    deviations = []
+    for image in _some(real.image):
+        for _ in range(smoothing):
+            image = ndimage.uniform_filter(image, 3, mode='reflect')
+        deviations.append(np.abs(image - np.median(image)))
+    return float(1 / max(NORMAL * np.median(deviations), 1.0))
 
 
 def calibration_crops(drafts, crop_shape, *, seed, augment):

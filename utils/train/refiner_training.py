@@ -5,7 +5,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from models import gan, tf
-from utils.train import history, loop, processes, reports, runs, samplers
+from utils.train import content, history, loop, processes, reports, runs, samplers
 from utils.train.domains import calibration_crops, intensities, label_steepness
 from utils.train.streams import Stream
 
@@ -18,6 +18,7 @@ class Schedule(NamedTuple):
     batch_size: int                      # patches, in each process
     crop_shape: Tuple[int, int, int]     # (z, y, x) voxels cut at random out of each patch
     augment: bool                        # mirror and turn crops
+    match_content: bool                  # real crops hold as much foreground as drafts
     history_batches: int                 # batches of refined patches kept for the discriminator
     seed: int                            # of weights, batches and history
 
@@ -63,7 +64,7 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
     """
     model, schedule, pace, machine = settings
     if model.losses.label_steepness == 'auto':
-        steepness = label_steepness(domains.drafts)
+        steepness = label_steepness(domains.real, model.losses.label_smoothing)
         model = model._replace(losses=model.losses._replace(label_steepness=steepness))
         settings = settings._replace(model=model)
 
@@ -95,14 +96,22 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
 
 def _open_streams(domains, schedule, *, ranks):
     """Batches of drafts with labels, and of real patches; two Streams."""
+    match = _match(domains, schedule) if schedule.match_content else None
     drafts, real = [
         samplers.Sampler(file, schedule.batch_size, crop=schedule.crop_shape,
                          seed=[schedule.seed, number], augment=schedule.augment, rank=ranks.rank,
-                         ranks=ranks.size)
+                         ranks=ranks.size, match=match if file is domains.real else None)
         for number, file in ((1, domains.drafts), (0, domains.real))]
     shape = [None] + list(schedule.crop_shape) + [1]
     return (Stream(drafts.batch, [shape, shape], name=domains.drafts.path),
             Stream(lambda i: real.batch(i)[:1], [shape], name=domains.real.path))
+
+
+def _match(domains, schedule):
+    """Real crops matched to the drafts in content; content.Match."""
+    cut = content.foreground_cut(domains.real)
+    real, drafts = content.Content(domains.real, cut), content.Content(domains.drafts, cut)
+    return content.Match(real, drafts, crop=schedule.crop_shape, seed=[schedule.seed, 3])
 
 
 class Trainer:

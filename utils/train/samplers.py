@@ -11,7 +11,8 @@ class Sampler:
     batches that it would have had. Every patch is drawn once before any is drawn twice.
     """
 
-    def __init__(self, patches, batch_size, *, crop, seed, augment=False, rank=0, ranks=1):
+    def __init__(self, patches, batch_size, *, crop, seed, augment=False, rank=0, ranks=1,
+                 match=None):
         """Args:
             patches: PatchFile; batch_size: patches per batch.
             crop: (z, y, x) voxels to cut out of each at random; seed: list of whole numbers.
@@ -19,6 +20,8 @@ class Sampler:
                 (by 180 where it is not square).
             rank, ranks: this process draws share `rank` of each joint batch, which has
                 ranks * batch_size patches.
+            match: None, or content.Match: crops that hold as much foreground as others; patches
+                are then drawn at random.
 
         Raises:
             UserError: if the crop is larger than the patches.
@@ -28,7 +31,7 @@ class Sampler:
                             % (patches.path, patches.shape, tuple(crop)))
         self.patches, self.batch_size = patches, batch_size
         self.crop, self.seed = tuple(crop), list(seed)
-        self.augment, self.rank, self.ranks = augment, rank, ranks
+        self.augment, self.rank, self.ranks, self.match = augment, rank, ranks, match
         self._epoch = None, None         # (number, order), set in one go: two threads may draw
 
     def _patch(self, number):
@@ -39,6 +42,11 @@ class Sampler:
             order = np.random.default_rng(self.seed + [0, epoch]).permutation(len(self.patches))
             self._epoch = epoch, order
         return int(order[place])
+
+    def _crop(self, number, rng):
+        """(patch index, corner) of the `number`-th draw."""
+        return self._patch(number), [int(rng.integers(n - c + 1))
+                                     for n, c in zip(self.patches.shape, self.crop)]
 
     def _turned(self, crop, flips, *, turns):
         """A crop [Z, Y, X], mirrored where `flips` [3] is 1, turned `turns` times, if augmented."""
@@ -58,8 +66,7 @@ class Sampler:
         for number in range(self.batch_size * (index * self.ranks + self.rank),
                             self.batch_size * (index * self.ranks + self.rank + 1)):
             rng = np.random.default_rng(self.seed + [1, number])
-            i = self._patch(number)
-            low = [int(rng.integers(n - c + 1)) for n, c in zip(self.patches.shape, self.crop)]
+            i, low = self.match.draw(rng) if self.match else self._crop(number, rng)
             box = tuple(slice(a, a + c) for a, c in zip(low, self.crop))
             flips, turns = rng.integers(2, size=3), int(rng.integers(4))
             images.append(self._turned(self.patches.image[i][box], flips, turns=turns))
