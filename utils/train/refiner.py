@@ -61,11 +61,12 @@ class Refiner(Trained):
         super().__init__(best or newest, gan.inference_variables(), settings=settings,
                          threads=threads)
 
-    def refine(self, voxels, *, name='stack'):
+    def refine(self, voxels, *, name='stack', wanted=None):
         """Refine a stack by tiles.
 
         Args:
             voxels: uint8 or uint16 [Z, Y, X]; name: of its file, for messages.
+            wanted: None, or bool [Z, Y, X]: tiles without a wanted voxel are left out, and 0.
 
         Returns:
             array like `voxels`, no rim left out.
@@ -85,4 +86,4 @@ class Refiner(Trained):
                         disable=not sys.stderr.isatty())
 
         return tiling.apply(one, voxels, tile=self.tile or voxels.shape, halo=RADIUS, crops=True,
-                            progress=progress)
+                            progress=progress, wanted=wanted)
