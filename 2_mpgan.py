@@ -5,7 +5,8 @@ Reads   data/patches/real.h5                    real patches (prepare_patches.py
 Writes  runs/mpgan/  checkpoints/, best.json, evaluation.json, events/ (TensorBoard), log.csv,
                     curves.png, preview_NNNNNN.png
         data/refined/  images/0001.tif ...      refined stacks; their labels are the drafts'
-        data/refined/patches.h5                 refined training patches: image, label
+        data/refined/patches.h5                 refined training patches: image, label; these alone
+                                                with WHOLE_STACKS=False
 Run     python 2_mpgan.py                       resumes from the last checkpoint, refines the rest
         python 2_mpgan.py STAGE=refine INPUT=folder OUTPUT=folder      refines any stacks
         python 2_mpgan.py STAGE=pack OUTPUT=models/pretrained/x        the weights alone
@@ -22,7 +23,7 @@ from utils.common.errors import UserError
 from utils.data import stacks
 from utils.train import checkpoints, processes, refiner_training
 from utils.train.domains import open_domains
-from utils.train.refined import cut_patches
+from utils.train.refined import cut_patches, refine_patches
 from utils.train.refiner import Refiner
 
 CONFIG = 'configs/mpgan.py'
@@ -30,7 +31,7 @@ STAGES = ('train', 'refine', 'train+refine', 'pack')
 # Constants that may differ between runs into one RUN_DIR: how long, how often, where to, on what
 MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS',
               'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY', 'THREADS', 'TILE_SHAPE',
-              'EVALUATE_EVERY', 'CHECKPOINT', 'XLA')
+              'EVALUATE_EVERY', 'CHECKPOINT', 'XLA', 'WHOLE_STACKS')
 FORMAT = 2                 # of runs: raised where an older one cannot go on
 SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
@@ -56,8 +57,14 @@ def train(cfg, ranks):
 
 
 def refine(cfg):
-    """Refine every draft stack, then cut the refined training patches; or the stacks of INPUT."""
+    """Refine every draft stack, then cut the refined training patches; or the patches alone; or the
+    stacks of INPUT.
+    """
     with open_refiner(cfg) as refiner:
+        if not cfg.WHOLE_STACKS:
+            print('%s: %d patches by step %d' % (
+                cfg.OUTPUT, refine_patches(cfg.DRAFTS, cfg.OUTPUT, refiner=refiner), refiner.step))
+            return None
         paths = stacks.find(cfg.INPUT) if cfg.INPUT else [image for image, _ in stacks.pair_by_name(
             os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))]
         record = batch.Record(cfg.OUTPUT)
@@ -135,6 +142,8 @@ def check(cfg):
                         % (cfg.INPUT, cfg.OUTPUT))
     if cfg.INPUT and cfg.STAGE != 'refine':
         raise UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
+    if cfg.INPUT and not cfg.WHOLE_STACKS:
+        raise UserError('INPUT=%s: WHOLE_STACKS=False is for drafts alone' % cfg.INPUT)
     if cfg.STAGE == 'pack' and not own:
         raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as '
                         'models/pretrained/refiner')

@@ -16,6 +16,7 @@ GAN_ARGS ?=
 SEG_ARGS ?=
 TRACE_ARGS ?=
 FIG_ARGS ?=
+PAPER_ARGS ?=
 TEST_ARGS ?=
 
 # Settings of the user's shell that would mix other packages into the environments.
@@ -23,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test lint figures gallery compare bench python clean distclean
+.PHONY: help env demo test lint figures gallery compare paper bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
@@ -33,12 +34,13 @@ help:
 	@echo 'make figures    redraw the figures from the results on disk'
 	@echo 'make gallery    one page with the figures, tables and commands on disk, results/index.html'
 	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
+	@echo 'make paper      the paper'\''s experiment: raw drafts, SimGAN, MPGAN; data as for compare, hours; else small, the phantom'
 	@echo 'make bench      run every script in tests/benchmarks'
 	@echo 'make python     print the Python that would be taken; makes nothing'
 	@echo 'make clean      remove caches and both environments; data/, runs/ and results/ stay'
 	@echo 'make distclean  the same, and data/demo, runs/demo*, results/demo'
 	@echo 'Add PYTHON=python3.11 (or a path) to force a Python: 3.7 takes TensorFlow 1.15, 3.8 - 3.13 TensorFlow 2.'
-	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS= or TEST_ARGS= to pass arguments on.'
+	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS=, PAPER_ARGS= or TEST_ARGS= to pass arguments on.'
 
 env:
 	@eval "$$FUNCTIONS"; make_both
@@ -79,6 +81,11 @@ compare:
 	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') \
 	    $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(SEG_ARGS)
 
+paper:
+	@eval "$$FUNCTIONS"; take && step "$$py" tests/benchmarks/paper.py \
+	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') \
+	    $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(PAPER_ARGS)
+
 bench:
 	@eval "$$FUNCTIONS"; bench
 
@@ -91,7 +98,7 @@ clean:
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare results/demo
+	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper results/demo
 
 # The recipes' shell functions (POSIX sh; $$ is make's way to write $). Two groups: find a Python, make
 # its environment. They hand back: python (a path), minor (11 of 3.11), version, env (folder), py (its Python).

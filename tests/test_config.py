@@ -60,9 +60,11 @@ def demo_configs():
 @pytest.mark.parametrize('name', demo_configs())
 def test_demo_configs_only_name_known_constants(name):
     path = 'configs/demo/' + name
-    # the phantom has no other edition; the comparison takes the constants of step 3, too
-    whole = {'phantom.py': path, 'comparison.py': (
-        'configs/comparison.py', 'configs/segmentation.py')}.get(name, 'configs/' + name)
+    # the phantom has no other edition; the comparisons take the constants of step 3, too
+    whole = {'phantom.py': path,
+             'comparison.py': ('configs/comparison.py', 'configs/segmentation.py'),
+             'paper.py': ('configs/segmentation.py', 'configs/paper.py')}.get(
+                 name, 'configs/' + name)
     cfg = config.load(whole, ['--config', path])
     assert all(getattr(cfg, constant) == value
                for constant, value in config.read_constants(os.path.join(ROOT, path)).items())

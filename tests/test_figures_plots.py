@@ -204,9 +204,8 @@ def test_histograms_stand_where_the_grey_levels_are(tmp_path, no_legend):
 # --- segmentation networks compared ---
 
 def test_bars_end_at_the_mean_and_dots_are_the_trainings(tmp_path):
-    rows = [dict(arm=arm, region=region, dice=value if region == 'ends' else 0, ap=0.9)
-            for arm, values in (('low', (0.2, 0.3)), ('high', (0.6, 0.8))) for value in values
-            for region in ('whole', 'ends')]
+    rows = [dict(arm=arm, dice=value, ap=0.9)
+            for arm, values in (('low', (0.2, 0.3)), ('high', (0.6, 0.8))) for value in values]
     comparison.arms(str(tmp_path / 'a.png'), rows, measures=('dice', 'ap'))
     panel, other = (inside(panel) for panel in panels(read(tmp_path / 'a.png'), least=60))
     height, width = panel.shape[:2]
@@ -264,7 +263,7 @@ def drawn_with(name, path):
     yield lambda: drafts.grey_histograms(path, [(name, t)])
     yield lambda: comparison.precision_recall(path, [(name, (t, t, t[::-1]))])
     yield lambda: traces.score_curves(path, t + 1, panels=[('', [(name, t)])], xlabel='', ylabel='')
-    yield lambda: comparison.arms(path, [{'arm': name, 'region': 'ends', 'ap': 0.5}],
+    yield lambda: comparison.arms(path, [{'arm': name, 'ap': 0.5}],
                                   measures=('ap',))
 
 

@@ -1,4 +1,4 @@
-"""Data of the comparison: a phantom where none is given, and pairs by the earlier scripts."""
+"""Data of the comparisons: a phantom where none is given, and pairs by the earlier scripts."""
 import glob
 import os
 import subprocess
@@ -7,6 +7,20 @@ import sys
 from utils.common import config, files
 from utils.common.errors import UserError
 from utils.data import stacks
+
+
+def load(configs, argv, *, small, description):
+    """The constants; without data and without a config those of the phantom's small edition.
+
+    Args:
+        configs: as of config.load; argv: arguments; small: path of the small edition.
+        description: as of config.load.
+    """
+    cfg = config.load(configs, argv, description=description)
+    if cfg.REAL or any(argument.startswith('--config') for argument in argv):
+        return cfg
+    print('no REAL: the phantom, with %s' % small)
+    return config.load(configs, ['--config', small] + list(argv))
 
 
 def find_data(cfg):
@@ -50,11 +64,8 @@ def make_pairs(cfg, real, *, folders):
 
     if not folders:
         return
-    small = [] if cfg.REAL else ['--config', 'configs/demo/prepare_patches.py']
-    script('prepare_patches.py', *small, 'STACKS=%s' % real, 'OUTPUT=%s' % at('patches'),
-           'CALIBRATION_ROUNDS=%d' % cfg.CALIBRATION_ROUNDS)
+    bits = measure(cfg, real)
     measured = 'PRIORS=%s' % at('patches/priors.json')
-    bits = 8 if files.read_json(at('patches/priors.json')).get('dtype_max') == 255 else 16
     common = ['N_STACKS=%d' % cfg.N_DRAFTS, 'AXON_SHARE=1', 'BITS=%d' % bits,
               'VOLUME_SHAPE=%d,%d,%d' % tuple(cfg.DRAFT_SHAPE)]
     if 'paper' in folders:
@@ -73,6 +84,20 @@ def make_pairs(cfg, real, *, folders):
         script('2_mpgan.py', *settings, 'STAGE=train', 'DRAFTS=%s' % at('matched'))
         script('2_mpgan.py', *settings, 'STAGE=refine', 'DRAFTS=%s' % at('drafts'),
                'OUTPUT=%s' % at(name))
+
+
+def measure(cfg, real):
+    """Run step 0 into DATA/patches; returns the bits of the real stacks, 8 or 16.
+
+    Args:
+        real: stacks, folder, file or pattern.
+    """
+    folder = os.path.join(cfg.DATA, 'patches')
+    small = [] if cfg.REAL else ['--config', 'configs/demo/prepare_patches.py']
+    script('prepare_patches.py', *small, 'STACKS=%s' % real, 'OUTPUT=%s' % folder,
+           'CALIBRATION_ROUNDS=%d' % cfg.CALIBRATION_ROUNDS)
+    priors = files.read_json(os.path.join(folder, 'priors.json'))
+    return 8 if priors.get('dtype_max') == 255 else 16
 
 
 def script(*arguments):

@@ -37,7 +37,7 @@ from utils.train import augmentation, checkpoints, crops, labels, segmenter_trai
 from utils.train.segmenter import Segmenter      # noqa: E402
 
 CONFIGS = ('configs/comparison.py', 'configs/segmentation.py')
-SMALL = ('--config', 'configs/demo/comparison.py')
+SMALL = 'configs/demo/comparison.py'
 
 
 class Arm(NamedTuple):
@@ -191,7 +191,7 @@ def write_results(cfg, rows, *, maps, labelled):
         cfg.RESULTS, rows, measures=masks.HEADINGS, regions=REGIONS,
         title='%s, scored at %g; ends: %d voxels apart along %s' % (
             stack.path, cfg.PROBABILITY_THRESHOLD, cfg.SPLIT_GAP, 'zyx'[cfg.SPLIT_AXIS]))
-    figures.arms(at('arms'), rows, measures=SHOWN)
+    figures.arms(at('arms'), [row for row in rows if row['region'] == 'ends'], measures=SHOWN)
     curves = [(arm, masks.precision_recall(probability[ends.valid], ends.truth[ends.valid]))
               for arm, probability in maps if arm in TRAINED]
     if curves:
@@ -215,11 +215,7 @@ def result_line(rows):
 
 def load(argv):
     """The constants; without data and without a config those of the phantom's small edition."""
-    cfg = config.load(CONFIGS, argv, description=__doc__)
-    if cfg.REAL or any(argument.startswith('--config') for argument in argv):
-        return cfg
-    print('no REAL: the phantom, with %s' % SMALL[1])
-    return config.load(CONFIGS, list(SMALL) + list(argv))
+    return _pairs.load(CONFIGS, argv, small=SMALL, description=__doc__)
 
 
 def check(cfg):

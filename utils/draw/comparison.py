@@ -13,17 +13,15 @@ def arms(path, rows, *, measures):
 
     Args:
         path: of the figure.
-        rows: dicts with `arm`, `region` ('whole' or 'ends') and the measures, each in [0, 1];
-            those of the ends are drawn.
+        rows: dicts with `arm` and the measures, each in [0, 1].
         measures: names of the measures, a panel each.
 
     Raises:
         UserError: if the file cannot be written.
     """
-    rows = [row for row in rows if row['region'] == 'ends']
     names = list(dict.fromkeys(row['arm'] for row in rows))
-    figure, axes = plt.subplots(1, len(measures), figsize=(3.6 * len(measures), 3.6), sharey=True,
-                                squeeze=False)
+    size = 3.6 * len(measures), max(3.6, 0.8 + 0.3 * len(names))
+    figure, axes = plt.subplots(1, len(measures), figsize=size, sharey=True, squeeze=False)
     for panel, measure in zip(axes[0], measures):
         for k, name in enumerate(names):
             values = [row[measure] for row in rows if row['arm'] == name]

@@ -40,23 +40,23 @@ def depth_colours(label):
     return plt.get_cmap('turbo')(depth)[..., :3] * label.any(0)[..., None]
 
 
-def beside(path, named, *, columns=4):
+def beside(path, named, *, columns=4, scaled_to=0):
     """Blocks of patches side by side, projected along z.
 
-    Grey levels are at the first block's scale; a block without any above 1 is shown as masks.
+    Grey levels are at one block's scale; a block without any above 1 is shown as masks.
 
     Args:
         path: of the figure.
         named: list of (title, [N, Z, Y, X]), N the same in all; a last row that is not full is
             left out.
-        columns: patches in a row of a block.
+        columns: patches in a row of a block; scaled_to: index of the block that gives the scale.
 
     Raises:
         UserError: if the file cannot be written.
     """
     height = 4.6 * len(named[0][1]) / columns ** 2 + 0.4
     figure, axes = plt.subplots(1, len(named), figsize=(4.6 * len(named), height))
-    scale = limits(*[project(image) for image in named[0][1]])
+    scale = limits(*[project(image) for image in named[scaled_to][1]])
     for panel, (title, images) in zip(axes, named):
         views = [np.pad(project(image), 1, 'constant', constant_values=0) for image in images]
         rows = [np.concatenate(views[i:i + columns], 1)

@@ -26,7 +26,7 @@ class Synthetic:
     def __init__(self, folder, settings, *, held_out=0.0):
         """Args:
             folder: with patches.h5 (and the stacks it was cut from in images/), or of TIFF pairs
-                images/, labels/.
+                images/, labels/; or a patch file, which then is all that is looked at.
             settings: labels.Settings.
             held_out: share of the stacks, the last by name, kept for validation; where it is above
                 0, one at least, and never all.
@@ -34,7 +34,7 @@ class Synthetic:
         Raises:
             UserError: as PatchFile; one stack only, so that none can be held out.
         """
-        path = os.path.join(folder, 'patches.h5')
+        path = folder if os.path.isfile(folder) else os.path.join(folder, 'patches.h5')
         whole = os.path.exists(path) or not os.path.isdir(folder)
         self.file = patches.PatchFile(path if whole else folder, with_labels=True)
         self.settings, self.visible_contrast = settings, settings.visible_contrast

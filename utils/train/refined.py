@@ -1,8 +1,9 @@
-"""Training patches of refined stacks, cut where the drafts' patches were cut."""
+"""Training patches of refined stacks, where the drafts' patches were cut."""
 import os
 
 import numpy as np
 
+from utils.common import batch, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 
@@ -26,16 +27,79 @@ def cut_patches(drafts_dir, refined_dir, *, names):
         raise UserError('%s has patches of stacks that %s lacks (%s): run 1_simulator.py again'
                         % (drafts.path, drafts_dir, ', '.join(unknown[:5])))
     images = np.empty((len(drafts),) + drafts.shape, drafts.dtype)
-    source = np.array(drafts.source)
     for name in sorted(set(drafts.source)):
-        draft, refined = [stacks.read(os.path.join(folder, 'images', name + '.tif')).voxels
-                          for folder in (drafts_dir, refined_dir)]
-        for i in np.flatnonzero(source == name):
-            before = patches.cut(draft, drafts.origin[i], window=drafts.shape)
-            if (before != drafts.image[i]).any():
-                raise UserError('%s was not cut from %s/images/%s.tif: run 1_simulator.py again'
-                                % (drafts.path, drafts_dir, name))
-            images[i] = patches.cut(refined, drafts.origin[i], window=drafts.shape)
-    patches.write(os.path.join(refined_dir, 'patches.h5'), images, origins=drafts.origin,
-                  sources=drafts.source, labels=drafts.label[:], voxel_size=drafts.voxel_size)
+        rows, _ = _draft_of(drafts, drafts_dir, name=name)
+        refined = stacks.read(os.path.join(refined_dir, 'images', name + '.tif')).voxels
+        images[rows] = [patches.cut(refined, drafts.origin[i], window=drafts.shape) for i in rows]
+    _write(os.path.join(refined_dir, 'patches.h5'), images, drafts=drafts)
     return len(images)
+
+
+def refine_patches(drafts_dir, refined_dir, *, refiner):
+    """Refine the drafts' patches alone, each within its stack, and write refined_dir/patches.h5.
+
+    Only tiles that a patch touches are refined. Finished stacks are kept in refined_dir/parts until
+    all are done, so that a broken-off call goes on.
+
+    Args:
+        drafts_dir: folder of 1_simulator.py: patches.h5, images/; refiner: Refiner.
+
+    Returns:
+        number of patches. They equal those of refined whole stacks but for rounding.
+
+    Raises:
+        UserError: the drafts' patches are not of these stacks; as Refiner.refine.
+    """
+    drafts = patches.PatchFile(os.path.join(drafts_dir, 'patches.h5'), with_labels=True)
+    record, key = batch.Record(refined_dir), '%s %s' % (refiner.digest, drafts.digest)
+    target, names = os.path.join(refined_dir, 'patches.h5'), sorted(set(drafts.source))
+    if record.holds('patches', key, targets=[target]):
+        return len(drafts)
+
+    def part(name):
+        return os.path.join(refined_dir, 'parts', name + '.npy')
+
+    def job(name):
+        def make():
+            rows, draft = _draft_of(drafts, drafts_dir, name=name)
+            wanted = np.zeros(draft.shape, bool)
+            for corner in drafts.origin[rows]:
+                wanted[tuple(slice(c, c + n) for c, n in zip(corner, drafts.shape))] = True
+            refined = refiner.refine(draft, name=name, wanted=wanted)
+            with files.whole_file(part(name)) as partial:
+                np.save(partial, [patches.cut(refined, drafts.origin[i], window=drafts.shape)
+                                  for i in rows])
+            record.add(name, key)
+        return batch.Job(name, name, lambda: record.holds(name, key, targets=[part(name)]), make)
+
+    batch.run([job(name) for name in names], strict=True)
+    images, source = np.empty((len(drafts),) + drafts.shape, drafts.dtype), np.array(drafts.source)
+    for name in names:
+        images[source == name] = np.load(part(name))
+    _write(target, images, drafts=drafts)
+    record.add('patches', key)
+    for name in names:
+        files.remove(part(name))
+    return len(images)
+
+
+def _draft_of(drafts, folder, *, name):
+    """The rows of a stack's patches, int [N], and its draft [Z, Y, X], which they were cut from.
+
+    Raises:
+        UserError: they were cut from another.
+    """
+    rows = np.flatnonzero(np.array(drafts.source) == name)
+    path = os.path.join(folder, 'images', name + '.tif')
+    voxels = stacks.read(path).voxels
+    for i in rows:
+        if (patches.cut(voxels, drafts.origin[i], window=drafts.shape) != drafts.image[i]).any():
+            raise UserError('%s was not cut from %s: run 1_simulator.py again'
+                            % (drafts.path, path))
+    return rows, voxels
+
+
+def _write(path, images, *, drafts):
+    """Write refined patches beside the drafts' labels and places."""
+    patches.write(path, images, origins=drafts.origin, sources=drafts.source,
+                  labels=drafts.label[:], voxel_size=drafts.voxel_size)

@@ -1,0 +1,142 @@
+"""Steps of the paper's experiment, by the numbered scripts: drafts, refiners, networks, critics."""
+import importlib.util
+import os
+from collections import OrderedDict, namedtuple
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+import _paper_tables
+from utils.common import batch, config, files
+from utils.data import patches, stacks
+
+NETWORK = 'configs/segmentation.py'
+
+# The paper's model with measured grey levels alone: constants of 1_simulator.py
+SPARSE = ('TORTUOSITY=1', 'DENSITY=0', 'STAINED_SHARE=0.5', 'PSF_WING_SHARE=0', 'LEVEL_SPREAD=0',
+          'LEVEL_DRIFT=0', 'DEBRIS=1024', 'TEXTURE=0', 'SOMA_SHAPE=ball', 'RADIUS=1,3')
+DRAFTS = OrderedDict([
+    ('paper', SPARSE), ('measured', ()), ('no_internal', SPARSE + ('INTERNAL_PRIORS=False',)),
+    ('no_external', SPARSE + ('EXTERNAL_PRIORS=False',))])
+REFINERS = {'raw': None, 'simgan': ('LAMBDA_LABEL=0',), 'mpgan': ()}     # constants of 2_mpgan.py
+AUGMENTATIONS = {                                                        # of 3_segmentation.py
+    'plain': ('AUGMENT_PUNCTA=0', 'AUGMENT_HAZE=0', 'AUGMENT_BLUR=0', 'AUGMENT_SNR=1,1',
+              'AUGMENT_CONTRAST=1,1', 'AUGMENT_GAMMA=0', 'AUGMENT_OFFSET=0', 'AUGMENT_NOISE=0'),
+    'augmented': ()}
+TILE = 'TILE_SHAPE=32,64,64'     # refined at a time: small, as only tiles that a patch touches are
+
+# stack: path of the labelled stack; annotation: masks.Annotation; bits: of the real stacks
+Data = namedtuple('Data', 'stack annotation bits')
+
+
+class Chain(NamedTuple):
+    """What is done one after the other: a refiner, its patches, networks trained on them."""
+    drafts: str                          # of DRAFTS
+    refiner: str                         # of REFINERS
+    augmentations: Tuple[str, ...]       # of AUGMENTATIONS, a network each
+    seed: int
+
+    @property
+    def name(self):
+        return '%s-%s-%d' % (self.drafts, self.refiner, self.seed)
+
+
+def make_drafts(cfg, kind, *, bits, jobs):
+    """Draw the drafts of a kind into DATA/KIND, see DRAFTS."""
+    priors = os.path.join(cfg.DATA, 'patches', 'priors.json')
+    voxel = (files.read_json(priors).get('voxel_size') or (1, 1, 1))[2]
+    sparse = DRAFTS[kind] and DRAFTS[kind] + ('PSF_SIGMA=%g,%g,%g' % ((voxel,) * 3),)
+    arguments = ['PRIORS=%s' % priors, 'OUTPUT=%s' % os.path.join(cfg.DATA, kind), 'AXON_SHARE=1',
+                 'N_STACKS=%d' % (cfg.N_SPARSE if sparse else cfg.N_MEASURED), 'BITS=%d' % bits,
+                 'VOLUME_SHAPE=%d,%d,%d' % tuple(cfg.DRAFT_SHAPE), 'WORKERS=%d' % cfg.WORKERS]
+    arguments += tuple(cfg.DRAFT_ARGS.split()) + sparse
+    jobs.script(kind, ['1_simulator.py'] + arguments, kind='drafts',
+                constants=constants_of('configs/simulator.py', arguments),
+                inputs=[files.read_json(priors)], target=pairs_at(cfg, kind))
+
+
+def refine(cfg, chain, *, jobs):
+    """Train a refiner and refine its drafts' patches; returns their patch file."""
+    run_dir = os.path.join(cfg.RUNS, 'refiners', chain.name)
+    output = os.path.join(cfg.DATA, 'refined', chain.name)
+    pairs, real = pairs_at(cfg, chain.drafts), os.path.join(cfg.DATA, 'patches', 'real.h5')
+    common = refiner_arguments(cfg) + list(REFINERS[chain.refiner])
+    common += ['REAL_PATCHES=%s' % real, 'DRAFTS=%s' % os.path.dirname(pairs),
+               'RUN_DIR=%s' % run_dir, 'SEED=%d' % chain.seed, 'THREADS=%d' % cfg.THREADS]
+    key = [digest_of(real), digest_of(pairs)]
+    for kind, more, target in (
+            ('refiner', ['STAGE=train'], os.path.join(run_dir, 'checkpoints')),
+            ('refining', ['STAGE=refine', 'WHOLE_STACKS=False', 'OUTPUT=%s' % output, TILE],
+             pairs_at(cfg, chain.drafts, refined=chain.name))):
+        key = [jobs.script(chain.name, ['2_mpgan.py'] + common + more, kind=kind, inputs=key,
+                           constants=constants_of('configs/mpgan.py', common + more),
+                           target=target)]
+    return target
+
+
+def segment(cfg, chain, *, augmentation, pairs, data, jobs):
+    """Train a network on a patch file, map the labelled stack; float32 [Z, Y, X] in [0, 1]."""
+    name = '%s-%s-%s-%d' % (chain.drafts, chain.refiner, augmentation, chain.seed)
+    run_dir = os.path.join(cfg.RUNS, 'networks', name)
+    common = network_arguments(cfg) + list(AUGMENTATIONS[augmentation])
+    common += ['RUN_DIR=%s' % run_dir, 'SEED=%d' % chain.seed]
+    output = os.path.join(run_dir, 'map')
+    target = os.path.join(output, stacks.name_of(data.stack) + '.prob.tif')
+    key = [digest_of(pairs)]
+    for kind, more, made in (
+            ('network', ['STAGE=train', 'PAIRS=%s' % pairs], os.path.join(run_dir, 'checkpoints')),
+            ('map', ['STAGE=predict', 'INPUT=%s' % data.stack, 'OUTPUT=%s' % output], target)):
+        key = [jobs.script(name, ['3_segmentation.py'] + common + more, kind=kind, inputs=key,
+                           constants=constants_of(NETWORK, common + more), target=made),
+               batch.file_key(data.stack)]
+    return stacks.read(target).voxels.astype(np.float32) / 255
+
+
+def judge(cfg, chain, *, jobs):
+    """A chain's patches in numbers: the critic's accuracy, labels kept; dict, see _paper_tables."""
+    row = dict(drafts=chain.drafts, refiner=chain.refiner, seed=chain.seed)
+    refined = chain.name if REFINERS[chain.refiner] is not None else None
+    if refined:
+        row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', chain.name)))
+    if cfg.CRITIC and importlib.util.find_spec('utils.train.critic'):
+        files_ = [os.path.join(cfg.DATA, 'patches', 'real.h5'),
+                  pairs_at(cfg, chain.drafts, refined=refined)]
+        output = os.path.join(cfg.RUNS, 'critics', chain.name + '.json')
+        told = files_ + [str(chain.seed), str(cfg.THREADS), output]
+        jobs.script(chain.name, [os.path.join('tests', 'benchmarks', '_judge.py')] + told,
+                    kind='critic', constants=told, inputs=[digest_of(path) for path in files_],
+                    target=output)
+        row.update({scale: verdict['accuracy'] for scale, verdict in
+                    files.read_json(output).items()})
+    return row
+
+
+def pairs_at(cfg, drafts, *, refined=None):
+    """Path of the patch file of drafts, or of a chain that refined them."""
+    return os.path.join(cfg.DATA, *(('refined', refined) if refined else (drafts,)) + (
+        'patches.h5',))
+
+
+def digest_of(path):
+    """Digest of a patch file's patches."""
+    file = patches.PatchFile(path)
+    file.file.close()
+    return file.digest
+
+
+def constants_of(path, arguments):
+    """All constants that a script is run with; dict."""
+    return vars(config.load(path, arguments))
+
+
+def refiner_arguments(cfg):
+    """Arguments of 2_mpgan.py that all refiners have."""
+    return ['--config', cfg.REFINER_CONFIG] + cfg.REFINER_ARGS.split() + [
+        'MAX_STEPS=%d' % cfg.REFINER_STEPS, 'CHECKPOINT=%s' % cfg.REFINER_CHECKPOINT]
+
+
+def network_arguments(cfg):
+    """Arguments of 3_segmentation.py that all networks have: constants that were changed."""
+    defaults = config.read_constants(config.rooted(NETWORK))
+    return ['%s=%s' % (name, getattr(cfg, name)) for name, value in defaults.items()
+            if getattr(cfg, name) != value and name not in ('LABELLED', 'ANNOTATION', 'SEED')]

@@ -1,0 +1,110 @@
+"""Tables and figures of the paper's experiment."""
+import csv
+import os
+from collections import OrderedDict
+
+import numpy as np
+
+from utils.common import files
+from utils.data import patches
+from utils.draw import comparison as figures
+from utils.draw import drafts as pictures
+from utils.score import masks, tables
+
+DRAFTS = OrderedDict([
+    ('paper', "the paper's model, with measured grey levels"), ('measured', 'measured priors'),
+    ('no_internal', "the paper's model without internal priors"),
+    ('no_external', "the paper's model without external priors")])
+REFINERS = {'raw': 'raw drafts', 'simgan': 'SimGAN', 'mpgan': 'MPGAN'}
+AUGMENTATIONS = {'plain': 'without', 'augmented': 'with'}        # ... grey-level augmentation
+NETWORK_COLUMNS = OrderedDict(list(masks.HEADINGS.items()) + [
+    ('best_dice', 'Dice, best threshold')])
+# of the refined patches against the drafts' labels, and the critic's accuracy
+KEPT = OrderedDict([('dice', 'Dice with the label'), ('cldice', 'clDice'),
+                    ('invented', 'invented'), ('lost', 'lost')])
+REFINER_COLUMNS = OrderedDict([('texture', 'critic, texture'), ('structure', 'critic, structure')]
+                              + list(KEPT.items()))
+SHOWN = ('dice', 'cldice', 'precision', 'recall')                # measures of the figure
+PATCHES = 8                                                      # of a block of the pictures
+
+
+def labels_kept(run_dir):
+    """The last evaluation of a refiner's run: dict of those of KEPT that its log.csv has."""
+    with open(os.path.join(run_dir, 'log.csv'), newline='') as file:
+        rows = [row for row in csv.DictReader(file) if row.get('dice')]
+    return {name: float(rows[-1][name]) for name in KEPT if rows and rows[-1].get(name)}
+
+
+def write_networks(folder, rows, *, title, judged=(), times=()):
+    """Write paper.csv, paper_refiners.csv, paper.md and paper_arms.png.
+
+    Args:
+        rows: dicts of a network: drafts, refiner, augmentation, seed and NETWORK_COLUMNS.
+        judged: dicts of a refiner: drafts, refiner, seed and some of REFINER_COLUMNS.
+        title: first line of the text; times: lines for its end.
+
+    Returns:
+        the text, Markdown: means and standard deviations over the seeds.
+    """
+    tables.write_csv(os.path.join(folder, 'paper.csv'), rows, columns=[
+        'drafts', 'refiner', 'augmentation', 'seed'] + list(NETWORK_COLUMNS))
+    text = title + '\n'
+    for drafts in OrderedDict.fromkeys(row['drafts'] for row in rows):
+        for name, words in AUGMENTATIONS.items():
+            here = [row for row in rows if (row['drafts'], row['augmentation']) == (drafts, name)]
+            if here:
+                text += '\nNetworks: drafts of %s, %s grey-level augmentation\n\n%s' % (
+                    DRAFTS[drafts], words, _means(here, NETWORK_COLUMNS))
+    columns = OrderedDict((name, heading) for name, heading in REFINER_COLUMNS.items()
+                          if any(name in row for row in judged))
+    if columns:
+        judged = [dict(dict.fromkeys(columns, float('nan')), **row) for row in judged]
+        tables.write_csv(os.path.join(folder, 'paper_refiners.csv'), judged,
+                         columns=['drafts', 'refiner', 'seed'] + list(columns))
+        for drafts in OrderedDict.fromkeys(row['drafts'] for row in judged):
+            text += '\nPatches: drafts of %s\n\n%s' % (DRAFTS[drafts], _means(
+                [row for row in judged if row['drafts'] == drafts], columns))
+    text += ''.join('\n- %s' % line for line in times) + '\n' * bool(times)
+    files.write_text(os.path.join(folder, 'paper.md'), text)
+    figures.arms(os.path.join(folder, 'paper_arms.png'), [
+        dict(row, arm='%s, %s%s' % (row['drafts'], REFINERS[row['refiner']],
+                                    ', augmented' * (row['augmentation'] == 'augmented')))
+        for row in rows], measures=SHOWN)
+    return text
+
+
+def _means(rows, columns):
+    """A table: a row for each refiner, mean and spread over the seeds."""
+    def of(values, column):
+        return '' if np.isnan(values).any() else tables.spread(
+            values, '%.1f' if column == 'betti0' else '%.3f')
+
+    return tables.markdown([(REFINERS[refiner], {
+        column: of([row[column] for row in rows if row['refiner'] == refiner], column)
+        for column in columns}) for refiner in OrderedDict.fromkeys(
+            row['refiner'] for row in rows)], columns, corner='refiner')
+
+
+def result_line(rows):
+    """Mean Dice of each arm, as NAME=VALUE."""
+    arms = OrderedDict()
+    for row in rows:
+        name = '%s_%s_%s' % (row['drafts'], row['refiner'], row['augmentation'])
+        arms.setdefault(name, []).append(row['dice'])
+    return ' '.join('dice_%s=%.4f' % (name, np.mean(values)) for name, values in arms.items())
+
+
+def draw_patches(path, named, *, real):
+    """The same patches of each file beside real ones, at the real patches' grey scale.
+
+    Args:
+        path: of the figure; named: list of (title, patch file), of the same drafts.
+        real: patch file.
+    """
+    blocks = []
+    for title, place in list(named) + [('real', real)]:
+        file = patches.PatchFile(place)
+        rows = np.linspace(0, len(file) - 1, PATCHES + 2).astype(int)[1:-1]
+        blocks.append((title, np.stack([file.image[i] for i in rows])))
+        file.file.close()
+    pictures.beside(path, blocks, columns=2, scaled_to=-1)

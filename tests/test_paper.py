@@ -1,0 +1,158 @@
+"""tests/benchmarks/paper.py as a user runs it, tiny, on the phantom; and its parts by hand."""
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, run_script
+
+from utils.common import files
+from utils.common.errors import UserError
+from utils.data import patches, stacks
+from utils.simulate import raster
+
+SCRIPT = os.path.join('tests', 'benchmarks', 'paper.py')
+sys.path.append(os.path.join(ROOT, 'tests', 'benchmarks'))
+
+import _jobs                     # noqa: E402  (the path first)
+import _paper_tables             # noqa: E402
+
+TINY = ['--config', 'configs/demo/paper.py', 'REAL=real', 'LABELLED=real/2.tif',
+        'ANNOTATION=labels.tif', 'CALIBRATION_ROUNDS=0', 'N_SPARSE=2', 'DRAFT_SHAPE=48,96,96',
+        'DRAFT_ARGS=BRANCH_LENGTH=10,16 PATCH_EVERY=4', 'REFINER_STEPS=1', 'WORKERS=1',
+        'CHANNELS=2', 'LEVELS=0', 'CROP_SHAPE=8,16,16', 'BATCH_SIZE=2', 'MAX_STEPS=1',
+        'EVALUATION_PATCHES=1', 'TILE_SHAPE=48,96,96', 'ARMS=paper-*gan-plain,paper-raw-*',
+        'REFINER_ARGS=REFINER_CHANNELS=4 DISCRIMINATOR_CHANNELS=2 CROP_SHAPE=8,16,16 '
+        'EVALUATION_PATCHES=4 EVALUATE_EVERY=1 PREVIEW_EVERY=9']
+
+
+def write_real(folder):
+    """Two stacks of a winding fibre in noise, and the second one's labels."""
+    t = np.linspace(0, 3 * np.pi, 60)
+    position = np.stack([np.linspace(4, 43, 60), 48 + 30 * np.cos(t), 48 + 30 * np.sin(t)], 1)
+    mask = raster.label((48, 96, 96), position, radius=np.full(60, 2.0),
+                        parent=np.arange(-1, 59))
+    for seed in (1, 2):
+        noise = np.random.default_rng(seed).normal(600, 60, mask.shape)
+        stacks.write(str(folder / ('real/%d.tif' % seed)), (noise + 900 * mask).astype(np.uint16))
+    stacks.write(str(folder / 'labels.tif'), mask.astype(np.uint8))
+
+
+def paper(*arguments, cwd):
+    """Run it: (exit status, standard output, standard error)."""
+    status, out, err = run_script(SCRIPT, *arguments, cwd=cwd)
+    assert 'Traceback' not in err, err
+    return status, out, err
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """Scripts that it starts run in this process, to save imports; their names, in order."""
+    names, call = [], subprocess.call
+
+    def here(command, **_):
+        names.append(os.path.basename(command[1]))
+        if command[1] == '-m':
+            return call(command, **_)
+        more = ['WORKERS=1'] if names[-1] == '1_simulator.py' else []
+        status, out, err = run_script(names[-1], *(list(command[2:]) + more), cwd=os.getcwd())
+        print(out + err)
+        return status
+
+    monkeypatch.setattr(subprocess, 'call', here)
+    monkeypatch.setattr(_jobs.Jobs, 'call', lambda _, command, **options: here(command))
+    return names
+
+
+def rows_of(path):
+    """Rows of a CSV file, dicts."""
+    with open(str(path), newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_arms_run_once_and_what_is_gone_is_made_again(begun, tmp_path):
+    """Each refiner has its loss, each network its pairs and augmentation; a rerun does nothing."""
+    write_real(tmp_path)
+    status, out, err = paper(*TINY, cwd=tmp_path)
+    assert status == 0, out + err
+    pairs = ['2_mpgan.py'] * 2 + ['3_segmentation.py'] * 2
+    assert begun == ['prepare_patches.py', '1_simulator.py'] + pairs[2:] * 2 + pairs * 2
+    runs, data = tmp_path / 'runs/demo_paper', tmp_path / 'data/demo'
+    of = {name: files.read_json(str(runs / 'refiners' / name / 'config.json'))
+          for name in ('paper-simgan-1', 'paper-mpgan-1')}
+    assert of['paper-simgan-1']['LAMBDA_LABEL'] == 0 < of['paper-mpgan-1']['LAMBDA_LABEL']
+    digests = set()
+    for arm in ('raw-plain', 'raw-augmented', 'simgan-plain', 'mpgan-plain'):
+        folder = ('refined/paper-%s-1' % arm[:-6] if 'gan' in arm else 'paper')
+        made = files.read_json(str(runs / ('networks/paper-%s-1/config.json' % arm)))
+        file = patches.PatchFile(str(data / 'paper' / folder / 'patches.h5'))
+        assert made['PAIRS_DIGEST'] == file.digest and made['CHANNELS'] == 2
+        assert (made['AUGMENT_PUNCTA'] == 0) == arm.endswith('plain')
+        digests.add(file.digest)
+    assert len(digests) == 3
+    results = tmp_path / 'results/demo'
+    found = rows_of(results / 'paper.csv')
+    assert [(row['refiner'], row['augmentation']) for row in found] == [
+        ('raw', 'plain'), ('raw', 'augmented'), ('simgan', 'plain'), ('mpgan', 'plain')]
+    for name in ('paper_arms', 'paper_paper'):
+        assert (results / (name + '.png')).read_bytes()[:4] == b'\x89PNG'
+    last = out.strip().split('\n')[-1]
+    assert 'result: dice_paper_raw_plain=%.4f ' % float(found[0]['dice']) in last
+    assert (results / 'paper.md').read_text() in out and '- refiner: 2, ' in out
+
+    del begun[:]
+    (data / 'paper/refined/paper-mpgan-1/patches.h5').unlink()
+    status, again, err = paper(*TINY, cwd=tmp_path)
+    assert status == 0 and begun == ['prepare_patches.py', '2_mpgan.py'], again + err
+    assert again.strip().split('\n')[-1].split()[:-1] == last.split()[:-1]
+
+
+def test_means_and_spreads_are_of_an_arms_own_rows(tmp_path):
+    rows = [dict(dict.fromkeys(_paper_tables.NETWORK_COLUMNS, 0.0), drafts='paper',
+                 refiner=refiner, augmentation=name, seed=seed, dice=dice)
+            for refiner, name, dices in (
+                ('raw', 'plain', (0.1, 0.3)), ('mpgan', 'plain', (0.5, 0.7)),
+                ('raw', 'augmented', (0.9, 0.9)))
+            for seed, dice in enumerate(dices)]
+    judged = [dict(drafts='paper', refiner='raw', seed=1, texture=0.75),
+              dict(drafts='paper', refiner='mpgan', seed=1, texture=0.5, cldice=0.25)]
+    text = _paper_tables.write_networks(str(tmp_path), rows, title='x', judged=judged)
+    for line in ('| raw drafts | 0.200 +- 0.141 |', '| MPGAN | 0.600 +- 0.141 |',
+                 '| raw drafts | 0.900 +- 0.000 |', '| refiner | critic, texture | clDice |',
+                 '| raw drafts | 0.750 |  |', '| MPGAN | 0.500 | 0.250 |'):
+        assert line in text
+    assert _paper_tables.result_line(rows) == (
+        'dice_paper_raw_plain=0.2000 dice_paper_mpgan_plain=0.6000 '
+        'dice_paper_raw_augmented=0.9000')
+
+
+def test_a_job_is_done_again_for_other_constants_and_tells_its_failure(monkeypatch, tmp_path):
+    monkeypatch.setattr(_jobs.config, 'rooted', str)
+    count, script = tmp_path / 'count', tmp_path / 'script.py'
+    script.write_text("import sys\nopen(sys.argv[1], 'a').write('x')\n"
+                      "sys.exit(sys.argv[2] if sys.argv[2:] else 0)\n")
+
+    def job(*more, constants=1, inputs='a'):
+        with _jobs.Jobs(str(tmp_path / 'jobs'), workers=2) as jobs:
+            jobs.submit(jobs.script, 'one', [str(script), str(count)] + list(more), kind='x',
+                        constants=constants, inputs=inputs, target=str(count))()
+        return len(count.read_text()), len(jobs.seconds['x'])
+
+    assert [job(), job(), job(constants=2), job(constants=2, inputs='b')] == [
+        (1, 1), (1, 1), (2, 1), (3, 1)]
+    with pytest.raises(UserError, match='one: .*script.py failed: no luck .*one.x.log'):
+        job('no luck')
+        job('no luck', constants=3)
+    assert len(count.read_text()) == 4
+
+
+def test_bad_input_is_one_clear_line(tmp_path):
+    for argument, words in (('ARMS=paper-gan-plain', ['paper-simgan-plain']),
+                            ('REAL=x.tif', ['LABELLED', 'ANNOTATION']),
+                            ('REFINER_ARGS=MAX_STEP=3', ['MAX_STEPS']),
+                            ('WORKERS=0', ['WORKERS', 'at least 1'])):
+        status, _, err = paper(argument, cwd=tmp_path)
+        last = err.strip().split('\n')[-1]
+        assert status == 1 and last.startswith('error: ') and all(w in last for w in words), last
