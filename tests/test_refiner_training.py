@@ -283,6 +283,23 @@ def test_best_or_newest_weights_refine_and_any_tile_gives_the_same(run_dir):
     assert np.abs(best.astype(int) - newest_one).max() > 1
 
 
+@pytest.mark.parametrize('shape', [(20, 48, 36), (40, 90, 90)])
+def test_windows_are_refined_as_in_the_whole_stack(shape, run_dir):
+    """At each border and inside; in small stacks many windows are cut from the whole."""
+    voxels = np.random.default_rng(0).integers(900, 2500, shape).astype(np.uint16)
+    window = np.array((6, 8, 10))
+    corners = np.array([(0, 0, 0), shape - window, (14, 20, 0), (2, 40, 26)])
+    with Refiner(str(run_dir), threads=1) as refiner:
+        whole = refiner.refine(voxels)
+        found = refiner.refine_windows(voxels, corners, window=window)
+        with pytest.raises(UserError, match='a.tif is 8 bit, .* was trained on 16'):
+            refiner.refine_windows(voxels.astype(np.uint8), corners, window=window, name='a.tif')
+    assert found.shape == (4, 6, 8, 10) and found.dtype == np.uint16
+    for part, corner in zip(found, corners):
+        wanted = patches.cut(whole, corner, window=window)
+        assert np.abs(part.astype(int) - wanted).max() <= 1
+
+
 def test_refined_voxels_are_rounded_and_keep_their_range():
     inference = SimpleNamespace(draft='draft', refined_grey='grey', crop_sides='sides')
     for dtype, most in ((np.uint8, 255), (np.uint16, 65535)):

@@ -26,8 +26,7 @@ def tiles(shape, tile, *, halo):
             (low, high), (first, last), (low - first, high - first)))
 
 
-def apply(function, voxels, *, tile, halo, progress=iter, crops=False, dtype=None,
-          wanted=None):
+def apply(function, voxels, *, tile, halo, progress=iter, crops=False, dtype=None):
     """Apply `function` ([Z, Y, X] -> [Z, Y, X]) to a stack by tiles.
 
     Args:
@@ -36,14 +35,12 @@ def apply(function, voxels, *, tile, halo, progress=iter, crops=False, dtype=Non
         crops: function(tile, sides) drops the halo itself; sides: int [3, 2] of {0, 1}, low and
             high of z, y, x, 1 where the halo is whole. It need not compute what it drops.
         dtype: of the function's result; None: the input's.
-        wanted: None, or bool like `voxels`: tiles without a wanted voxel are left out, and 0.
 
     Returns:
         array like `voxels`: what function(voxels) gives if its reach is at most `halo`.
     """
-    result = np.zeros(voxels.shape, dtype or voxels.dtype)
-    for core, read, inner in progress([place for place in tiles(voxels.shape, tile, halo=halo)
-                                       if wanted is None or wanted[place[0]].any()]):
+    result = np.empty(voxels.shape, dtype or voxels.dtype)
+    for core, read, inner in progress(list(tiles(voxels.shape, tile, halo=halo))):
         if crops:
             sides = np.array([[i.start == halo, r.stop - r.start - i.stop == halo]
                               for i, r in zip(inner, read)], int)

@@ -38,7 +38,7 @@ def cut_patches(drafts_dir, refined_dir, *, names):
 def refine_patches(drafts_dir, refined_dir, *, refiner):
     """Refine the drafts' patches alone, each within its stack, and write refined_dir/patches.h5.
 
-    Only tiles that a patch touches are refined. Finished stacks are kept in refined_dir/parts until
+    Finished stacks are kept in refined_dir/parts until
     all are done, so that a broken-off call goes on.
 
     Args:
@@ -62,13 +62,10 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
     def job(name):
         def make():
             rows, draft = _draft_of(drafts, drafts_dir, name=name)
-            wanted = np.zeros(draft.shape, bool)
-            for corner in drafts.origin[rows]:
-                wanted[tuple(slice(c, c + n) for c, n in zip(corner, drafts.shape))] = True
-            refined = refiner.refine(draft, name=name, wanted=wanted)
+            refined = refiner.refine_windows(draft, drafts.origin[rows], window=drafts.shape,
+                                             name=name)
             with files.whole_file(part(name)) as partial:
-                np.save(partial, [patches.cut(refined, drafts.origin[i], window=drafts.shape)
-                                  for i in rows])
+                np.save(partial, refined)
             record.add(name, key)
         return batch.Job(name, name, lambda: record.holds(name, key, targets=[part(name)]), make)
 

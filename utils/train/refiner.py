@@ -9,6 +9,7 @@ from models import gan, tf
 from models.refiner import RADIUS
 from utils.common import tiling
 from utils.common.errors import UserError
+from utils.data import patches
 from utils.train import checkpoints
 from utils.train.domains import bits_of
 from utils.train.trained import Trained, settings_of
@@ -61,12 +62,11 @@ class Refiner(Trained):
         super().__init__(best or newest, gan.inference_variables(), settings=settings,
                          threads=threads)
 
-    def refine(self, voxels, *, name='stack', wanted=None):
+    def refine(self, voxels, *, name='stack'):
         """Refine a stack by tiles.
 
         Args:
             voxels: uint8 or uint16 [Z, Y, X]; name: of its file, for messages.
-            wanted: None, or bool [Z, Y, X]: tiles without a wanted voxel are left out, and 0.
 
         Returns:
             array like `voxels`, no rim left out.
@@ -74,9 +74,7 @@ class Refiner(Trained):
         Raises:
             UserError: 8 bit for a refiner of 16, or the reverse.
         """
-        if bits_of(voxels.dtype) != self.bits:
-            raise UserError('%s is %d bit, %s was trained on %d: refine stacks of its kind'
-                            % (name, bits_of(voxels.dtype), self.run_dir, self.bits))
+        self._check(voxels, name)
 
         def one(tile, sides):
             return refine_patch(self.session, self.inference, voxels=tile, crop_sides=sides)
@@ -86,4 +84,38 @@ class Refiner(Trained):
                         disable=not sys.stderr.isatty())
 
         return tiling.apply(one, voxels, tile=self.tile or voxels.shape, halo=RADIUS, crops=True,
-                            progress=progress, wanted=wanted)
+                            progress=progress)
+
+    def refine_windows(self, voxels, corners, *, window, name='stack'):
+        """Refine windows of a stack: each with the halo that it needs, or the whole stack if that
+        is less work.
+
+        Args:
+            voxels: uint8 or uint16 [Z, Y, X]; corners: int [N, 3]; window: (z, y, x) voxels.
+            name: of its file, for messages.
+
+        Returns:
+            array [N, z, y, x] of the same dtype: what `refine` gives there, but for rounding.
+
+        Raises:
+            UserError: as refine.
+        """
+        self._check(voxels, name)
+        if len(corners) * np.prod(np.array(window) + RADIUS) >= voxels.size:
+            refined = self.refine(voxels, name=name)
+            return np.stack([patches.cut(refined, corner, window=window) for corner in corners])
+        windows = []
+        for corner in corners:
+            low, high = corner - RADIUS, corner + window + RADIUS
+            sides = np.stack([low >= 0, high <= voxels.shape], 1).astype(int)
+            tile = voxels[tuple(map(slice, np.maximum(low, 0), np.minimum(high, voxels.shape)))]
+            refined = refine_patch(self.session, self.inference, voxels=tile, crop_sides=sides)
+            start = np.where(sides[:, 0], 0, np.minimum(corner, RADIUS))
+            windows.append(patches.cut(refined, start, window=window))
+        return np.stack(windows)
+
+    def _check(self, voxels, name):
+        """Raise UserError unless a stack has the bits that the refiner was trained on."""
+        if bits_of(voxels.dtype) != self.bits:
+            raise UserError('%s is %d bit, %s was trained on %d: refine stacks of its kind'
+                            % (name, bits_of(voxels.dtype), self.run_dir, self.bits))
