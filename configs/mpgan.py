@@ -34,8 +34,9 @@ LAMBDA_IDENTITY = 5.0            # weight of mean |z - R(z)| on [-1, 1] intensit
 LAMBDA_LABEL = 0.5               # weight of the label-preserving term; 0 turns MPGAN into SimGAN
 LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
                                  # the term: noise may be redrawn, structure may not; 0: paper
-LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: 1 over the noise of
-                                 # the real patches' background, smoothed likewise; paper: 0.1
+LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: of each image 4
+                                 # over the distance of its cut from its background's median;
+                                 # paper: 0.1
 LABEL_FOREGROUND_SHARE = 0.5     # of the term that the label's few voxels carry; 0: all voxels
                                  # count alike, as in the paper
 BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own background

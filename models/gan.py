@@ -30,7 +30,8 @@ class Losses(NamedTuple):
     """Losses of the refiner."""
     lambda_identity: float = 5.0             # weight of the identity loss
     lambda_label: float = 0.5                # weight of the label loss; fed as `label_weight`
-    label_steepness: float = 0.1             # K of its soft threshold, per grey level
+    label_steepness: float = 0.1             # K of its soft threshold, per grey level; 0: of each
+    #                                          image, see losses.foreground
     background_quantile: float = 0.95        # its cut: quantile of each image's background
     label_smoothing: int = 0                 # times that a 3^3 mean of both images is taken first
     label_foreground_share: float = 0.0      # see losses.label_loss
@@ -192,10 +193,9 @@ def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):
     adversarial = losses.refiner_adversarial_loss(score(refined))
     identity = losses.identity_loss(x, refined)
     grey = [losses.smoothed(x, settings.label_smoothing) for x in (draft, refined_grey)]
-    cuts = [losses.background_quantile(x, label, quantile=settings.background_quantile)
-            for x in grey]
-    kept = losses.label_loss(*grey, label=label, cuts=cuts, steepness=settings.label_steepness,
-                             foreground_share=settings.label_foreground_share)
+    soft = [losses.foreground(x, label, quantile=settings.background_quantile,
+                              steepness=settings.label_steepness) for x in grey]
+    kept = losses.label_loss(*soft, label=label, foreground_share=settings.label_foreground_share)
     total = adversarial + settings.lambda_identity * identity + label_weight * kept
     return {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept}
 

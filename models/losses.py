@@ -4,6 +4,8 @@ Sources: docs/method.md, step 2 (refiner, discriminator); docs/segmentation.md (
 """
 from models import tf
 
+STEEP = 4.0              # of the soft threshold: the background's median counts as 0.02
+
 
 # --- intensities ---
 
@@ -33,7 +35,7 @@ def background_quantile(grey, label, *, quantile):
 
     Args:
         grey: float32 [B, Z, Y, X, 1], grey levels; label: float32 {0, 1}, same shape.
-        quantile: in (0.5, 1): only the brightest share is sorted.
+        quantile: in [0.5, 1): only the brightest share is sorted.
 
     Returns:
         float32 [B, 1, 1, 1, 1], grey levels. The gradient flows through it to the voxels at the
@@ -84,16 +86,35 @@ def _slice_along(x, axis, *, start, size):
     return tf.slice(x, begin, tf.stack([size if a == axis else -1 for a in range(5)]))
 
 
-def label_loss(draft, refined, *, label, cuts, steepness, foreground_share=0.0):
-    """Charge the refiner for voxels that change side of the background cut.
-
-    |g(z) - g(R(z))| with g(v) = sigmoid(K (v - cut)), the paper's data-control loss.
+def foreground(grey, label, *, quantile, steepness):
+    """Soft threshold of the label-preserving loss: g(v) = sigmoid(K (v - t)), t the image's cut.
 
     Args:
-        draft, refined: float32 [B, Z, Y, X, 1], grey levels (not [-1, 1]).
+        grey: float32 [B, Z, Y, X, 1], grey levels (not [-1, 1]); label: float32 {0, 1}, same shape.
+        quantile: of each image's own background, that is its cut t.
+        steepness: K, 1 / grey level; 0: of each image STEEP over the distance of its cut from the
+            median of its background. Then images are compared in their own noise levels: noise
+            may be weaker or stronger, a fibre must stand out of it or not as before.
+
+    Returns:
+        float32 in (0, 1), same shape.
+    """
+    cut = background_quantile(grey, label, quantile=quantile)
+    if not steepness:
+        middle = background_quantile(grey, label, quantile=0.5)
+        steepness = STEEP / tf.stop_gradient(tf.maximum(cut - middle, 1.0))
+    return tf.sigmoid(steepness * (grey - cut))
+
+
+def label_loss(before, after, *, label, foreground_share=0.0):
+    """Charge the refiner for voxels that change side of the background cut.
+
+    mean |g(z) - g(R(z))|, the paper's data-control loss.
+
+    Args:
+        before, after: foreground() of the draft and of the refined draft, float32
+            [B, Z, Y, X, 1].
         label: float32 {0, 1}, same shape.
-        cuts: (the drafts', the refined patches'), float32 [B, 1, 1, 1, 1], grey levels.
-        steepness: K of the soft threshold, 1 / grey level.
         foreground_share: 0: the mean over all voxels, as in the paper; or how much the mean over
             the batch's foreground counts, the rest is the mean over its background.
 
@@ -101,9 +122,7 @@ def label_loss(draft, refined, *, label, cuts, steepness, foreground_share=0.0):
         float32 scalar in [0, 1].
     """
     with tf.name_scope('label_loss'):
-        before = tf.sigmoid(steepness * (draft - cuts[0]))           # [B, Z, Y, X, 1]
-        after = tf.sigmoid(steepness * (refined - cuts[1]))
-        crossed = tf.abs(before - after)
+        crossed = tf.abs(before - after)                             # [B, Z, Y, X, 1]
         if not foreground_share:
             return tf.reduce_mean(crossed)
         sides = [tf.reduce_sum(crossed * side) / tf.maximum(tf.reduce_sum(side), 1.0)

@@ -40,25 +40,49 @@ def test_threshold_is_each_images_own_background_quantile(share):
         assert cut[i].item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize('level, expected', [(10.0, 0.0), (30.0, 1.0)])
-def test_label_loss_counts_crossings(level, expected):
-    draft = tf.constant(10.0, shape=[2, 4, 4, 4, 1])
-    cut = tf.constant(20.0, shape=[2, 1, 1, 1, 1])
-    loss = losses.label_loss(draft, draft * 0 + level, label=draft * 0, cuts=(cut, cut),
-                             steepness=10.0)
+def background(shape=(1, 8, 16, 16, 1), noise=30.0, seed=0):
+    """Noise about 500 grey levels, and a label without a voxel."""
+    grey = np.random.default_rng(seed).normal(500, noise, shape).astype(np.float32)
+    return grey, np.zeros(shape, np.float32)
+
+
+def test_foreground_is_a_soft_threshold_at_the_backgrounds_quantile():
+    grey, label = background()
+    label[0, 2, 3] = 1
+    cut = np.quantile(grey[label == 0], 0.95)
+    found = losses.foreground(tf.constant(grey), tf.constant(label), quantile=0.95, steepness=0.1)
     with tf.Session() as session:
-        assert session.run(loss) == pytest.approx(expected, abs=1e-6)
+        np.testing.assert_allclose(session.run(found), 1 / (1 + np.exp(-0.1 * (grey - cut))),
+                                   rtol=1e-3, atol=1e-6)
 
 
-def test_label_loss_does_not_care_for_overall_brightness():
+def test_without_a_steepness_images_are_compared_in_their_own_noise_levels():
+    """The same image, five times as noisy and brighter: the same foreground, of median 0.018."""
+    grey, label = background()
+    with tf.Session() as session:
+        once, again = session.run([
+            losses.foreground(tf.constant(x), tf.constant(label), quantile=0.95, steepness=0)
+            for x in (grey, 5 * grey + 100)])
+    np.testing.assert_allclose(once, again, rtol=1e-2, atol=1e-5)
+    assert np.median(once) == pytest.approx(1 / (1 + np.exp(4)), rel=0.02)
+
+
+@pytest.mark.parametrize('before, after, expected', [(0.1, 0.1, 0.0), (0.0, 1.0, 1.0)])
+def test_label_loss_counts_crossings(before, after, expected):
+    before, after = [tf.fill([2, 4, 4, 4, 1], value) for value in (before, after)]
+    with tf.Session() as session:
+        loss = session.run(losses.label_loss(before, after, label=0 * before))
+    assert loss == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize('steepness', [0.1, 0.0])
+def test_label_loss_does_not_care_for_overall_brightness(steepness):
     """With the cut's gradient, making a whole refined image darker gains nothing."""
-    rng = np.random.default_rng(0)
-    draft = tf.constant(rng.normal(500, 30, (1, 8, 16, 16, 1)).astype(np.float32))
-    label = tf.zeros([1, 8, 16, 16, 1])
+    (draft, label), (refined, _) = background(), background(noise=20, seed=1)
     shift = tf.constant(0.0)
-    refined = tf.constant(rng.normal(900, 20, (1, 8, 16, 16, 1)).astype(np.float32)) + shift
-    cuts = [losses.background_quantile(grey, label, quantile=0.95) for grey in (draft, refined)]
-    loss = losses.label_loss(draft, refined, label=label, cuts=cuts, steepness=0.1)
+    soft = [losses.foreground(grey, tf.constant(label), quantile=0.95, steepness=steepness)
+            for grey in (tf.constant(draft), tf.constant(refined) + shift)]
+    loss = losses.label_loss(*soft, label=tf.constant(label))
     with tf.Session() as session:
         assert abs(session.run(tf.gradients(loss, shift)[0])) < 1e-6
 
@@ -68,9 +92,8 @@ def test_the_labels_few_voxels_carry_their_share_of_the_label_loss(share, expect
     """Both foreground voxels of 64 are lost, no background voxel changes."""
     label = np.zeros((1, 4, 4, 4, 1), np.float32)
     label[0, 1, 2, :2] = 1
-    cut = tf.constant(20.0, shape=[1, 1, 1, 1, 1])
-    loss = losses.label_loss(tf.constant(100 * label), tf.constant(0 * label), cuts=(cut, cut),
-                             label=tf.constant(label), steepness=10.0, foreground_share=share)
+    loss = losses.label_loss(tf.constant(label), tf.constant(0 * label), label=tf.constant(label),
+                             foreground_share=share)
     with tf.Session() as session:
         assert session.run(loss) == pytest.approx(expected, abs=1e-6)
 
@@ -86,24 +109,22 @@ def test_smoothed_is_a_mirrored_box_of_three_taken_again_and_again():
         np.testing.assert_array_equal(session.run(losses.smoothed(tf.constant(grey), 0)), grey)
 
 
-def test_smoothed_label_loss_lets_noise_be_redrawn_and_no_strand():
-    rng = np.random.default_rng(0)
-    label = tf.zeros([1, 16, 16, 16, 1])
-    draft, redrawn = [rng.normal(500, 90, (1, 16, 16, 16, 1)).astype(np.float32)
-                      for _ in range(2)]
+def test_smoothed_label_loss_forbids_a_strand_rather_than_coarser_noise():
+    """A dim strand costs more than noise of twice the strength and of another grain."""
+    draft, label = background((1, 16, 16, 16, 1), noise=60)
+    coarse = 2 * (draft - 500) + ndimage.gaussian_filter(6 * (draft - 500), (0, 1, 1, 1, 0)) + 500
     strand = draft.copy()
-    strand[0, 8:10, :, 8:10] += 300
+    strand[0, 8:10, :, 8:10] += 120
 
-    def loss(refined, times):
-        grey = [losses.smoothed(tf.constant(x), times) for x in (draft, refined)]
-        cuts = [losses.background_quantile(x, label, quantile=0.95) for x in grey]
-        return losses.label_loss(*grey, label=label, cuts=cuts, steepness=1 / 90)
+    def loss(refined, times, **how):
+        soft = [losses.foreground(losses.smoothed(tf.constant(x), times), tf.constant(label),
+                                  quantile=0.95, **how) for x in (draft, refined)]
+        return losses.label_loss(*soft, label=tf.constant(label))
 
     with tf.Session() as session:
-        plain = session.run([loss(redrawn, 0), loss(strand, 0)])
-        smooth = session.run([loss(redrawn, 2), loss(strand, 2)])
-    assert plain[0] > 2 * plain[1]               # redrawn noise is what costs
-    assert smooth[1] > 1.0 * smooth[0]
+        paper = session.run([loss(x, 0, steepness=0.1) for x in (coarse, strand)])
+        ours = session.run([loss(x, 2, steepness=0) for x in (coarse, strand)])
+    assert paper[0] > paper[1] and ours[0] < ours[1]
 
 
 def test_adversarial_losses_known_by_hand():

@@ -44,9 +44,9 @@ class Told:
     """In place of reports.Reports: evaluations that are given."""
     scores = []              # (gap, whether the labels are kept) of the steps to come
 
-    def __init__(self, run_dir, domains, *, count, steepness):
+    def __init__(self, run_dir, domains, *, count):
         self.told = iter(self.scores)
-        files.write_json(run_dir + '/told.json', {'steepness': steepness, 'count': count})
+        files.write_json(run_dir + '/told.json', {'count': count})
 
     def evaluate(self, run, inference):
         gap, kept = next(self.told)
@@ -130,7 +130,7 @@ def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, cap
 
 def test_training_settings_reach_the_graph(opened, tmp_path):
     """After one step the discriminator's biases are Adam's first move, its rate; the averages are
-    the weights, the moments were measured, the steepness suits the noise."""
+    the weights, the moments were measured."""
     _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
                      LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999)
     assert np.abs(found['discriminator/conv2/bias']).max() == pytest.approx(0.05, rel=0.01)
@@ -142,8 +142,7 @@ def test_training_settings_reach_the_graph(opened, tmp_path):
         np.testing.assert_allclose(used, value, atol=1e-5, err_msg=name)
     assert np.abs(found['refiner/bn1/moving_mean']).max() > 0.1
     assert (found['refiner/domain'] == np.float32(domains.intensities(opened).drafts_atanh)).all()
-    assert files.read_json(str(tmp_path / 'run/told.json')) == {
-        'steepness': domains.label_steepness(opened.real, 2), 'count': 4}
+    assert files.read_json(str(tmp_path / 'run/told.json')) == {'count': 4}
 
 
 def test_each_process_trains_on_a_share_with_a_history_of_its_own(opened):
@@ -176,24 +175,6 @@ def test_intensities_are_those_of_the_graph(opened):
         assert spread == pytest.approx(x.std(), rel=1e-4)
 
 
-@pytest.mark.parametrize('times', [0, 1, 2])
-def test_steepness_is_one_over_the_noise_of_the_real_background_smoothed_alike(times, tmp_path):
-    rng = np.random.default_rng(0)
-    images = rng.normal(5000, 200, (4, 16, 24, 24))
-    images[:, 6, 10] += 3000                             # a fibre: no part of the noise
-    patches.write(str(tmp_path / 'real'), images.astype(np.uint16), origins=np.zeros((4, 3)),
-                  sources=list('abcd'))
-    found = domains.label_steepness(patches.PatchFile(str(tmp_path / 'real')), times)
-    left = [1, 1 / 27, (19 / 81) ** 3][times] ** 0.5     # of white noise, by the squared weights
-    assert 1 / found == pytest.approx(200 * left, rel=0.25)
-
-
-def test_steepness_of_noiseless_patches_is_one(tmp_path):
-    patches.write(str(tmp_path / 'flat'), np.full((3, 4, 8, 8), 100, np.uint16),
-                  origins=np.zeros((3, 3)), sources=list('abc'))
-    assert domains.label_steepness(patches.PatchFile(str(tmp_path / 'flat')), 2) == 1.0
-
-
 def test_moments_are_measured_on_as_many_voxels_for_any_batch(opened, monkeypatch):
     monkeypatch.setattr(domains, 'CALIBRATED', 10 * 8 * 16 * 16)
     crops = domains.calibration_crops(opened.drafts, (8, 16, 16), seed=1, augment=True)
@@ -206,18 +187,18 @@ def test_moments_are_measured_on_as_many_voxels_for_any_batch(opened, monkeypatc
 def measured(data, opened):
     folder = data / 'reports'
     folder.mkdir()
-    return reports.Reports(str(folder), opened, count=4, steepness=0.25), folder
+    return reports.Reports(str(folder), opened, count=4), folder
 
 
 def test_evaluation_sets_are_disjoint_and_the_same_in_every_run(measured, opened, tmp_path):
     found, folder = measured
     judge = found.judge
     assert judge.drafts.shape == (4, 12, 24, 24) and judge.labels.any()
-    again = reports.Reports(str(tmp_path), opened, count=4, steepness=0.25)
+    again = reports.Reports(str(tmp_path), opened, count=4)
     assert (again.judge.drafts == judge.drafts).all() and again.judge.draft == judge.draft
     assert min(judge.floor.values()) > 0                 # of two sets of real patches, not one
     saved = files.read_json(str(folder / 'evaluation.json'))
-    assert saved == {'draft': judge.draft, 'floor': judge.floor, 'label_steepness': 0.25}
+    assert saved == {'draft': judge.draft, 'floor': judge.floor}
 
 
 class Kept:
@@ -250,12 +231,12 @@ def test_one_real_patch_or_no_label_cannot_be_evaluated(opened, tmp_path):
     few = type('Few', (), dict(image=opened.real.image[:1], shape=opened.real.shape, path='few.h5',
                                __len__=lambda self: 1))()
     with pytest.raises(UserError, match='few.h5 has one patch only'):
-        reports.Reports(str(tmp_path), domains.Domains(few, opened.drafts), count=4, steepness=1.0)
+        reports.Reports(str(tmp_path), domains.Domains(few, opened.drafts), count=4)
     blank = type('Blank', (), dict(image=opened.drafts.image[:], label=0 * opened.drafts.label[:],
                                    shape=opened.drafts.shape, path='blank.h5',
                                    __len__=lambda self: len(opened.drafts)))()
     with pytest.raises(UserError, match='blank.h5: no patch of the evaluation set has a label'):
-        reports.Reports(str(tmp_path), domains.Domains(opened.real, blank), count=4, steepness=1.0)
+        reports.Reports(str(tmp_path), domains.Domains(opened.real, blank), count=4)
 
 
 # --- the trained refiner ---

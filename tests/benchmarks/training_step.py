@@ -67,8 +67,9 @@ class Released:
         def score(values):
             return discriminator(values, cfg.DISCRIMINATOR_CHANNELS, activation=False)
 
-        kept = losses.label_loss(self.draft, self.grey, label=self.label,
-                                 cuts=(self.draft_cut, self.refined_cut), steepness=0.1)
+        kept = losses.label_loss(tf.sigmoid(0.1 * (self.draft - self.draft_cut)),
+                                 tf.sigmoid(0.1 * (self.grey - self.refined_cut)),
+                                 label=self.label)
         total = (losses.refiner_adversarial_loss(score(self.refined))
                  + cfg.LAMBDA_IDENTITY * losses.identity_loss(x, self.refined)
                  + cfg.LAMBDA_LABEL * kept)

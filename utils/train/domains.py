@@ -3,14 +3,12 @@ import os
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from models.gan import Intensities
 from models.refiner import LIMIT
 from utils.common.errors import UserError
 from utils.data import patches
 from utils.train import samplers
-from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
@@ -76,28 +74,6 @@ def intensities(domains):
     return Intensities(level_and_spread(np.clip(drafts, -0.99, 0.99)),
                        level_and_spread(np.arctanh(np.clip(drafts, -LIMIT, LIMIT))),
                        level_and_spread(np.clip(real, -0.99, 0.99)))
-
-
-def label_steepness(real, smoothing):
-    """K of the label loss that suits the real patches: 1 over the noise of their background.
-
-    A voxel that moves by some noise levels across the cut is then charged with nearly 1, one that
-    moves as much as the noise alone with little. The paper's 0.1 per grey level suits noise of
-    some ten grey levels likewise.
-
-    Args:
-        real: PatchFile; smoothing: times that a 3^3 mean is taken first, see losses.smoothed.
-
-    Returns:
-        float, 1 / grey level. The noise counts as 1 grey level at least; it is the median absolute
-        deviation from each patch's median, as a standard deviation.
-    """
-    deviations = []
-    for image in _some(real.image):
-        for _ in range(smoothing):
-            image = ndimage.uniform_filter(image, 3, mode='reflect')
-        deviations.append(np.abs(image - np.median(image)))
-    return float(1 / max(NORMAL * np.median(deviations), 1.0))
 
 
 def calibration_crops(drafts, crop_shape, *, seed, augment):

@@ -6,7 +6,7 @@ import numpy as np
 
 from models import gan, tf
 from utils.train import content, history, loop, processes, reports, runs, samplers
-from utils.train.domains import calibration_crops, intensities, label_steepness
+from utils.train.domains import calibration_crops, intensities
 from utils.train.streams import Stream
 
 
@@ -64,8 +64,7 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
     """
     model, schedule, pace, machine = settings
     if model.losses.label_steepness == 'auto':
-        steepness = label_steepness(domains.real, model.losses.label_smoothing)
-        model = model._replace(losses=model.losses._replace(label_steepness=steepness))
+        model = model._replace(losses=model.losses._replace(label_steepness=0.0))
         settings = settings._replace(model=model)
 
     # --- graph: batches, networks, optimisers ---
@@ -81,7 +80,7 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
     columns = list(graph.refiner_losses) + list(graph.discriminator_losses)
     columns += ['learning_rate', 'label_weight'] + list(reports.COLUMNS)
     told = None if ranks.rank else reports.Reports(
-        run_dir, domains, count=pace.evaluation_patches, steepness=model.losses.label_steepness)
+        run_dir, domains, count=pace.evaluation_patches)
     trainer = Trainer(graph, domains, settings=settings, reports=told, rank=ranks.rank)
     with runs.Run(run_dir, columns, threads=machine.threads, ranks=ranks, xla=machine.xla) as run:
         run.may_overflow = ('_gradient',) if machine.mixed_precision else ()

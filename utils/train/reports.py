@@ -21,13 +21,12 @@ class Reports:
         judge: realism.Judge.
     """
 
-    def __init__(self, run_dir, domains, *, count, steepness):
+    def __init__(self, run_dir, domains, *, count):
         """Writes RUN_DIR/evaluation.json, which the figures read.
 
         Args:
             run_dir: folder of the run; domains: Domains.
             count: drafts, and twice as many real patches, that are evaluated.
-            steepness: of the label loss, kept with the rest.
 
         Raises:
             UserError: one real patch alone, or no label voxel.
@@ -35,7 +34,7 @@ class Reports:
         self.run_dir, self.domains = run_dir, domains
         self.judge = _open_judge(domains, count)
         files.write_json(os.path.join(run_dir, 'evaluation.json'), {
-            'draft': self.judge.draft, 'floor': self.judge.floor, 'label_steepness': steepness})
+            'draft': self.judge.draft, 'floor': self.judge.floor})
 
     def evaluate(self, run, inference):
         """Refine the evaluation set, score it, and say how it is.
