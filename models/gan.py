@@ -24,6 +24,8 @@ class Architecture(NamedTuple):
     average_decay: float = 0.0               # of the running average of the refiner's weights that
     #                                          refines; run `start_average` once; 0: the newest
     discriminator_sees_level: bool = True    # False: each patch loses its mean before D sees it
+    discriminator_compresses: bool = False   # D sees asinh of intensities in noise levels of the
+    #                                          real patches, instead of standard deviations
 
 
 class Losses(NamedTuple):
@@ -61,6 +63,7 @@ class Intensities(NamedTuple):
     drafts: tuple                            # of drafts
     drafts_atanh: tuple                      # of their atanh
     real: tuple                              # of real patches
+    real_noise: float = 1.0                  # of the real patches' background, standard deviation
 
 
 # --- graphs ---
@@ -151,9 +154,13 @@ def _rate(first, step, *, optimiser):
 def _scorer(architecture, intensities):
     """Function of intensities [B, Z, Y, X, 1] in [-1, 1]: the discriminator's scores of them."""
     level, spread = intensities.real if architecture.standardise else (0.0, 1.0)
+    if architecture.discriminator_compresses:
+        spread = intensities.real_noise
 
     def score(x):
         x = (x - level) / spread
+        if architecture.discriminator_compresses:        # bright neurites would hide the texture
+            x = tf.asinh(x)
         if not architecture.discriminator_sees_level:
             x -= tf.reduce_mean(x, [1, 2, 3, 4], keepdims=True)
         return discriminator(x, architecture.discriminator_channels,

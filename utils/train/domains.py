@@ -9,6 +9,7 @@ from models.refiner import LIMIT
 from utils.common.errors import UserError
 from utils.data import patches
 from utils.train import samplers
+from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
@@ -64,16 +65,19 @@ def to_network(grey, bits):
 def intensities(domains):
     """Median and standard deviation of both domains' intensities; gan.Intensities.
 
-    Black and saturated voxels are clipped, and no spread is less than 0.001.
+    Black and saturated voxels are clipped, and no spread is less than 0.001. The noise is the
+    median absolute deviation from each real patch's median, as a standard deviation.
     """
     def level_and_spread(x):
         return float(np.median(x)), float(max(x.std(), 1e-3))
 
     drafts, real = [to_network(_some(file.image), domains.bits)
                     for file in (domains.drafts, domains.real)]
+    deviations = [np.abs(image - np.median(image)) for image in real]
     return Intensities(level_and_spread(np.clip(drafts, -0.99, 0.99)),
                        level_and_spread(np.arctanh(np.clip(drafts, -LIMIT, LIMIT))),
-                       level_and_spread(np.clip(real, -0.99, 0.99)))
+                       level_and_spread(np.clip(real, -0.99, 0.99)),
+                       float(max(NORMAL * np.median(deviations), 1e-3)))
 
 
 def calibration_crops(drafts, crop_shape, *, seed, augment):
