@@ -93,13 +93,14 @@ def contest(sides, view, *, settings, seed):
         graph = network.build(shape, network.Architecture(channels=settings.channels))
         with sessions.open_session(settings.threads) as session:
             session.run(tf.global_variables_initializer())
+            session.run(graph.start)
             target = np.repeat([0.0, 1.0], settings.batch)
             right = []
             for step in range(1, settings.max_steps + 1):
                 logit, _ = session.run(
                     [graph.logit, graph.update],
                     {graph.image: _batch(sides, eyes, settings.batch, seed=[seed, 3, step]),
-                     graph.target: target, graph.training: True})
+                     graph.target: target})
                 right.append(np.mean((logit > 0) == (target > 0)))
                 if step % settings.evaluate_every == 0 or step == settings.max_steps:
                     test.read(session, graph, step=step, train_accuracy=np.mean(right))
@@ -143,7 +144,7 @@ class Test:
     def read(self, session, graph, *, step, train_accuracy):
         """Let the critic tell the crops."""
         self.logits.append(np.concatenate([
-            session.run(graph.logit, {graph.image: self.crops[i:i + 16]})
+            session.run(graph.steady, {graph.image: self.crops[i:i + 16]})
             for i in range(0, len(self.crops), 16)]))
         self.steps.append(step)
         self.train.append(float(train_accuracy))

@@ -31,7 +31,7 @@ class View(NamedTuple):
     noise: float                 # units: most noise that is added in training
 
 
-VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 0.5, 0.5, 0.5),
+VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 0.5, 0.5, 0.25),
          'structure': View((32, 48, 48), 1.5, 2, 0.99, 4.0, 0.1)}
 CONTRAST = 1.4           # largest factor on the deviations in training, and one over the smallest
 
