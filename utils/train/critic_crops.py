@@ -26,14 +26,18 @@ class View(NamedTuple):
     crop: Tuple[int, int, int]   # (z, y, x) voxels cut out of a patch
     sigma: float                 # voxels of Gaussian smoothing; 0: none
     thin: int                    # every so many-th voxel along each axis is seen
-    quantile: float              # of a crop's deviations from its median that is the unit
-    gain: float                  # asinh(gain * deviation) is seen
-    noise: float                 # units: most noise that is added in training
+    unit: str                    # of deviations: 'spread' or 'contrast' of the set, see Eye
+    gain: float                  # asinh(gain * units) is seen
+    noise: float                 # units, largest standard deviation of noise added in training
 
 
-VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 0.5, 0.5, 0.25),
-         'structure': View((32, 48, 48), 1.5, 2, 0.99, 4.0, 0.1)}
-CONTRAST = 1.4           # largest factor on the deviations in training, and one over the smallest
+# Smoothed images still differ by what is left of the noise. So their unit is how bright the bright
+# is, and the noise that is added in training hides the rest.
+VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 'spread', 0.5, 0.25),
+         'structure': View((32, 48, 48), 1.5, 2, 'contrast', 4.0, 0.1)}
+CONTRAST = 1.4           # largest factor on the deviations in training; one over it the smallest
+BRIGHT = 0.99            # quantile of a crop that is its contrast
+NORMAL = 1.4826          # standard deviation over median absolute value, of a normal variable
 
 
 class Regions(NamedTuple):
@@ -46,9 +50,6 @@ class Regions(NamedTuple):
     def some(self, where):
         """The Regions of a mask or of indices."""
         return Regions(*[values[where] for values in self])
-
-    def __len__(self):
-        return len(self.patch)
 
 
 class Side(NamedTuple):
@@ -152,7 +153,7 @@ def halves(images, crop, *, block, rng):
         here = regions.some(parity == which)
         groups = rng.permutation(np.unique(here.group))
         if len(groups) < 2:
-            raise UserError('%s: too few blocks of %d voxels to part into two sets: give a smaller '
+            raise UserError('%s: too few blocks of %d voxels to part into two sets: take a smaller '
                             'block' % (_name(images), block))
         parts.append([here.some(np.isin(here.group, groups[i::2])) for i in (0, 1)])
     return tuple(Side(images, train, test) for train, test in zip(*parts))
@@ -168,8 +169,8 @@ def _parted(images, crop, *, block, blocks):
     by = by_blocks if known and (blocks or not several) else by_sources
     regions, parity = by(images, crop, block=block)
     if len(set(parity)) < 2:
-        raise UserError('%s: all crops lie in one block of %d voxels or in one stack, so none can '
-                        'be held out: give a smaller block, or more stacks' % (_name(images), block))
+        raise UserError('%s: all crops lie in one block of %d voxels or in one stack, and none can '
+                        'be held out: take a smaller block or more stacks' % (_name(images), block))
     return regions, parity
 
 
@@ -184,31 +185,34 @@ def draw(regions, count, *, rng):
     """Places of random crops: every corner of every region is as likely.
 
     Returns:
-        (index of the region int [count], corner int [count, 3], voxels of the patch).
+        (patch int [count], corner int [count, 3] in voxels of the patch, group int [count]).
     """
-    weight = regions.room.prod(1).astype(float)
-    chosen = rng.choice(len(regions), count, p=weight / weight.sum())
-    return chosen, regions.low[chosen] + (rng.random((count, 3)) * regions.room[chosen]).astype(int)
+    weight = regions.room.prod(1)
+    chosen = rng.choice(len(weight), count, p=weight / weight.sum())
+    corner = regions.low[chosen] + rng.integers(regions.room[chosen])
+    return regions.patch[chosen], corner, regions.group[chosen]
 
 
 class Eye:
     """Shows crops of a set as a critic sees them: deviations from their median in units of the set.
 
-    scale: grey levels that are one unit, at least 1 but for smoothed crops.
+    A critic that saw grey levels would tell sets by their brightness alone.
+
+    unit: grey levels that are one, at least 1: the spread of voxels about the median of their crop
+    (from median absolute deviations), or how far the brightest hundredth lies above it.
     """
 
     def __init__(self, side, view, *, rng):
         """Args: side: Side; view: View; rng: draws the crops of `train` that are measured."""
         self.images, self.view = side.images, view
         self.matrices = [_thinning(n, view) for n in view.crop]
-        chosen, corners = draw(side.train, MEASURED, rng=rng)
-        found = [self._deviation(i, corner)
-                 for i, corner in zip(side.train.patch[chosen], corners)]
-        if view.quantile == 0.5:                      # noise: median absolute deviation
-            unit = 1.4826 * np.median([np.median(np.abs(d)) for d in found])
-        else:                                         # contrast: how bright what is bright is
-            unit = np.mean([np.quantile(d, view.quantile) for d in found])
-        self.scale = np.float32(max(unit, 1.0))
+        patch, corners, _ = draw(side.train, MEASURED, rng=rng)
+        found = [self._deviation(i, corner) for i, corner in zip(patch, corners)]
+        if view.unit == 'spread':
+            unit = NORMAL * np.median([np.median(np.abs(crop)) for crop in found])
+        else:
+            unit = np.mean([np.quantile(crop, BRIGHT) for crop in found])
+        self.unit = np.float32(max(unit, 1.0))
 
     def _deviation(self, i, corner):
         """A crop of patch i less its median, float32, smoothed and thinned; grey levels."""
@@ -226,7 +230,7 @@ class Eye:
             i: patch; corner: (z, y, x) voxels in it.
             rng: None, or draws a turn, a contrast and noise, which are added in training.
         """
-        seen = self._deviation(i, corner) / self.scale
+        seen = self._deviation(i, corner) / self.unit
         if rng is not None:
             seen, = augmentation.turn([seen], rng)
             seen = seen * np.float32(np.exp(rng.uniform(-1, 1) * np.log(CONTRAST)))
