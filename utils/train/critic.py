@@ -125,7 +125,7 @@ def _batch(sides, eyes, *, count, rng):
     crops = []
     for side, eye in zip(sides, eyes):
         patch, corners, _ = critic_crops.draw(side.train, count, rng=rng)
-        crops += [eye.crop(i, corner, rng=rng) for i, corner in zip(patch, corners)]
+        crops += [eye.crop(i, corner, rng=rng, change=True) for i, corner in zip(patch, corners)]
     return np.stack(crops)[..., None]
 
 
@@ -143,7 +143,7 @@ class HeldOut:
         crops, self.groups, half = [], [], []
         for side, eye in zip(sides, eyes):
             patch, corners, group = critic_crops.draw(side.test, count, rng=rng)
-            crops += [eye.crop(i, corner) for i, corner in zip(patch, corners)]
+            crops += [eye.crop(i, corner, rng=rng) for i, corner in zip(patch, corners)]
             names = rng.permutation(np.unique(group))
             self.groups.append(group)
             half.append(np.isin(group, names[::2]) if len(names) > 1 else np.arange(count) % 2 == 0)

@@ -28,13 +28,14 @@ class View(NamedTuple):
     thin: int                    # every so many-th voxel along each axis is seen
     unit: str                    # of deviations: 'spread' or 'contrast' of the set, see Eye
     gain: float                  # asinh(gain * units) is seen
-    noise: float                 # units, largest standard deviation of noise added in training
+    noise: float                 # units: white noise that is added first, as it is seen
 
 
-# Smoothed images still differ by what is left of the noise. So their unit is how bright the bright
-# is, and the noise that is added in training hides the rest.
-VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 'spread', 0.5, 0.25),
-         'structure': View((32, 48, 48), 1.5, 2, 'contrast', 4.0, 0.1)}
+# Smoothed images still differ by what is left of their noise. So their unit is how bright the
+# bright is, and noise that is added, white before smoothing, hides theirs.
+VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 'spread', 0.5, 0.1),
+         'structure': View((32, 48, 48), 1.5, 2, 'contrast', 4.0, 0.15)}
+NOISES = (0.5, 1.5)      # of a view's noise, uniform, in each crop
 CONTRAST = 1.4           # largest factor on the deviations in training; one over it the smallest
 BRIGHT = 0.99            # quantile of a crop that is its contrast
 NORMAL = 1.4826          # standard deviation over median absolute value, of a normal variable
@@ -205,7 +206,9 @@ class Eye:
     def __init__(self, side, view, *, rng):
         """Args: side: Side; view: View; rng: draws the crops of `train` that are measured."""
         self.images, self.view = side.images, view
-        self.matrices = [_thinning(n, view) for n in view.crop]
+        smooth = view.sigma > 0 or view.thin > 1
+        self.matrices = [_thinning(n, view) for n in view.crop] if smooth else []
+        left = [np.linalg.norm(matrix[len(matrix) // 2]) for matrix in self.matrices]
         patch, corners, _ = draw(side.train, MEASURED, rng=rng)
         found = [self._deviation(i, corner) for i, corner in zip(patch, corners)]
         if view.unit == 'spread':
@@ -213,29 +216,30 @@ class Eye:
         else:
             unit = np.mean([np.quantile(crop, BRIGHT) for crop in found])
         self.unit = np.float32(max(unit, 1.0))
+        self.noise = view.noise * self.unit / np.prod(left)          # grey levels before smoothing
 
-    def _deviation(self, i, corner):
-        """A crop of patch i less its median, float32, smoothed and thinned; grey levels."""
+    def _deviation(self, i, corner, *, rng=None):
+        """A crop of patch i less its median, smoothed and thinned; float32, grey levels."""
         box = tuple(slice(c, c + n) for c, n in zip(corner, self.view.crop))
         crop = self.images.image[i][box].astype(np.float32)
-        if self.view.sigma or self.view.thin > 1:
-            for axis, matrix in enumerate(self.matrices):
-                crop = np.moveaxis(np.tensordot(matrix, crop, (1, axis)), 0, axis)
+        if rng is not None:
+            noise = rng.standard_normal(crop.shape, dtype=np.float32)
+            crop += np.float32(rng.uniform(*NOISES) * self.noise) * noise
+        for axis, matrix in enumerate(self.matrices):
+            crop = np.moveaxis(np.tensordot(matrix, crop, (1, axis)), 0, axis)
         return crop - np.median(crop)
 
-    def crop(self, i, corner, *, rng=None):
+    def crop(self, i, corner, *, rng, change=False):
         """A crop as the critic sees it, float32 [Z, Y, X].
 
         Args:
             i: patch; corner: (z, y, x) voxels in it.
-            rng: None, or draws a turn, a contrast and noise, which are added in training.
+            rng: draws the noise; change: True: it also mirrors, turns and changes the contrast.
         """
-        seen = self._deviation(i, corner) / self.unit
-        if rng is not None:
+        seen = self._deviation(i, corner, rng=rng) / self.unit
+        if change:
             seen, = augmentation.turn([seen], rng)
             seen = seen * np.float32(np.exp(rng.uniform(-1, 1) * np.log(CONTRAST)))
-            noise = rng.standard_normal(seen.shape, dtype=np.float32)
-            seen = seen + np.float32(rng.uniform(0, self.view.noise)) * noise
         return np.arcsinh(np.float32(self.view.gain) * seen)
 
 

@@ -2,6 +2,7 @@
 import os
 
 from utils.common import files
+from utils.common.errors import UserError
 from utils.data import patches
 from utils.score import tables
 from utils.train import critic
@@ -57,14 +58,24 @@ def verdicts(real, sets, *, seeds, settings, scales=critic.SCALES):
 
     Returns:
         list of dicts: patches (name of the set), scale, seed, and the fields of critic.Verdict.
+        Real patches of too few blocks have none.
+
+    Raises:
+        UserError: as critic.judge.
     """
     rows = []
     for scale in scales:
         for name in [REAL] + list(sets):
             for seed in range(seeds):
                 how = dict(settings=settings, scale=scale, seed=seed)
-                verdict = (critic.floor(real, **how) if name == REAL
-                           else critic.judge(real, sets[name], **how))
+                try:
+                    verdict = (critic.floor(real, **how) if name == REAL
+                               else critic.judge(real, sets[name], **how))
+                except UserError as error:
+                    if name != REAL:
+                        raise
+                    print('no floor: %s' % error)
+                    continue
                 rows.append(dict(verdict._asdict(), patches=name, scale=scale, seed=seed))
                 print('%s, %s, critic %d: accuracy %.3f after %d steps'
                       % (name, scale, seed, verdict.accuracy, verdict.steps), flush=True)
