@@ -10,6 +10,8 @@ Writes  runs/mpgan/  checkpoints/, best.json, evaluation.json, events/ (TensorBo
 Run     python 2_mpgan.py                       resumes from the last checkpoint, refines the rest
         python 2_mpgan.py STAGE=refine INPUT=folder OUTPUT=folder      refines any stacks
         python 2_mpgan.py STAGE=pack OUTPUT=models/pretrained/x        the weights alone
+        python 2_mpgan.py STAGE=judge           critics tell drafts and refined patches from real
+                                                ones: runs/mpgan/judge.md, judge.json
         python 2_mpgan.py --config configs/demo/mpgan.py STAGE=train MAX_STEPS=500
         horovodrun -np 4 python 2_mpgan.py STAGE=train     on four GPUs, see docs/cluster.md
 """
@@ -21,17 +23,18 @@ from models import gan
 from utils.common import batch, claims, config, errors
 from utils.common.errors import UserError
 from utils.data import stacks
-from utils.train import checkpoints, processes, refiner_training
+from utils.train import checkpoints, critic, judging, processes, refiner_training
 from utils.train.domains import open_domains
 from utils.train.refined import cut_patches, refine_patches
 from utils.train.refiner import Refiner
 
 CONFIG = 'configs/mpgan.py'
-STAGES = ('train', 'refine', 'train+refine', 'pack')
+STAGES = ('train', 'refine', 'train+refine', 'pack', 'judge')
 # Constants that may differ between runs into one RUN_DIR: how long, how often, where to, on what
 MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS',
               'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY', 'THREADS', 'TILE_SHAPE',
-              'EVALUATE_EVERY', 'CHECKPOINT', 'XLA', 'WHOLE_STACKS')
+              'EVALUATE_EVERY', 'CHECKPOINT', 'XLA', 'WHOLE_STACKS', 'CRITIC_STEPS', 'CRITIC_SEEDS',
+              'CRITIC_BLOCK')
 FORMAT = 2                 # of runs: raised where an older one cannot go on
 SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
@@ -109,6 +112,13 @@ def pack(cfg):
         print('%s: weights of step %d of %s' % (path, refiner.step, cfg.RUN_DIR))
 
 
+def judge(cfg):
+    """Train critics on drafts and on refined patches, and say how well they tell them from real."""
+    settings = critic.Settings(cfg.CRITIC_STEPS, block=cfg.CRITIC_BLOCK, threads=cfg.THREADS)
+    print(judging.judge_run(cfg.RUN_DIR, real=cfg.REAL_PATCHES, drafts=cfg.DRAFTS,
+                            refined=cfg.OUTPUT, seeds=cfg.CRITIC_SEEDS, settings=settings))
+
+
 def open_refiner(cfg):
     """The trained refiner of RUN_DIR; packed weights bring their own width.
 
@@ -157,15 +167,16 @@ def check(cfg):
                        name: (1, None) for name in (
                            'BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY',
                            'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS',
-                           'MAX_STEPS', 'CROP_SHAPE')})
+                           'MAX_STEPS', 'CROP_SHAPE', 'CRITIC_STEPS', 'CRITIC_SEEDS',
+                           'CRITIC_BLOCK')})
 
 
 def main():
     cfg = config.load(CONFIG, sys.argv[1:], description=__doc__)
     check(cfg)
     ranks = processes.find_ranks('train' in cfg.STAGE)
-    if cfg.STAGE == 'pack':
-        return pack(cfg)
+    if cfg.STAGE in ('pack', 'judge'):
+        return {'pack': pack, 'judge': judge}[cfg.STAGE](cfg)
     if 'train' in cfg.STAGE:
         train(cfg, ranks)
     if 'refine' in cfg.STAGE and ranks.rank == 0:

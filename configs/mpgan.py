@@ -1,7 +1,8 @@
 """Constants of 2_mpgan.py (step 2): those of docs/method.md, unless a comment says otherwise."""
 
 # --- what to do ---
-STAGE = 'train+refine'           # 'train', 'refine', 'train+refine' or 'pack' (weights alone)
+STAGE = 'train+refine'           # 'train', 'refine', 'train+refine', 'pack' (weights alone) or
+                                 # 'judge' (critics tell drafts and refined patches from real ones)
 REAL_PATCHES = 'data/patches/real.h5'   # patch file or folder of TIFF patches
 DRAFTS = 'data/simulated'        # of 1_simulator.py: patches.h5 to train on, images/ to refine
 RUN_DIR = 'runs/mpgan'           # checkpoints, TensorBoard events, log.csv, previews
@@ -72,3 +73,10 @@ THREADS = 0                      # of TensorFlow; 0: all cores, 1: results repea
 CHECKPOINT = 'best'              # that refines: 'best' of the evaluations, or 'newest'
 TILE_SHAPE = (64, 96, 96)        # (z, y, x) voxels refined at a time, besides a halo of 13; results
                                  # do not depend on it
+
+# --- critics, of STAGE=judge ---
+CRITIC_STEPS = 1600              # most steps of a critic; it ends once held-out crops are told no
+                                 # better, from half of them on
+CRITIC_SEEDS = 1                 # critics for each figure; several tell its spread
+CRITIC_BLOCK = 76                # voxels per side of the blocks of real stacks that are held out, a
+                                 # checkerboard: larger than a crop, small enough for some dozens

@@ -1,0 +1,197 @@
+"""The critic as a measure: how well a network that was trained to can tell two sets of images."""
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from models import critic as network
+from models import tf
+from utils.score import realism
+from utils.train import critic_crops, sessions
+
+SCALES = tuple(critic_crops.VIEWS)
+BOOTSTRAPS = 1000        # draws of blocks and stacks for an interval
+TOLD = 0.55              # accuracy in training below which a critic has learnt nothing
+AT_A_TIME = 32           # held-out crops that go through the network together
+
+
+class Settings(NamedTuple):
+    """How a critic is trained and tested."""
+    max_steps: int = 1600        # steps at most
+    batch: int = 8               # crops of each set in a step
+    test_every: int = 100        # steps between tests on held-out crops
+    patience: int = 6            # tests without a gain that end it, from half of max_steps on
+    test_crops: int = 256        # held-out crops of each set
+    block: int = 76              # voxels per side of the blocks that stacks are parted into
+    channels: Tuple[int, ...] = network.Architecture().channels
+    threads: int = 1             # of TensorFlow; 0: all cores, 1: results repeat to the last bit
+
+
+class Verdict(NamedTuple):
+    """What a critic found."""
+    accuracy: float              # share of the held-out crops that it told rightly; 0.5: none
+    auc: float                   # probability that of two crops it takes the right one for judged
+    interval: Tuple[float, float]    # of the accuracy, 95 %, over blocks and stacks
+    train_accuracy: float        # of the crops that it learnt from, just before that test
+    steps: int                   # that it was read after; mean of two halves
+    settled: bool                # it gained no more; False: max_steps were too few to know
+
+    @property
+    def learnt(self):
+        """False for a critic that does not even tell the crops that it learnt from."""
+        return self.train_accuracy >= TOLD
+
+
+def judge(real, judged, *, settings=Settings(), scale='texture', seed=0):
+    """Train a critic on real and judged patches and test it on held-out ones.
+
+    Real crops are held out by blocks of their stacks, judged ones by stacks.
+
+    Args:
+        real, judged: patches.PatchFile or critic_crops.Images, of any size and bits.
+        settings: Settings.
+        scale: 'texture': the images as they are; 'structure': smoothed and thinned.
+        seed: whole number, of the weights and crops; odd ones hold out what even ones learn from.
+
+    Returns:
+        Verdict.
+
+    Raises:
+        UserError: too few blocks or stacks to hold some out.
+    """
+    view = _view(scale, real, judged=judged)
+    sides = [critic_crops.split(images, view.crop, block=settings.block, blocks=blocks,
+                                swap=seed % 2)
+             for images, blocks in ((real, True), (judged, False))]
+    return contest(sides, view, settings=settings, seed=seed)
+
+
+def floor(real, *, settings=Settings(), scale='texture', seed=0):
+    """What a critic makes of real patches against real ones: disjoint blocks are the two sets.
+
+    Args, returns and raises as judge.
+    """
+    view = _view(scale, real, judged=real)
+    sides = critic_crops.halves(real, view.crop, block=settings.block,
+                                rng=np.random.default_rng([seed, 5]))
+    return contest(sides, view, settings=settings, seed=seed)
+
+
+def _view(scale, real, *, judged):
+    """The critic_crops.View of a scale, its crops no larger than the patches."""
+    view = critic_crops.VIEWS[scale]
+    return view._replace(crop=tuple(map(min, zip(view.crop, real.shape, judged.shape))))
+
+
+# --- training ---
+
+def contest(sides, view, *, settings, seed):
+    """Train a critic on two sides and test it now and then.
+
+    Args:
+        sides: two critic_crops.Side, real first; view: critic_crops.View.
+        settings: Settings; seed: whole number.
+
+    Returns:
+        Verdict.
+    """
+    eyes = [critic_crops.Eye(side, view, rng=np.random.default_rng([seed, 1, k]))
+            for k, side in enumerate(sides)]
+    held = HeldOut(sides, eyes, count=settings.test_crops, rng=np.random.default_rng([seed, 2]))
+    target = np.repeat([0.0, 1.0], settings.batch)
+    with tf.Graph().as_default():
+        tf.set_random_seed(seed)
+        graph = network.build([-(-n // view.thin) for n in view.crop],
+                              network.Architecture(channels=settings.channels))
+        with sessions.open_session(settings.threads) as session:
+            session.run(tf.global_variables_initializer())
+            session.run(graph.start)
+            right, step = [], 0
+            while step < settings.max_steps and not held.settled(settings):
+                step += 1
+                crops = _batch(sides, eyes, count=settings.batch,
+                               rng=np.random.default_rng([seed, 3, step]))
+                logit, _ = session.run([graph.logit, graph.update],
+                                       {graph.image: crops, graph.target: target})
+                right.append(np.mean((logit > 0) == (target > 0)))
+                if step % settings.test_every == 0 or step == settings.max_steps:
+                    held.read(lambda some: session.run(graph.steady, {graph.image: some}),
+                              step=step, train_accuracy=np.mean(right))
+                    right = []
+    return held.verdict(settings, rng=np.random.default_rng([seed, 4]))
+
+
+def _batch(sides, eyes, *, count, rng):
+    """`count` crops of each side, changed at random; float32 [2 * count, Z, Y, X, 1]."""
+    crops = []
+    for side, eye in zip(sides, eyes):
+        patch, corners, _ = critic_crops.draw(side.train, count, rng=rng)
+        crops += [eye.crop(i, corner, rng=rng, change=True) for i, corner in zip(patch, corners)]
+    return np.stack(crops)[..., None]
+
+
+# --- test ---
+
+class HeldOut:
+    """Crops that a critic does not learn from, and what it said of them at each test.
+
+    Their blocks and stacks fall into two halves. The test at which one half is read is chosen on
+    the other half, so that no figure is the best of many.
+    """
+
+    def __init__(self, sides, eyes, *, count, rng):
+        """Args: sides, eyes: of both sets; count: crops of each; rng: draws crops and halves."""
+        crops, self.groups, half = [], [], []
+        for side, eye in zip(sides, eyes):
+            patch, corners, group = critic_crops.draw(side.test, count, rng=rng)
+            crops += [eye.crop(i, corner, rng=rng) for i, corner in zip(patch, corners)]
+            names = rng.permutation(np.unique(group))
+            self.groups.append(group)
+            half.append(np.isin(group, names[::2]) if len(names) > 1 else np.arange(count) % 2 == 0)
+        self.crops, self.target = np.stack(crops)[..., None], np.repeat([False, True], count)
+        self.half = np.concatenate(half)
+        self.logits, self.steps, self.train = [], [], []      # of each test
+
+    def read(self, tell, *, step, train_accuracy):
+        """Test a critic; tell: logits float32 [B] of crops [B, Z, Y, X, 1]."""
+        self.logits.append(np.concatenate([tell(self.crops[i:i + AT_A_TIME])
+                                           for i in range(0, len(self.crops), AT_A_TIME)]))
+        self.steps.append(step)
+        self.train.append(float(train_accuracy))
+
+    def _auc(self, test, where):
+        """AUC of some of the crops at a test."""
+        return realism.auc(self.logits[test][where], self.target[where])
+
+    def _best(self, where):
+        """The test at which some crops were told best, the first of equals."""
+        return int(np.argmax([self._auc(test, where) for test in range(len(self.logits))]))
+
+    def settled(self, settings):
+        """True if neither half has been told better for `patience` tests, half-way at least."""
+        if not self.steps or self.steps[-1] < settings.max_steps / 2:
+            return False
+        best = max(self._best(self.half), self._best(~self.half))
+        return len(self.steps) - 1 - best >= settings.patience
+
+    def verdict(self, settings, *, rng):
+        """The Verdict; rng draws blocks and stacks anew."""
+        read = [(self._best(~where), where) for where in (self.half, ~self.half)]
+        right = np.zeros(len(self.target), bool)
+        for test, where in read:
+            right[where] = (self.logits[test][where] > 0) == self.target[where]
+        return Verdict(
+            accuracy=float(right.mean()), interval=self._interval(right, rng),
+            auc=float(np.mean([self._auc(test, where) for test, where in read])),
+            train_accuracy=float(np.mean([self.train[test] for test, _ in read])),
+            steps=int(np.mean([self.steps[test] for test, _ in read])),
+            settled=self.settled(settings))
+
+    def _interval(self, right, rng):
+        """(2.5 %, 97.5 %) of the accuracy if blocks and stacks are drawn anew."""
+        means = np.zeros(BOOTSTRAPS)
+        for group, own in zip(self.groups, (right[~self.target], right[self.target])):
+            names, place = np.unique(group, return_inverse=True)
+            counts, sums = np.bincount(place), np.bincount(place, own)
+            drawn = rng.integers(len(names), size=(BOOTSTRAPS, len(names)))
+            means += sums[drawn].sum(1) / counts[drawn].sum(1) / 2
+        return tuple(float(v) for v in np.quantile(means, [0.025, 0.975]))

@@ -1,0 +1,253 @@
+"""Crops of images for the critic: where they may be cut, which are held out, how they are shown."""
+from typing import Any, List, NamedTuple, Tuple
+
+import numpy as np
+
+from utils.common.errors import UserError
+from utils.train import augmentation
+
+MEASURED = 100           # crops that the scale of a set is measured on
+
+
+class Images(NamedTuple):
+    """Patches that are at hand as an array; patches.PatchFile serves as well."""
+    image: Any                   # grey levels [N, Z, Y, X], read patch by patch
+    source: List[str]            # stack of each patch [N]
+    origin: Any                  # int [N, 3], corner in its stack, voxels; all 0: not known
+
+    @property
+    def shape(self):
+        """(z, y, x) voxels of a patch."""
+        return tuple(self.image.shape[1:])
+
+
+class View(NamedTuple):
+    """How a critic sees a crop."""
+    crop: Tuple[int, int, int]   # (z, y, x) voxels cut out of a patch
+    sigma: float                 # voxels of Gaussian smoothing; 0: none
+    thin: int                    # every so many-th voxel along each axis is seen
+    unit: str                    # of deviations: 'spread' or 'contrast' of the set, see Eye
+    gain: float                  # asinh(gain * units) is seen
+    noise: float                 # units: white noise that is added first, as it is seen
+
+
+# Smoothed images still differ by what is left of their noise. So their unit is how bright the
+# bright is, and noise that is added, white before smoothing, hides theirs.
+VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 'spread', 0.5, 0.1),
+         'structure': View((32, 48, 48), 1.5, 2, 'contrast', 4.0, 0.15)}
+NOISES = (0.5, 1.5)      # of a view's noise, uniform, in each crop
+CONTRAST = 1.4           # largest factor on the deviations in training; one over it the smallest
+BRIGHT = 0.99            # quantile of a crop that is its contrast
+NORMAL = 1.4826          # standard deviation over median absolute value, of a normal variable
+
+
+class Regions(NamedTuple):
+    """Parts of patches that crops may be cut from."""
+    patch: Any                   # int [R]
+    low: Any                     # int [R, 3], first corner of a crop, voxels of the patch
+    room: Any                    # int [R, 3], corners to choose from along each axis, at least 1
+    group: Any                   # int [R], equal for regions that are not independent
+
+    def some(self, where):
+        """The Regions of a mask or of indices."""
+        return Regions(*[values[where] for values in self])
+
+
+class Side(NamedTuple):
+    """One of the two sets that a critic tells apart."""
+    images: Any                  # Images or patches.PatchFile
+    train: Regions
+    test: Regions
+
+
+# --- where crops are cut, and which are held out ---
+
+def by_blocks(images, crop, *, block):
+    """Regions in which crops lie wholly in one block of their stack.
+
+    Args:
+        images: Images; crop: (z, y, x) voxels; block: voxels per side of the blocks of a stack.
+
+    Returns:
+        (Regions, parity): a group is a block; parity int [R], 0 or 1, of a checkerboard of blocks.
+    """
+    rows, parity, groups = [], [], {}
+    stacks = {name: i for i, name in enumerate(sorted(set(images.source)))}
+    for i, (name, origin) in enumerate(zip(images.source, np.asarray(images.origin))):
+        spans = [_spans(int(o), n, crop=c, block=block)
+                 for o, n, c in zip(origin, images.shape, crop)]
+        for z in spans[0]:
+            for y in spans[1]:
+                for x in spans[2]:
+                    number, low, room = zip(z, y, x)
+                    group = groups.setdefault((name,) + number, len(groups))
+                    rows.append((i, low, room, group))
+                    parity.append((sum(number) + stacks[name]) % 2)
+    return _regions(rows), np.array(parity, int)
+
+
+def _spans(origin, size, *, crop, block):
+    """(block, first corner, number of corners) of the crops along one axis of a patch."""
+    found = []
+    for number in range(origin // block, (origin + size - 1) // block + 1):
+        low = max(number * block - origin, 0)
+        room = min((number + 1) * block - origin, size) - low - crop + 1
+        if room > 0:
+            found.append((number, low, room))
+    return found
+
+
+def by_sources(images, crop, *, block):
+    """Regions that are whole patches.
+
+    Returns:
+        (Regions, parity): a group is the block of the patch's centre; parity int [R], 0 or 1 in
+        turn for the stacks by name.
+    """
+    names = sorted(set(images.source))
+    centres = (np.asarray(images.origin) + np.array(images.shape) // 2) // block
+    groups = {}
+    rows = [(i, (0, 0, 0), tuple(n - c + 1 for n, c in zip(images.shape, crop)),
+             groups.setdefault((name,) + tuple(centre), len(groups)))
+            for i, (name, centre) in enumerate(zip(images.source, centres))]
+    return _regions(rows), np.array([names.index(name) % 2 for name in images.source], int)
+
+
+def _regions(rows):
+    """Regions of tuples (patch, low, room, group)."""
+    patch, low, room, group = zip(*rows) if rows else ((), (), (), ())
+    return Regions(np.array(patch, int), np.array(low, int).reshape(-1, 3),
+                   np.array(room, int).reshape(-1, 3), np.array(group, int))
+
+
+def split(images, crop, *, block, blocks, swap=0):
+    """Part a set into crops to learn from and crops held out.
+
+    Args:
+        images: Images; crop: (z, y, x) voxels; block: voxels, see by_blocks.
+        blocks: True: by a checkerboard of blocks wherever origins are known; False: by stacks,
+            or by blocks if there is but one.
+        swap: 1: the two parts change places.
+
+    Returns:
+        Side.
+
+    Raises:
+        UserError: patches smaller than the crops; all are of one block or stack.
+    """
+    regions, parity = _parted(images, crop, block=block, blocks=blocks)
+    return Side(images, regions.some(parity == swap), regions.some(parity != swap))
+
+
+def halves(images, crop, *, block, rng):
+    """Two sides of disjoint blocks of one set, for the floor of a critic.
+
+    Returns:
+        (Side, Side): all four parts have blocks (or stacks) of their own.
+
+    Raises:
+        UserError: as split; or there are less than four blocks.
+    """
+    regions, parity = _parted(images, crop, block=block, blocks=True)
+    parts = []
+    for which in (0, 1):
+        here = regions.some(parity == which)
+        groups = rng.permutation(np.unique(here.group))
+        if len(groups) < 2:
+            raise UserError('%s: too few blocks of %d voxels to part into two sets: take a smaller '
+                            'block' % (_name(images), block))
+        parts.append([here.some(np.isin(here.group, groups[i::2])) for i in (0, 1)])
+    return tuple(Side(images, train, test) for train, test in zip(*parts))
+
+
+def _parted(images, crop, *, block, blocks):
+    """(Regions, parity) by blocks or by sources."""
+    if any(n < c for n, c in zip(images.shape, crop)):
+        raise UserError('%s: patches of %s are smaller than the crops of %s'
+                        % (_name(images), images.shape, tuple(crop)))
+    several = len(set(images.source)) > 1
+    known = np.any(np.asarray(images.origin))
+    by = by_blocks if known and (blocks or not several) else by_sources
+    regions, parity = by(images, crop, block=block)
+    if len(set(parity)) < 2:
+        raise UserError('%s: all crops lie in one block of %d voxels or in one stack, and none can '
+                        'be held out: take a smaller block or more stacks' % (_name(images), block))
+    return regions, parity
+
+
+def _name(images):
+    """What errors call a set."""
+    return getattr(images, 'path', 'a set of images')
+
+
+# --- crops ---
+
+def draw(regions, count, *, rng):
+    """Places of random crops: every corner of every region is as likely.
+
+    Returns:
+        (patch int [count], corner int [count, 3] in voxels of the patch, group int [count]).
+    """
+    weight = regions.room.prod(1)
+    chosen = rng.choice(len(weight), count, p=weight / weight.sum())
+    corner = regions.low[chosen] + rng.integers(regions.room[chosen])
+    return regions.patch[chosen], corner, regions.group[chosen]
+
+
+class Eye:
+    """Shows crops of a set as a critic sees them: deviations from their median in units of the set.
+
+    A critic that saw grey levels would tell sets by their brightness alone.
+
+    unit: grey levels that are one, at least 1: the spread of voxels about the median of their crop
+    (from median absolute deviations), or how far the brightest hundredth lies above it.
+    """
+
+    def __init__(self, side, view, *, rng):
+        """Args: side: Side; view: View; rng: draws the crops of `train` that are measured."""
+        self.images, self.view = side.images, view
+        smooth = view.sigma > 0 or view.thin > 1
+        self.matrices = [_thinning(n, view) for n in view.crop] if smooth else []
+        left = [np.linalg.norm(matrix[len(matrix) // 2]) for matrix in self.matrices]
+        patch, corners, _ = draw(side.train, MEASURED, rng=rng)
+        found = [self._deviation(i, corner) for i, corner in zip(patch, corners)]
+        if view.unit == 'spread':
+            unit = NORMAL * np.median([np.median(np.abs(crop)) for crop in found])
+        else:
+            unit = np.mean([np.quantile(crop, BRIGHT) for crop in found])
+        self.unit = np.float32(max(unit, 1.0))
+        self.noise = view.noise * self.unit / np.prod(left)          # grey levels before smoothing
+
+    def _deviation(self, i, corner, *, rng=None):
+        """A crop of patch i less its median, smoothed and thinned; float32, grey levels."""
+        box = tuple(slice(c, c + n) for c, n in zip(corner, self.view.crop))
+        crop = self.images.image[i][box].astype(np.float32)
+        if rng is not None:
+            noise = rng.standard_normal(crop.shape, dtype=np.float32)
+            crop += np.float32(rng.uniform(*NOISES) * self.noise) * noise
+        for axis, matrix in enumerate(self.matrices):
+            crop = np.moveaxis(np.tensordot(matrix, crop, (1, axis)), 0, axis)
+        return crop - np.median(crop)
+
+    def crop(self, i, corner, *, rng, change=False):
+        """A crop as the critic sees it, float32 [Z, Y, X].
+
+        Args:
+            i: patch; corner: (z, y, x) voxels in it.
+            rng: draws the noise; change: True: it also mirrors, turns and changes the contrast.
+        """
+        seen = self._deviation(i, corner, rng=rng) / self.unit
+        if change:
+            seen, = augmentation.turn([seen], rng)
+            seen = seen * np.float32(np.exp(rng.uniform(-1, 1) * np.log(CONTRAST)))
+        return np.arcsinh(np.float32(self.view.gain) * seen)
+
+
+def _thinning(n, view):
+    """Gaussian smoothing and thinning along an axis of n voxels, as float32 [ceil(n / thin), n].
+
+    Weights beyond the border fall on the voxels inside, so that each row sums to 1.
+    """
+    x = np.arange(n)
+    rows = np.exp(-0.5 * ((x[::view.thin, None] - x) / max(view.sigma, 1e-3)) ** 2)
+    return (rows / rows.sum(1, keepdims=True)).astype(np.float32)

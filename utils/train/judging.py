@@ -1,0 +1,102 @@
+"""What critics make of a run: drafts and refined patches told from real ones, as table and JSON."""
+import os
+
+from utils.common import files
+from utils.common.errors import UserError
+from utils.data import patches
+from utils.score import tables
+from utils.train import critic
+from utils.train.domains import open_domains
+
+REAL = 'real'            # name of the row of real patches against real ones
+COLUMNS = {'scale': 'scale', 'accuracy': 'accuracy', 'interval': '95 %', 'auc': 'AUC',
+           'train_accuracy': 'accuracy in training', 'steps': 'steps', 'notes': ''}
+NOTES = """
+Accuracy: share of held-out crops that a network trained for it tells from real ones, of %s; 0.5:
+none are told. 95 %%: over blocks and stacks. The rows of real patches are the floor: real crops
+against real ones of other blocks. Texture: images as they are; structure: smoothed and thinned.
+"""
+
+
+def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
+    """Judge drafts and refined patches; writes run_dir/judge.json and judge.md.
+
+    Args:
+        run_dir: folder, made if missing.
+        real, drafts: see domains.open_domains.
+        refined: folder of refined drafts, with patches.h5; without, the drafts alone are judged.
+        seeds: number of critics for each figure; settings: critic.Settings.
+
+    Returns:
+        text of judge.md.
+
+    Raises:
+        UserError: as open_domains and critic.judge.
+    """
+    domains = open_domains(real, drafts)
+    sets = {'drafts': domains.drafts}
+    path = os.path.join(refined, 'patches.h5')
+    if os.path.exists(path):
+        sets['refined'] = patches.PatchFile(path)
+    else:
+        print('no %s: the drafts alone are judged' % path)
+    rows = verdicts(domains.real, sets, seeds=seeds, settings=settings)
+    files.write_json(os.path.join(run_dir, 'judge.json'), {
+        'settings': settings._asdict(), 'verdicts': rows,
+        'digests': {name: images.digest for name, images in dict(sets, real=domains.real).items()}})
+    text = table(rows) + NOTES % ('%d critics' % seeds if seeds > 1 else 'one critic')
+    files.write_text(os.path.join(run_dir, 'judge.md'), text)
+    return text
+
+
+def verdicts(real, sets, *, seeds, settings, scales=critic.SCALES):
+    """Judge sets, and real patches against real ones, at every scale; a line for each is printed.
+
+    Args:
+        real: patches.PatchFile; sets: dict from name to PatchFile or critic_crops.Images.
+        seeds: number of critics; settings: critic.Settings; scales: of critic.SCALES.
+
+    Returns:
+        list of dicts: patches (name of the set), scale, seed, and the fields of critic.Verdict.
+        Real patches of too few blocks have none.
+
+    Raises:
+        UserError: as critic.judge.
+    """
+    rows = []
+    for scale in scales:
+        for name in [REAL] + list(sets):
+            for seed in range(seeds):
+                how = dict(settings=settings, scale=scale, seed=seed)
+                try:
+                    verdict = (critic.floor(real, **how) if name == REAL
+                               else critic.judge(real, sets[name], **how))
+                except UserError as error:
+                    if name != REAL:
+                        raise
+                    print('no floor: %s' % error)
+                    continue
+                rows.append(dict(verdict._asdict(), patches=name, scale=scale, seed=seed))
+                print('%s, %s, critic %d: accuracy %.3f after %d steps'
+                      % (name, scale, seed, verdict.accuracy, verdict.steps), flush=True)
+    return rows
+
+
+def table(rows):
+    """A Markdown table of verdicts, one line a set and scale, mean +- standard deviation."""
+    keys = dict.fromkeys((row['scale'], row['patches']) for row in rows)
+    return tables.markdown([(name, _summary([row for row in rows if row['patches'] == name
+                                             and row['scale'] == scale]))
+                            for scale, name in keys], COLUMNS, corner='patches')
+
+
+def _summary(rows):
+    """The cells of a line, dict of COLUMNS: text."""
+    low, high = [sum(row['interval'][i] for row in rows) / len(rows) for i in (0, 1)]
+    notes = ['has learnt nothing'] * any(row['train_accuracy'] < critic.TOLD for row in rows)
+    notes += ['not settled: raise CRITIC_STEPS'] * (not all(row['settled'] for row in rows))
+    return dict(
+        {name: tables.spread([row[name] for row in rows])
+         for name in ('accuracy', 'auc', 'train_accuracy')},
+        scale=rows[0]['scale'], interval='%.2f to %.2f' % (low, high), notes='; '.join(notes),
+        steps=tables.spread([row['steps'] for row in rows], '%.0f'))
