@@ -38,8 +38,16 @@ SWC_SCALE = (1.0, 1.0, 1.0)      # (z, y, x) voxels per unit of the SWC files
 # --- morphology: beyond the paper ---
 TORTUOSITY = 'auto'              # mean arc over chord of 40 voxels of a branch, 1 (straight, paper)
                                  # to 1.3
+WIGGLE = 'auto'                  # degrees, std of a branch's quick deviations from its course; 0:
+                                 # none (paper, and 'auto' with a number for TORTUOSITY)
+WIGGLE_LENGTH = 'auto'           # voxels over which they change; without measurement 6
+WINDING_SPREAD = 'auto'          # std of the log of how much a place winds; 0: all alike (paper)
 DENSITY = 'auto'                 # voxels of centreline / voxel^3, passing fibres included; 0
                                  # (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
+BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
+                                 # along it, [0, 0.9]; 0 (paper): each starts anywhere
+RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
+                                 # measurement 20
 TAPER = 0.0                      # share of its radius that a branch loses to its tip, [0, 1)
 BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
 
@@ -49,7 +57,7 @@ LEVEL = 'auto'                   # grey levels of a stained voxel above the back
                                  # paper: 100, 1000
 LEVEL_SPREAD = 'auto'            # std of log brightness from neurite to neurite; 0: alike (paper)
 LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: constant (paper)
-DRIFT_LENGTH = 20.0              # voxels over which it changes
+DRIFT_LENGTH = 'auto'            # voxels over which it changes; without measurement 20
 DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
 
 # --- optics ---

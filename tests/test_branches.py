@@ -16,6 +16,11 @@ def straight(n, step=1.0, radius=1.0):
     return swc.Tree(np.full(n, swc.AXON), position, np.full(n, radius), np.arange(-1, n - 1))
 
 
+def habit(persistence):
+    """Fibres of a persistence, without branches."""
+    return fibres.Habit(persistence, np.inf, 100.0)
+
+
 # --- branches ---
 
 def test_subdivided_edges_are_straight_and_short():
@@ -69,7 +74,7 @@ def test_noise_along_a_branch_has_its_length():
 def test_walks_lose_their_direction_over_the_persistence_length(persistence):
     n = 400
     walks = fibres.walk(np.zeros((n, 3)) + 1e4, np.tile([0, 0, 1.0], (n, 1)),
-                        length=np.full(n, 120.0), persistence=persistence, limits=[2e4] * 3,
+                        length=np.full(n, 120.0), habit=habit(persistence), limits=[2e4] * 3,
                         rng=np.random.default_rng(0))
     assert all(len(w) == 60 for w in walks)
     steps = np.diff(np.array(walks), axis=1)
@@ -80,7 +85,7 @@ def test_walks_lose_their_direction_over_the_persistence_length(persistence):
 
 def test_walks_end_where_they_would_leave():
     path, = fibres.walk(np.array([[5.0, 5, 5]]), np.array([[0, 0, 1.0]]), length=np.array([99.0]),
-                        persistence=np.inf, limits=[9, 9, 12], rng=np.random.default_rng(0))
+                        habit=habit(np.inf), limits=[9, 9, 12], rng=np.random.default_rng(0))
     np.testing.assert_allclose(path, [[5, 5, 7], [5, 5, 9], [5, 5, 11]], atol=1e-3)
 
 

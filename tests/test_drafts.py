@@ -200,12 +200,13 @@ def test_measured_radii_differ_by_half_from_fibre_to_fibre_and_by_half_along():
     """Normal scores of two far nodes of a fibre correlate by 1/2, those of neighbours by 1."""
     prior = priors.Priors(known(), 16)                   # radii of 1 to 2, uniform
     line = swc.Tree(np.full(101, swc.AXON), np.zeros((101, 3)), np.ones(101), np.arange(-1, 100))
-    radius = np.array([neurites._radii(line, prior, rng=np.random.default_rng(seed))
+    radius = np.array([neurites._radii(line, prior, length=20.0, rng=np.random.default_rng(seed))
                        for seed in range(600)])
     score = special.ndtri(radius - 1)
     assert abs(np.corrcoef(score[:, 0], score[:, 100])[0, 1] - 0.5) < 0.12
     assert np.corrcoef(score[:, 50], score[:, 51])[0, 1] > 0.9
-    fixed = neurites._radii(line, priors.Priors(None, 16), rng=np.random.default_rng(0))
+    fixed = neurites._radii(line, priors.Priors(None, 16), length=20.0,
+                           rng=np.random.default_rng(0))
     assert (fixed == fixed[0]).all() and 1 <= fixed[0] <= 3
 
 

@@ -1,5 +1,5 @@
 """Brightness of neurites along their centrelines."""
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from scipy import ndimage
@@ -10,6 +10,7 @@ SHORTEST = 8                 # voxels of the shortest path whose level is taken
 LONG = 20                    # voxels of the shortest path on which drift and grain are measured
 SMOOTHING = 2.0              # voxels, sigma that parts drift (slower) from grain (faster)
 DIMMEST = 0.1                # of a path's median: dimmer places count as it in the logarithm
+LAGS = 15                    # voxels up to which the correlation along a path is followed
 LEFT_OF_NOISE = 0.5          # share of the noise's variance that interpolation leaves, about
 LARGEST_BOX = 1 << 22        # voxels that are interpolated in at once
 
@@ -19,6 +20,7 @@ class Brightness(NamedTuple):
     levels: np.ndarray       # median of each path, repeated for each of its voxels
     drift: float             # std of the logarithm along a path, smoothed; None: no long path
     grain: float             # std of what the smoothing takes away, over the median; or None
+    length: Optional[float]  # voxels over which the drift's correlation falls to 1 / e; or None
 
 
 def along(voxels, local, *, paths, noise):
@@ -48,7 +50,30 @@ def along(voxels, local, *, paths, noise):
             grains.append(left / middle ** 2)
     return Brightness(np.concatenate(levels) if levels else np.zeros(0),
                       float(np.concatenate(drifts).std()) if drifts else None,
-                      float(np.sqrt(max(np.median(grains), 0.0))) if grains else None)
+                      float(np.sqrt(max(np.median(grains), 0.0))) if grains else None,
+                      correlation_length(drifts))
+
+
+def correlation_length(runs):
+    """Distance at which the correlation of values along runs falls to 1 / e.
+
+    Args:
+        runs: list of float [L], L more than LAGS.
+
+    Returns:
+        float, steps, at most LAGS; None without a run or without variance.
+    """
+    even = [run - run.mean() for run in runs]
+    variance = np.mean(np.concatenate([run ** 2 for run in even])) if even else 0.0
+    if variance <= 0:
+        return None
+    kept = [1.0] + [np.mean(np.concatenate([run[lag:] * run[:-lag] for run in even])) / variance
+                    for lag in range(1, LAGS + 1)]
+    below = np.flatnonzero(np.array(kept) < np.exp(-1))
+    if len(below) == 0:
+        return float(LAGS)
+    k = below[0]
+    return float(k - 1 + (kept[k - 1] - np.exp(-1)) / (kept[k - 1] - kept[k]))
 
 
 def _levels_along(voxels, path):

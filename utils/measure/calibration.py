@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.measure import corrections
+from utils.measure import corrections, courses
 from utils.measure.quantiles import QUANTILES
 
 DAMPING = 0.7                # share of a correction that is made: measurements of a draft are noisy
@@ -21,6 +21,7 @@ WINGS = 0.1                  # share of the light in the wings of the blur at fi
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
+KEPT_IF_KNOWN = ('turns', 'turn_evenness', 'alignment') + courses.RATIOS
 
 
 class Trial(NamedTuple):
@@ -67,7 +68,9 @@ def calibrate(measured, look, *, draw, rounds=6):
         return dict(drawn, rounds=[])
     best = min(range(len(tried)), key=lambda k: tried[k].mismatch)
     return dict(tried[best].drawn, best=best, rounds=[
-        dict({key: trial.seen[key] for key in KEPT}, mismatch=trial.mismatch) for trial in tried])
+        dict({key: trial.seen[key] for key in KEPT},
+             **{key: trial.seen[key] for key in KEPT_IF_KNOWN if key in trial.seen},
+             mismatch=trial.mismatch) for trial in tried])
 
 
 def first_guess(measured):
@@ -86,7 +89,8 @@ def first_guess(measured):
     return {'radius_quantiles': np.maximum(radii, corrections.THINNEST).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
-            'blur_sigma': measured['blur_sigma'], 'keep': STAINED, 'halo': WINGS}
+            'blur_sigma': measured['blur_sigma'], 'keep': STAINED, 'halo': WINGS,
+            **courses.first_guess(measured)}
 
 
 def mismatch(measured, seen):
@@ -94,7 +98,7 @@ def mismatch(measured, seen):
 
     Returns:
         float: mean absolute logarithm of the ratios of density, threshold, OTSU's radius, grain,
-        and the quartiles of levels and of widths. 0: alike.
+        the quartiles of levels and of widths, and what is known of courses.pairs. 0: alike.
     """
     pairs = [(measured['density'], seen['density'])]
     if measured['threshold'] > 0 and seen['threshold'] > 0:
@@ -106,4 +110,5 @@ def mismatch(measured, seen):
         if measured[key] and seen[key]:
             pairs += zip(*[np.interp((0.25, 0.5, 0.75), QUANTILES, m[key])
                            for m in (measured, seen)])
+    pairs += courses.pairs(measured, seen)
     return float(np.mean([abs(np.log(max(a, 1e-9) / max(b, 1e-9))) for a, b in pairs]))

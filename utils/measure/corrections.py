@@ -5,6 +5,7 @@ a stack with too few neurites, corrects nothing.
 """
 import numpy as np
 
+from utils.measure import courses
 from utils.measure.quantiles import FWHM, QUANTILES
 
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
@@ -37,6 +38,7 @@ def corrected(drawn, measured, *, seen, damping):
         'blur_sigma': [blurrier(now, want, seen=got, damping=damping) for now, want, got in blur],
         'keep': moved(evener, 'keep', by='grain'),
         'halo': wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
+        **courses.corrected(drawn, measured, seen=seen, damping=damping),
     }
 
 

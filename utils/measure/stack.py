@@ -2,7 +2,8 @@
 import numpy as np
 
 from utils.data import stacks
-from utils.measure import background, brightness, debris, noise, quantiles, radii, skeletons, widths
+from utils.measure import (background, bends, brightness, debris, noise, quantiles, radii,
+                           skeletons, widths)
 
 
 def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
@@ -54,6 +55,7 @@ def _light(voxels, local, *, paths, noise):
         'width_quantiles': quantiles.of(np.concatenate(across[1:])),     # of y and x
         'level_quantiles': quantiles.of(bright.levels),
         'level_drift': bright.drift,
+        'drift_length': bright.length,
         'grain': bright.grain,
     }
 
@@ -65,13 +67,17 @@ def _morphology(branches, count, *, spacing, shape):
         branches: skeletons.Branches; count: centreline voxels.
         spacing: (z, y, x) size of a voxel; shape: (z, y, x) voxels of the stack.
     """
-    bends = skeletons.shape_of(branches.paths, spacing)
+    shapes = skeletons.shape_of(branches.paths, spacing)
+    winding = bends.winding(branches.paths, spacing)
     angles = skeletons.fork_angles(branches.paths, branches.junctions, spacing=spacing)
     ends = skeletons.free_ends(branches.paths, branches.tips, shape=shape)
     return {
-        'length_quantiles': quantiles.of(bends.lengths),
-        'tortuosity_quantiles': quantiles.of(bends.tortuosities),
-        'persistence': bends.persistence,
+        'length_quantiles': quantiles.of(shapes.lengths),
+        'tortuosity_quantiles': quantiles.of(shapes.tortuosities),
+        'persistence': shapes.persistence,
+        'turns': winding.turns,
+        'turn_evenness': winding.evenness,
+        'alignment': bends.alignment(branches.paths, spacing),
         'angle_quantiles': quantiles.of(angles),
         'density': float(count / np.prod(shape) / np.prod(spacing)),     # voxels / voxel^3
         'branch_spacing': float(count / max(1, len(angles))),            # voxels per side branch

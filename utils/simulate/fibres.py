@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.data import swc
+from utils.simulate import winding
 from utils.simulate.branches import STEP
 from utils.simulate.directions import tilt
 
@@ -15,6 +16,8 @@ SIDE_ANGLE = 35.0, 85.0         # degrees at which a fibre's branches leave it, 
 SHORTEST = 10.0                 # voxels from a fibre's start to its end, at least
 GENERATIONS = 4                 # fibres, their branches, the branches' branches, and once more
 FEWEST_NODES = 6                # shorter fibres are dropped
+BESIDE = 3.0, 14.0              # voxels from a fibre to one that starts beside it, uniform
+ASIDE = 15.0                    # degrees between their directions, at most
 
 
 class Habit(NamedTuple):
@@ -22,6 +25,8 @@ class Habit(NamedTuple):
     persistence: float           # over which they lose their direction; inf: straight
     branch_spacing: float        # mean, between branchings; inf: none
     half_length: float           # mean, from the start to an end (exponential)
+    wiggle: winding.Wiggle = winding.Wiggle()
+    bundled: float = 0.0         # share of their length that starts beside another fibre, along it
 
 
 class Start(NamedTuple):
@@ -63,23 +68,60 @@ def fibres(shape, rng, *, total, habit):
     """
     limits = np.asarray(shape, float) - 1
     grown, length = [], 0.0
-    while length < total:
-        count = int(np.ceil((total - length) / (2 * habit.half_length)))
-        for fibre in _batch(limits, rng, count=count, habit=habit):
-            if length >= total:
-                break
-            length += STEP * max(1, len(fibre.position) - 1)
-            if len(fibre.position) >= FEWEST_NODES:
-                grown.append(fibre.tree())
+    for wanted in ((1 - habit.bundled) * total, total):  # then those that run beside the first
+        beside = bool(grown) and wanted > length
+        while length < wanted:
+            count = int(np.ceil((wanted - length) / (2 * habit.half_length)))
+            if beside:                                   # others may run beside these in turn
+                count = (count + 1) // 2
+            starts = _beside(grown, count, limits=limits, rng=rng) if beside else _anywhere(
+                limits, count, rng=rng)
+            for fibre in _batch(limits, rng, starts=starts, habit=habit):
+                if length >= wanted:
+                    break
+                length += STEP * max(1, len(fibre.position) - 1)
+                if len(fibre.position) >= FEWEST_NODES:
+                    grown.append(fibre.tree())
     return grown
 
 
-def _batch(limits, rng, *, count, habit):
-    """Grow `count` fibres side by side, generation by generation; list of _Fibre."""
+def _anywhere(limits, count, *, rng):
+    """Places and directions of fibres that start anywhere; float [count, 3] each."""
     places = rng.uniform(0, 1, (count, 3)) * limits
+    return places, _unit(rng.standard_normal((count, 3)))
+
+
+def _beside(grown, count, *, limits, rng):
+    """Places beside some of the nodes of grown fibres, and directions along them.
+
+    Returns:
+        (places, towards): float [count, 3] each; unit vectors.
+    """
+    owner = np.repeat(np.arange(len(grown)), [len(tree.parent) for tree in grown])
+    first = np.r_[0, np.cumsum([len(tree.parent) for tree in grown])]
+    places, towards = [], []
+    for row in rng.integers(0, len(owner), count):
+        tree, node = grown[owner[row]], row - first[owner[row]]
+        other = tree.parent[node] if node else 1         # a root: its first child
+        ahead = _unit((tree.position[node] - tree.position[other])[None])[0]
+        aside = tilt(ahead, 90.0, azimuth=rng.uniform(0, 360))
+        places.append(tree.position[node] + rng.uniform(*BESIDE) * aside)
+        towards.append(tilt(ahead, rng.uniform(0, ASIDE), azimuth=rng.uniform(0, 360)))
+    return np.clip(places, 0, limits), np.array(towards)
+
+
+def _batch(limits, rng, *, starts, habit):
+    """Grow fibres side by side, generation by generation.
+
+    Args:
+        starts: (places, towards), float [N, 3] each; fibres grow both ways from there.
+
+    Returns:
+        list of _Fibre.
+    """
+    places, towards = starts
+    count = len(places)
     batch = [_Fibre(place) for place in places]
-    towards = rng.standard_normal((count, 3))
-    towards /= np.sqrt((towards ** 2).sum(1, keepdims=True))
     start = Start(np.tile(np.arange(count), 2), np.zeros(2 * count, int),
                   np.concatenate([towards, -towards]))
     mean = habit.half_length
@@ -87,8 +129,7 @@ def _batch(limits, rng, *, count, habit):
         begin = [batch[fibre].position[node] for fibre, node in zip(start.fibre, start.node)]
         begin = np.array(begin).reshape(-1, 3)
         length = np.maximum(SHORTEST, rng.exponential(mean, len(begin)))
-        paths = walk(begin, start.towards, length=length, persistence=habit.persistence,
-                     limits=limits, rng=rng)
+        paths = walk(begin, start.towards, length=length, habit=habit, limits=limits, rng=rng)
         forks = []
         for fibre, node, path in zip(start.fibre, start.node, paths):
             first = batch[fibre].extend(node, path)
@@ -110,31 +151,27 @@ def _sides(path, spacing, *, rng):
     return sides
 
 
-def walk(start, towards, *, length, persistence, limits, rng):
+def walk(start, towards, *, length, habit, limits, rng):
     """Smooth random walks side by side: the bending is the noise, correlated over BEND_LENGTH.
 
     Args:
         start: float [N, 3] voxels; towards: unit vectors [N, 3].
-        length: float [N] voxels, at most; persistence: voxels, inf for straight walks.
+        length: float [N] voxels, at most; habit: Habit, of which persistence and wiggle count.
         limits: [3] voxels; a walk ends where it would leave [0, limits].
 
     Returns:
         list of N float [M, 3], nodes STEP apart, without the start; M may be 0.
     """
-    keep = np.exp(-STEP / BEND_LENGTH)
-    # per axis the direction diffuses by 1 / persistence a voxel, as <cos> = exp(-L / P); bends that
-    # are correlated add up to (1 + keep) / (1 - keep) times as much as independent ones
-    std = np.sqrt(STEP / min(persistence, 1e9) * (1 - keep) / (1 + keep))
     n = len(start)
     steps = (length / STEP).astype(int)
-    place, ahead, bend = start.copy(), towards.copy(), std * rng.standard_normal((n, 3))
+    place, ahead = start.copy(), towards.copy()
     going, track = np.ones(n, bool), []
     reached = np.zeros(n, int)
+    bends = _Bends(n, habit, rng=rng)
     for i in range(steps.max() if n else 0):
-        bend = keep * bend + np.sqrt(1 - keep ** 2) * std * rng.standard_normal((n, 3))
-        ahead = ahead + bend
-        ahead /= np.sqrt((ahead ** 2).sum(1, keepdims=True))
-        place = place + STEP * ahead
+        bend, aside = bends.step()
+        ahead = _unit(ahead + bend)
+        place = place + STEP * (ahead if aside is None else _unit(ahead + aside))
         going &= (i < steps) & (place >= 0).all(1) & (place <= limits).all(1)
         if not going.any():
             break
@@ -142,3 +179,46 @@ def walk(start, towards, *, length, persistence, limits, rng):
         reached[going] = i + 1
     track = np.array(track).reshape(-1, n, 3)
     return [track[:m, i] for i, m in enumerate(reached)]
+
+
+def _unit(vectors):
+    """Vectors [N, 3] of length 1."""
+    return vectors / np.sqrt((vectors ** 2).sum(1, keepdims=True))
+
+
+class _Bends:
+    """What turns `n` walks from step to step."""
+
+    def __init__(self, n, habit, *, rng):
+        self.wiggle, self.rng, self.shape = habit.wiggle, rng, (n, 3)
+        self.keep, self.fresh = winding.remember(BEND_LENGTH)
+        # per axis the direction diffuses by 1 / persistence a voxel, as <cos> = exp(-L / P); bends
+        # that are correlated add up to (1 + keep) / (1 - keep) times as much as independent ones
+        self.std = np.sqrt(STEP / min(habit.persistence, 1e9)
+                           * (1 - self.keep) / (1 + self.keep))
+        self.bend = self.std * rng.standard_normal(self.shape)
+        self.uneven = self.aside = None
+        if self.wiggle.spread:
+            self.uneven = rng.standard_normal((n, 1))
+        if self.wiggle.degrees:
+            self.aside = rng.standard_normal(self.shape)
+
+    def step(self):
+        """(bend, aside): float [N, 3] each, change of the direction and deviation from it; aside
+        is None without a wiggle.
+        """
+        self.bend = self.keep * self.bend + self.fresh * self.std * self.normal(3)
+        factor, aside = 1.0, None
+        if self.uneven is not None:
+            slow, renewed = winding.remember(winding.UNEVEN_LENGTH)
+            self.uneven = slow * self.uneven + renewed * self.normal(1)
+            factor = winding.factor(self.uneven, self.wiggle.spread)
+        if self.aside is not None:
+            keep, fresh = winding.remember(self.wiggle.length)
+            self.aside = keep * self.aside + fresh * self.normal(3)
+            aside = np.radians(self.wiggle.degrees) * factor * self.aside
+        return factor * self.bend, aside
+
+    def normal(self, columns):
+        """Standard normal values [N, columns]."""
+        return self.rng.standard_normal((self.shape[0], columns))

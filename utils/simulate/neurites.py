@@ -2,10 +2,9 @@
 import numpy as np
 
 from utils.data import swc
-from utils.simulate import branches, fibres, neurons, reconstructions, settings, shapes
+from utils.simulate import branches, fibres, neurons, reconstructions, settings, shapes, winding
 
 ABLATED_DEPTH, ABLATED_LENGTH = 2, (100, 150)    # without internal priors: levels, voxels (uniform)
-RADIUS_LENGTH = 20.0                             # voxels over which a fibre's radius changes
 # voxels between branchings and from start to end of a fibre: where none is measured, and the least
 USUAL_SPACING, LEAST_SPACING = 100.0, 30.0
 
@@ -22,6 +21,7 @@ def grow(values, prior, *, rng):
     """
     extras, shape = values.branches, values.stack.volume_shape
     persistence = branches.persistence_of(extras.tortuosity)
+    wiggle = winding.Wiggle(extras.wiggle, extras.wiggle_length, extras.winding_spread)
     if values.neuron.swc_dir:
         kind = 'swc'
         first = reconstructions.draw(values.neuron, shape, prior=prior,
@@ -31,12 +31,14 @@ def grow(values, prior, *, rng):
         first = _model_neuron(kind, values.neuron, shape=shape, prior=prior, rng=rng)
         if np.isfinite(persistence):
             first = branches.wind(first, persistence, rng=rng)
-        elif values.light.level_drift:                   # brightness drifts from node to node
+        elif values.light.level_drift or wiggle.degrees:     # from node to node
             first = branches.subdivide(first)
+        if wiggle.degrees:
+            first = winding.wiggle_tree(first, wiggle, rng=rng)
     trees = [first]
     if extras.density:
         total = extras.density * settings.volume(values.stack) - swc.length_of(first)
-        trees += _passing(shape, total, persistence=persistence, prior=prior, rng=rng)
+        trees += _passing(shape, total, extras=extras, prior=prior, rng=rng)
     if extras.taper:
         trees = [shapes.taper(tree, extras.taper) for tree in trees]
     if extras.bouton_spacing:
@@ -66,27 +68,38 @@ def _model_neuron(kind, neuron, *, shape, prior, rng):
     return shapes.pyramid(tree, rng) if neuron.soma_shape == 'pyramid' else tree
 
 
-def _passing(shape, total, *, persistence, prior, rng):
+def _passing(shape, total, *, extras, prior, rng):
     """Passing fibres of `total` voxels in all, with radii.
 
     Args:
-        shape: (z, y, x) voxels; persistence: voxels, as the first neuron's.
+        shape: (z, y, x) voxels; extras: settings.Branches; they wind as the first neuron does.
 
     Returns:
         list of swc.Tree of type axon.
     """
     measured = prior.measured or {}
-    spacing, ends = [max(measured.get(key) or USUAL_SPACING, LEAST_SPACING)
+    drawn = measured.get('drawn', {})
+    spacing, ends = [max(drawn.get(key) or measured.get(key) or USUAL_SPACING, LEAST_SPACING)
                      for key in ('branch_spacing', 'ends_spacing')]
-    grown = fibres.fibres(shape, rng, total=total, habit=fibres.Habit(persistence, spacing, ends))
-    return [fibre._replace(radius=_radii(fibre, prior, rng=rng)) for fibre in grown]
+    habit = fibres.Habit(
+        branches.persistence_of(extras.tortuosity), spacing, ends,
+        winding.Wiggle(extras.wiggle, extras.wiggle_length, extras.winding_spread), extras.bundled)
+    return [fibre._replace(radius=_radii(fibre, prior, length=extras.radius_length, rng=rng))
+            for fibre in fibres.fibres(shape, rng, total=total, habit=habit)]
 
 
-def _radii(tree, prior, *, rng):
-    """Radii of a fibre: half of their variance from fibre to fibre, half along it; float [N]."""
+def _radii(tree, prior, *, length, rng):
+    """Radii of a fibre: half of their variance from fibre to fibre, half along it.
+
+    Args:
+        length: voxels over which they change along it.
+
+    Returns:
+        float [N].
+    """
     n = len(tree.parent)
     if prior.fixed:
         return np.full(n, prior.draw_radius(rng, 0))
     own = rng.standard_normal()
-    along = branches.along(tree.parent, RADIUS_LENGTH, rng=rng)
+    along = branches.along(tree.parent, length, rng=rng)
     return prior.radii_along(np.sqrt(0.5) * own + np.sqrt(0.5) * along)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.simulate import branches
+from utils.simulate import branches, winding
 
 PAPER_VOLUME = 256 * 512 * 256       # isotropic voxels that `debris` is stated for
 
@@ -37,7 +37,12 @@ class Neuron(NamedTuple):
 class Branches(NamedTuple):
     """What the paper's neuron lacks: winding, passing fibres, varying radii."""
     tortuosity: float                # mean arc over chord of 40 voxels of a branch; 1: straight
+    wiggle: float                    # degrees, std of quick deviations from a branch's course
+    wiggle_length: float             # voxels over which they change
+    winding_spread: float            # std of the log of how much a place winds; 0: all alike
     density: float                   # voxels of centreline per voxel^3; 0: the first neuron alone
+    bundled: float                   # share of passing fibres that run beside another one
+    radius_length: float             # voxels over which a fibre's measured radius changes
     taper: float                     # share of its radius that a branch loses, [0, 1)
     bouton_spacing: float            # voxels between boutons, mean; 0: none
 
@@ -115,11 +120,17 @@ AUTO = {
     'soma_shape': Auto(0, 'ball'),
     'radius': Auto(2, (1.0, 3.0), 0.1),
     'tortuosity': Auto(1, 1.0, 1.0, 1.3),
+    'wiggle': Auto(1, 0.0, 0.0, 40.0),
+    'wiggle_length': Auto(1, 6.0, 2.0, 100.0),
+    'winding_spread': Auto(1, 0.0, 0.0, 0.8),
     'density': Auto(1, 0.0, 0.0, 0.02),
+    'bundled': Auto(1, 0.0, 0.0, 0.9),
+    'radius_length': Auto(1, 20.0, 0.1),
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
     'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
     'level_spread': Auto(1, 0.0, 0.0, 3.0),
     'level_drift': Auto(1, 0.0, 0.0, 3.0),
+    'drift_length': Auto(1, 20.0, 0.1),
     'debris': Auto(1, 1024, 0.0),
     'psf_sigma': Auto(3, None, 0.0),                     # paper: one isotropic voxel
     'psf_wing_share': Auto(1, 0.0, 0.0, 0.6),
@@ -144,6 +155,10 @@ def resolve(settings, measured):
     else:
         size = _voxel_size(measured) if size == 'auto' else size
         values = _of_measured(measured, size)
+        if settings.branches.tortuosity != 'auto':       # winding as it is given, no more
+            values.update(wiggle=0.0, winding_spread=0.0)
+        if settings.light.level_drift != 'auto':
+            values.update(drift_length=AUTO['drift_length'].paper)
     if values['psf_sigma'] is None:
         values['psf_sigma'] = (size[2],) * 3
     return Settings(*[_filled(group, values) for group in settings])
@@ -167,20 +182,36 @@ def _of_measured(measured, voxel_size):
     Args:
         voxel_size: (z, y, x) um; measured blurs are voxels of each axis.
     """
-    drawn, persistence = measured['drawn'], measured.get('persistence')
+    drawn = measured['drawn']
     blur = drawn['blur_sigma']
     known = [b for b in blur if b] or [1.0]              # an axis without a width takes another's
+    length = drawn.get('drift_length') or AUTO['drift_length'].paper
     return {
         'voxel_size': voxel_size,
         'soma_shape': 'pyramid',
-        'tortuosity': branches.tortuosity_of(persistence) if persistence else 1.0,
+        **_winding(measured, drawn),
         'density': drawn['density'],
+        'bundled': drawn.get('bundled') or 0.0,
+        'radius_length': length,
         'stained_share': drawn['keep'],
         'psf_wing_share': drawn['halo'],
-        'level_drift': measured.get('level_drift') or 0.0,
+        'level_drift': drawn.get('level_drift', measured.get('level_drift')) or 0.0,
+        'drift_length': length,
         'debris': measured['debris']['density'] * PAPER_VOLUME,
         'psf_sigma': tuple((b or known[0]) * s for b, s in zip(blur, voxel_size)),
     }
+
+
+def _winding(measured, drawn):
+    """Values of 'auto' for how neurites wind: by `drawn`, else by the persistence alone; dict."""
+    fitted = winding.fit(drawn.get('turns') or [])
+    if fitted is None:
+        persistence, degrees, length = measured.get('persistence'), 0.0, AUTO['wiggle_length'].paper
+    else:
+        persistence, degrees, length = fitted
+    return {'tortuosity': branches.tortuosity_of(persistence) if persistence else 1.0,
+            'wiggle': degrees, 'wiggle_length': length,
+            'winding_spread': drawn.get('winding_spread') or 0.0}
 
 
 # --- what follows from settings ---
