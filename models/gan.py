@@ -31,6 +31,7 @@ class Architecture(NamedTuple):
 class Losses(NamedTuple):
     """Losses of the refiner."""
     lambda_identity: float = 5.0             # weight of the identity loss
+    lambda_level: float = 0.0                # weight of the level loss, see losses.level_loss
     lambda_label: float = 0.5                # weight of the label loss; fed as `label_weight`
     label_steepness: float = 0.1             # K of its soft threshold, per grey level; 0: of each
     #                                          image, see losses.foreground
@@ -203,8 +204,11 @@ def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):
     soft = [losses.foreground(x, label, quantile=settings.background_quantile,
                               steepness=settings.label_steepness) for x in grey]
     kept = losses.label_loss(*soft, label=label, foreground_share=settings.label_foreground_share)
-    total = adversarial + settings.lambda_identity * identity + label_weight * kept
-    return {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'label': kept}
+    level = losses.level_loss(x, refined, label=label)
+    total = (adversarial + settings.lambda_identity * identity + settings.lambda_level * level
+             + label_weight * kept)
+    return {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'level': level,
+            'label': kept}
 
 
 def _discriminator_losses(score_real, score_refined):

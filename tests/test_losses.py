@@ -134,3 +134,15 @@ def test_adversarial_losses_known_by_hand():
         assert session.run(losses.discriminator_loss(half, half)) == 0.5
         assert session.run(losses.refiner_adversarial_loss(half)) == 0.25
         assert session.run(losses.identity_loss(one, half)) == 0.5
+
+
+def test_level_loss_is_the_change_of_each_images_background():
+    """One image 0.2 brighter, one 0.1 darker; the foreground does not count."""
+    draft = np.random.default_rng(0).uniform(-1, 0, (2, 4, 4, 4, 1)).astype(np.float32)
+    label = np.zeros_like(draft)
+    label[:, 1] = 1
+    refined = draft + np.array([0.2, -0.1], np.float32)[:, None, None, None, None] + 0.5 * label
+    with tf.Session() as session:
+        loss = session.run(losses.level_loss(*map(tf.constant, (draft, refined)),
+                                             label=tf.constant(label)))
+    assert loss == pytest.approx(0.15, rel=1e-4)

@@ -10,9 +10,10 @@ from models.discriminator import discriminator
 from utils.common import config
 
 SHAPE = (2, 8, 16, 16, 1)
-SEEN = gan.Intensities(drafts=(-0.8, 0.1), drafts_atanh=(-0.5, 0.1), real=(-0.4, 0.1))
+SEEN = gan.Intensities(drafts=(-0.8, 0.1), drafts_atanh=(-0.5, 0.1), real=(-0.4, 0.1),
+                       real_noise=0.05)
 TINY = gan.Architecture(refiner_channels=4, discriminator_channels=2, average_decay=0.9)
-LOSSES = gan.Losses(lambda_identity=3.0, label_steepness=0.02, background_quantile=0.9)
+LOSSES = gan.Losses(lambda_identity=3.0, lambda_level=2.0, label_steepness=0.02, background_quantile=0.9)
 FAST = gan.Optimiser(learning_rate=1e-3, decay_steps=2)
 FROZEN = TINY._replace(frozen_moments=True, standardise=True, average_decay=0.0)
 
@@ -112,7 +113,7 @@ def test_refiners_loss_is_its_terms_by_their_weights():
                       for image, mask in zip(images, label)] for images in (draft, refined)]
     expected = np.abs(np.array(before) - np.array(after)).mean()
     assert values['label'] == pytest.approx(expected, rel=1e-3) and expected > 0.01
-    alone = values['adversarial'] + 3 * values['identity']
+    alone = values['adversarial'] + 3 * values['identity'] + 2 * values['level']
     assert simgan['refiner'] == pytest.approx(alone, rel=1e-5)
     assert values['refiner'] == pytest.approx(alone + 0.5 * values['label'], rel=1e-5)
 
@@ -201,12 +202,14 @@ def test_discriminator_that_does_not_see_levels_scores_brighter_patches_alike(se
     assert (abs(a - b) < 1e-4) == same
 
 
-def test_discriminator_sees_intensities_in_the_real_patches_standard_deviations():
-    with built(FROZEN) as (graph, _, session):
+@pytest.mark.parametrize('compresses', [False, True])
+def test_discriminator_sees_intensities_in_the_real_patches_spread_or_noise(compresses):
+    with built(FROZEN._replace(discriminator_compresses=compresses)) as (graph, _, session):
         image = np.random.default_rng(0).uniform(-0.9, 0.1, SHAPE).astype(np.float32)
         real = 255 ** 2 * ((image + 1) / 2) ** 2         # 16 bit
         level, spread = SEEN.real
-        score = discriminator(tf.constant((image - level) / spread), 2)
+        seen = np.arcsinh((image - level) / 0.05) if compresses else (image - level) / spread
+        score = discriminator(tf.constant(seen.astype(np.float32)), 2)
         value = session.run(score)
         loss = session.run(graph.discriminator_losses['discriminator'],
                            {graph.real: real, graph.history: image})

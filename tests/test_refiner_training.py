@@ -104,10 +104,11 @@ def test_first_steps_go_without_the_label_term(whole):
     rows = whole[1]
     assert [float(row['label_weight']) for row in rows] == [0, 0, 7, 7]
     for row in rows:
-        total, adversarial, identity, label, weight = [
-            float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'label',
+        total, adversarial, identity, level, label, weight = [
+            float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'level', 'label',
                                           'label_weight')]
-        assert total == pytest.approx(adversarial + 3 * identity + weight * label, rel=1e-4)
+        assert total == pytest.approx(
+            adversarial + 3 * identity + 10 * level + weight * label, rel=1e-4)
         assert label > 0
 
 
@@ -170,6 +171,8 @@ def test_intensities_are_those_of_the_graph(opened):
         drafts, real = [session.run(losses.to_network(
             tf.constant(file.image[:].astype(np.float32)), 16)) for file in (opened[1], opened[0])]
     found = domains.intensities(opened)
+    middle = np.median(real, (1, 2, 3), keepdims=True)
+    assert found.real_noise == pytest.approx(1.4826 * np.median(np.abs(real - middle)), rel=1e-3)
     for (level, spread), x in zip(found, (drafts, np.arctanh(drafts), real)):
         assert level == pytest.approx(np.median(x), abs=1e-5)
         assert spread == pytest.approx(x.std(), rel=1e-4)
