@@ -1,5 +1,4 @@
 """Steps of the paper's experiment, by the numbered scripts: drafts, refiners, networks, critics."""
-import importlib.util
 import os
 from collections import OrderedDict, namedtuple
 from typing import NamedTuple, Tuple
@@ -98,7 +97,7 @@ def judge(cfg, chain, *, jobs):
     refined = chain.name if REFINERS[chain.refiner] is not None else None
     if refined:
         row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', chain.name)))
-    if cfg.CRITIC and importlib.util.find_spec('utils.train.critic'):
+    if cfg.CRITIC:
         files_ = [os.path.join(cfg.DATA, 'patches', 'real.h5'),
                   pairs_at(cfg, chain.drafts, refined=refined)]
         output = os.path.join(cfg.RUNS, 'critics', chain.name + '.json')
