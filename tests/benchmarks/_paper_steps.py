@@ -95,8 +95,10 @@ def judge(cfg, chain, *, jobs):
     """A chain's patches in numbers: the critic's accuracy, labels kept; dict, see _paper_tables."""
     row = dict(drafts=chain.drafts, refiner=chain.refiner, seed=chain.seed)
     refined = chain.name if REFINERS[chain.refiner] is not None else None
-    if refined:
-        row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', chain.name)))
+    runs = [os.path.join(cfg.RUNS, 'refiners', chain._replace(refiner=name).name)
+            for name in REFINERS]
+    row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', refined)) if refined
+               else _paper_tables.labels_of_drafts(runs))
     if cfg.CRITIC:
         files_ = [os.path.join(cfg.DATA, 'patches', 'real.h5'),
                   pairs_at(cfg, chain.drafts, refined=refined)]
