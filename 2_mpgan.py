@@ -60,7 +60,7 @@ def train(cfg, ranks):
 
 
 def refine(cfg):
-    """Refine every draft, then cut the training patches; or these alone; or the stacks of INPUT."""
+    """Refine draft stacks and cut their patches, or the patches alone; or the stacks of INPUT."""
     with open_refiner(cfg) as refiner:
         if not cfg.WHOLE_STACKS:
             print('%s: %d patches by step %d' % (

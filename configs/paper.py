@@ -18,7 +18,8 @@ ARMS = '*'                       # all, or some by patterns of DRAFTS-REFINER-AU
 SEEDS = 3                        # refiners of each kind, a network each, with SEED, SEED + 1, ...
 CRITIC = True                    # False: no critic of the refined patches, minutes for each
 
-# --- drafts ---
+# --- patches and drafts ---
+PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels of real patches and of drafts'
 CALIBRATION_ROUNDS = 6           # of the measured priors, see configs/prepare_patches.py
 N_SPARSE = 32                    # draft stacks of the paper's model: one axon in each gives few
                                  # patches

@@ -86,16 +86,16 @@ def make_pairs(cfg, real, *, folders):
                'OUTPUT=%s' % at(name))
 
 
-def measure(cfg, real):
+def measure(cfg, real, *, arguments=()):
     """Run step 0 into DATA/patches; returns the bits of the real stacks, 8 or 16.
 
     Args:
-        real: stacks, folder, file or pattern.
+        real: stacks, folder, file or pattern; arguments: more of prepare_patches.py.
     """
     folder = os.path.join(cfg.DATA, 'patches')
     small = [] if cfg.REAL else ['--config', 'configs/demo/prepare_patches.py']
     script('prepare_patches.py', *small, 'STACKS=%s' % real, 'OUTPUT=%s' % folder,
-           'CALIBRATION_ROUNDS=%d' % cfg.CALIBRATION_ROUNDS)
+           'CALIBRATION_ROUNDS=%d' % cfg.CALIBRATION_ROUNDS, *arguments)
     priors = files.read_json(os.path.join(folder, 'priors.json'))
     return 8 if priors.get('dtype_max') == 255 else 16
 

@@ -1,5 +1,4 @@
 """Steps of the paper's experiment, by the numbered scripts: drafts, refiners, networks, critics."""
-import importlib.util
 import os
 from collections import OrderedDict, namedtuple
 from typing import NamedTuple, Tuple
@@ -23,7 +22,6 @@ AUGMENTATIONS = {                                                        # of 3_
     'plain': ('AUGMENT_PUNCTA=0', 'AUGMENT_HAZE=0', 'AUGMENT_BLUR=0', 'AUGMENT_SNR=1,1',
               'AUGMENT_CONTRAST=1,1', 'AUGMENT_GAMMA=0', 'AUGMENT_OFFSET=0', 'AUGMENT_NOISE=0'),
     'augmented': ()}
-TILE = 'TILE_SHAPE=32,64,64'     # refined at a time: small, as only tiles that a patch touches are
 
 # stack: path of the labelled stack; annotation: masks.Annotation; bits: of the real stacks
 Data = namedtuple('Data', 'stack annotation bits')
@@ -48,7 +46,8 @@ def make_drafts(cfg, kind, *, bits, jobs):
     sparse = DRAFTS[kind] and DRAFTS[kind] + ('PSF_SIGMA=%g,%g,%g' % ((voxel,) * 3),)
     arguments = ['PRIORS=%s' % priors, 'OUTPUT=%s' % os.path.join(cfg.DATA, kind), 'AXON_SHARE=1',
                  'N_STACKS=%d' % (cfg.N_SPARSE if sparse else cfg.N_MEASURED), 'BITS=%d' % bits,
-                 'VOLUME_SHAPE=%d,%d,%d' % tuple(cfg.DRAFT_SHAPE), 'WORKERS=%d' % cfg.WORKERS]
+                 'VOLUME_SHAPE=%d,%d,%d' % tuple(cfg.DRAFT_SHAPE), 'WORKERS=%d' % cfg.WORKERS,
+                 'PATCH_SHAPE=%d,%d,%d' % tuple(cfg.PATCH_SHAPE)]
     arguments += tuple(cfg.DRAFT_ARGS.split()) + sparse
     jobs.script(kind, ['1_simulator.py'] + arguments, kind='drafts',
                 constants=constants_of('configs/simulator.py', arguments),
@@ -66,7 +65,7 @@ def refine(cfg, chain, *, jobs):
     key = [digest_of(real), digest_of(pairs)]
     for kind, more, target in (
             ('refiner', ['STAGE=train'], os.path.join(run_dir, 'checkpoints')),
-            ('refining', ['STAGE=refine', 'WHOLE_STACKS=False', 'OUTPUT=%s' % output, TILE],
+            ('refining', ['STAGE=refine', 'WHOLE_STACKS=False', 'OUTPUT=%s' % output],
              pairs_at(cfg, chain.drafts, refined=chain.name))):
         key = [jobs.script(chain.name, ['2_mpgan.py'] + common + more, kind=kind, inputs=key,
                            constants=constants_of('configs/mpgan.py', common + more),
@@ -96,9 +95,11 @@ def judge(cfg, chain, *, jobs):
     """A chain's patches in numbers: the critic's accuracy, labels kept; dict, see _paper_tables."""
     row = dict(drafts=chain.drafts, refiner=chain.refiner, seed=chain.seed)
     refined = chain.name if REFINERS[chain.refiner] is not None else None
-    if refined:
-        row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', chain.name)))
-    if cfg.CRITIC and importlib.util.find_spec('utils.train.critic'):
+    runs = [os.path.join(cfg.RUNS, 'refiners', chain._replace(refiner=name).name)
+            for name in REFINERS]
+    row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', refined)) if refined
+               else _paper_tables.labels_of_drafts(runs))
+    if cfg.CRITIC:
         files_ = [os.path.join(cfg.DATA, 'patches', 'real.h5'),
                   pairs_at(cfg, chain.drafts, refined=refined)]
         output = os.path.join(cfg.RUNS, 'critics', chain.name + '.json')

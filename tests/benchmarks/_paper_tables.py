@@ -21,7 +21,8 @@ NETWORK_COLUMNS = OrderedDict(list(masks.HEADINGS.items()) + [
     ('best_dice', 'Dice, best threshold')])
 # of the refined patches against the drafts' labels, and the critic's accuracy
 KEPT = OrderedDict([('dice', 'Dice with the label'), ('cldice', 'clDice'),
-                    ('invented', 'invented'), ('lost', 'lost')])
+                    ('invented', 'invented, pieces'), ('invented_length', 'invented, voxels'),
+                    ('lost', 'lost'), ('contrast_kept', 'contrast kept')])
 REFINER_COLUMNS = OrderedDict([('texture', 'critic, texture'), ('structure', 'critic, structure')]
                               + list(KEPT.items()))
 SHOWN = ('dice', 'cldice', 'precision', 'recall')                # measures of the figure
@@ -33,6 +34,16 @@ def labels_kept(run_dir):
     with open(os.path.join(run_dir, 'log.csv'), newline='') as file:
         rows = [row for row in csv.DictReader(file) if row.get('dice')]
     return {name: float(rows[-1][name]) for name in KEPT if rows and rows[-1].get(name)}
+
+
+def labels_of_drafts(run_dirs):
+    """As labels_kept, of the drafts themselves, by the first run that measured them; dict."""
+    for run_dir in run_dirs:
+        path = os.path.join(run_dir, 'evaluation.json')
+        if os.path.exists(path):
+            draft = files.read_json(path)['draft']
+            return {name: float(draft[name]) for name in KEPT if name in draft}
+    return {}
 
 
 def write_networks(folder, rows, *, title, judged=(), times=()):

@@ -117,8 +117,8 @@ def check(cfg):
     """
     config.require(cfg, **segmenter_training.RANGES)
     config.require(cfg, SEEDS=(1, None), CALIBRATION_ROUNDS=(0, None), N_SPARSE=(2, 9999),
-                   N_MEASURED=(2, 9999), DRAFT_SHAPE=(4, None), PHANTOM_SHAPE=(32, None),
-                   REFINER_STEPS=(1, None), WORKERS=(1, None))
+                   N_MEASURED=(2, 9999), DRAFT_SHAPE=(4, None), PATCH_SHAPE=(2, None),
+                   PHANTOM_SHAPE=(32, None), REFINER_STEPS=(1, None), WORKERS=(1, None))
     segmenter_training.check(
         config.pick(cfg, segmenter_training.Settings), tile_shape=cfg.TILE_SHAPE,
         strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), mirrors=cfg.MIRRORS)
@@ -138,7 +138,8 @@ def main():
     arms = check(cfg)
     real, stack, annotation = _pairs.find_data(cfg)
     annotation = masks.read_annotation(annotation, stacks.read(stack).voxels.shape)
-    data = steps.Data(stack, annotation, _pairs.measure(cfg, real))
+    bits = _pairs.measure(cfg, real, arguments=['PATCH_SHAPE=%d,%d,%d' % tuple(cfg.PATCH_SHAPE)])
+    data = steps.Data(stack, annotation, bits)
     with _jobs.Jobs(os.path.join(cfg.RUNS, 'jobs'), workers=cfg.WORKERS,
                     threads=cfg.THREADS) as jobs:
         for kind in OrderedDict.fromkeys(arm[0] for arm in arms):

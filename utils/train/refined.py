@@ -38,8 +38,8 @@ def cut_patches(drafts_dir, refined_dir, *, names):
 def refine_patches(drafts_dir, refined_dir, *, refiner):
     """Refine the drafts' patches alone, each within its stack, and write refined_dir/patches.h5.
 
-    Finished stacks are kept in refined_dir/parts until
-    all are done, so that a broken-off call goes on.
+    Finished stacks are kept in refined_dir/parts until all are done, so that a broken-off call goes
+    on.
 
     Args:
         drafts_dir: folder of 1_simulator.py: patches.h5, images/; refiner: Refiner.
