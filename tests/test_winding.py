@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from drafting import draw, settings_of
 from test_branches import straight
-from test_priors import known
+from test_priors import known, measured_draft
 
 from utils.measure import bends, brightness, courses
 from utils.simulate import branches, fibres, winding
@@ -227,3 +227,12 @@ def test_what_was_not_measured_is_left():
     assert courses.pairs(bare, look(TRUTH)) == courses.pairs({}, {}) == []
     drawn = dict(TRUTH)
     assert courses.corrected(drawn, look(TRUTH), seen=bare, damping=1.0) == drawn
+
+
+def test_a_wiggle_is_seen_in_what_a_draft_measures():
+    constants = dict(LEVEL=(1500.0, 1500.0), DENSITY=0.003)
+    plain, wiggling = [measured_draft(WIGGLE=degrees, **constants)[1] for degrees in (0.0, 30.0)]
+    assert wiggling['turns'][1] > 1.8 * plain['turns'][1]
+    for seen in (plain, wiggling):
+        assert len(seen['turns']) == len(bends.CHORDS) and 0 < seen['turn_evenness'] < 1
+        assert 0.1 < seen['alignment'] < 0.7 and 1 < seen['drift_length'] <= brightness.LAGS

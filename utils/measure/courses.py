@@ -17,7 +17,7 @@ RANGE = {                    # lowest and highest value of an entry
 TURN = 1e-5, 1.0             # smallest and largest mean turn
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'     # drawn as measured
-BUNDLES = 0.4                # alignment gained by bundling all passing fibres, about
+BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 
 def first_guess(measured):
