@@ -33,10 +33,12 @@ DISCRIMINATOR_COMPRESSES = True  # it sees asinh of intensities in noise levels:
                                  # neurites; False: as they are, as released
 
 # --- losses ---
-LAMBDA_IDENTITY = 5.0            # weight of mean |z - R(z)| on [-1, 1] intensities
+LAMBDA_IDENTITY = 1.0            # weight of mean |z - R(z)| on [-1, 1] intensities; paper: 5, which
+                                 # leaves the draft's texture
 LAMBDA_LEVEL = 10.0              # weight of the change of each patch's mean background, likewise;
                                  # 0: as in the paper
-LAMBDA_LABEL = 0.5               # weight of the label-preserving term; 0 turns MPGAN into SimGAN
+LAMBDA_LABEL = 10.0              # weight of the label-preserving term; 0 turns MPGAN into SimGAN;
+                                 # paper: 0.5, of the paper's form of it
 LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
                                  # the term: noise may be redrawn, structure may not; 0: paper
 LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: of each image 4
