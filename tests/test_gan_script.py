@@ -170,7 +170,7 @@ def test_second_run_finds_its_work_done_and_redoes_what_is_missing(place):
 
 def test_changed_constants_are_refused_and_nothing_is_lost(place):
     before = contents(place, 'data/**', 'runs/mpgan/checkpoints/**')
-    bad(*(TRAIN + ['LAMBDA_LABEL=0.1']), cwd=place, words=['LAMBDA_LABEL 0.5 -> 0.1', 'RUN_DIR'])
+    bad(*(TRAIN + ['LAMBDA_LABEL=0.1']), cwd=place, words=['LAMBDA_LABEL 10.0 -> 0.1', 'RUN_DIR'])
     bad(*(TRAIN + ['STAGE=refine', 'REFINER_CHANNELS=8']), cwd=place,
         words=['trained with REFINER_CHANNELS=4, not 8'])
     assert contents(place, 'data/**', 'runs/mpgan/checkpoints/**') == before
