@@ -160,7 +160,7 @@ def check(cfg):
         raise UserError("LABEL_STEEPNESS=%s: want a number above 0, or 'auto'" % (steepness,))
     config.require(cfg, LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1),
                    AVERAGE_DECAY=(0, 0.99999), BACKGROUND_QUANTILE=(0.5, 0.9999),
-                   LABEL_SMOOTHING=(0, 10), LABEL_FOREGROUND_SHARE=(0, 1),
+                   LABEL_SMOOTHING=(0, 10), LABEL_FOREGROUND_SHARE=(0, 1), LABEL_CONTRAST=(0, 1000),
                    TILE_SHAPE=(2, None), SEED=(0, None), HISTORY_BATCHES=(0, None), **{
                        name: (1, None) for name in (
                            'BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY',

@@ -35,8 +35,8 @@ DISCRIMINATOR_COMPRESSES = True  # it sees asinh of intensities in noise levels:
 # --- losses ---
 LAMBDA_IDENTITY = 1.0            # weight of mean |z - R(z)| on [-1, 1] intensities; paper: 5, which
                                  # leaves the draft's texture
-LAMBDA_LEVEL = 10.0              # weight of the change of each patch's mean background, likewise;
-                                 # 0: as in the paper
+LAMBDA_LEVEL = 10.0              # weight of the change of each patch's mean, likewise; 0: as in the
+                                 # paper
 LAMBDA_LABEL = 10.0              # weight of the label-preserving term; 0 turns MPGAN into SimGAN;
                                  # paper: 0.5, of the paper's form of it
 LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
@@ -46,6 +46,8 @@ LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto
                                  # paper: 0.1
 LABEL_FOREGROUND_SHARE = 0.5     # of the term that the label's few voxels carry; 0: all voxels
                                  # count alike, as in the paper
+LABEL_CONTRAST = 1.0             # weight, within the term, of the change of each patch's mean
+                                 # foreground on [-1, 1] intensities; 0: as in the paper
 BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own background
 
 # --- schedule ---

@@ -38,6 +38,7 @@ class Losses(NamedTuple):
     background_quantile: float = 0.95        # its cut: quantile of each image's background
     label_smoothing: int = 0                 # times that a 3^3 mean of both images is taken first
     label_foreground_share: float = 0.0      # see losses.label_loss
+    label_contrast: float = 0.0              # weight beside it of the contrast loss
 
 
 class Optimiser(NamedTuple):
@@ -204,11 +205,12 @@ def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):
     soft = [losses.foreground(x, label, quantile=settings.background_quantile,
                               steepness=settings.label_steepness) for x in grey]
     kept = losses.label_loss(*soft, label=label, foreground_share=settings.label_foreground_share)
-    level = losses.level_loss(x, refined, label=label)
+    level = losses.level_loss(x, refined)
+    contrast = losses.contrast_loss(x, refined, label=label)
     total = (adversarial + settings.lambda_identity * identity + settings.lambda_level * level
-             + label_weight * kept)
+             + label_weight * (kept + settings.label_contrast * contrast))
     return {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'level': level,
-            'label': kept}
+            'label': kept, 'label_contrast': contrast}
 
 
 def _discriminator_losses(score_real, score_refined):

@@ -135,19 +135,29 @@ def identity_loss(draft, refined):
     return tf.reduce_mean(tf.abs(draft - refined))
 
 
-def level_loss(draft, refined, *, label):
-    """Mean absolute change of the level of each image's background; float32 scalar in [0, 2].
+def level_loss(draft, refined):
+    """Mean absolute change of each image's mean; float32 scalar in [0, 2].
 
     Where the discriminator does not see levels, and the label loss does not, nothing else keeps a
     refined image as bright as its draft.
 
     Args:
+        draft, refined: float32 [B, Z, Y, X, 1] in [-1, 1].
+    """
+    return tf.reduce_mean(tf.abs(tf.reduce_mean(refined - draft, [1, 2, 3, 4])))
+
+
+def contrast_loss(draft, refined, *, label):
+    """Mean absolute change of the mean of each image's foreground; float32 scalar in [0, 2].
+
+    How bright neurites are is measured and drawn. A refiner that makes them brighter teaches a
+    segmentation network to pass over dim ones. An image without foreground counts as unchanged.
+
+    Args:
         draft, refined: float32 [B, Z, Y, X, 1] in [-1, 1]; label: float32 {0, 1}, same shape.
     """
-    background = 1.0 - label
-    changes = tf.reduce_sum((refined - draft) * background, [1, 2, 3, 4])
-    return tf.reduce_mean(tf.abs(
-        changes / tf.maximum(tf.reduce_sum(background, [1, 2, 3, 4]), 1.0)))
+    changes = tf.reduce_sum((refined - draft) * label, [1, 2, 3, 4])
+    return tf.reduce_mean(tf.abs(changes / tf.maximum(tf.reduce_sum(label, [1, 2, 3, 4]), 1.0)))
 
 
 # --- adversaries: least squares ---

@@ -136,13 +136,16 @@ def test_adversarial_losses_known_by_hand():
         assert session.run(losses.identity_loss(one, half)) == 0.5
 
 
-def test_level_loss_is_the_change_of_each_images_background():
-    """One image 0.2 brighter, one 0.1 darker; the foreground does not count."""
+def test_level_and_contrast_losses_are_the_changes_of_each_images_means():
+    """One image 0.2 brighter, one 0.1 darker, its foreground, a quarter, 0.5 brighter again."""
     draft = np.random.default_rng(0).uniform(-1, 0, (2, 4, 4, 4, 1)).astype(np.float32)
     label = np.zeros_like(draft)
     label[:, 1] = 1
-    refined = draft + np.array([0.2, -0.1], np.float32)[:, None, None, None, None] + 0.5 * label
+    refined = draft + np.array([0.2, -0.1], np.float32)[:, None, None, None, None]
+    refined[1] += 0.5 * label[1]
     with tf.Session() as session:
-        loss = session.run(losses.level_loss(*map(tf.constant, (draft, refined)),
-                                             label=tf.constant(label)))
-    assert loss == pytest.approx(0.15, rel=1e-4)
+        level, contrast, none = session.run([
+            losses.level_loss(draft, refined), losses.contrast_loss(draft, refined, label=label),
+            losses.contrast_loss(draft, refined, label=0 * label)])
+    assert level == pytest.approx((0.2 + 0.025) / 2, rel=1e-4)
+    assert contrast == pytest.approx((0.2 + 0.4) / 2, rel=1e-4) and none == 0

@@ -13,7 +13,7 @@ SHAPE = (2, 8, 16, 16, 1)
 SEEN = gan.Intensities(drafts=(-0.8, 0.1), drafts_atanh=(-0.5, 0.1), real=(-0.4, 0.1),
                        real_noise=0.05)
 TINY = gan.Architecture(refiner_channels=4, discriminator_channels=2, average_decay=0.9)
-LOSSES = gan.Losses(lambda_identity=3.0, lambda_level=2.0, label_steepness=0.02, background_quantile=0.9)
+LOSSES = gan.Losses(lambda_identity=3.0, lambda_level=2.0, label_contrast=0.7, label_steepness=0.02, background_quantile=0.9)
 FAST = gan.Optimiser(learning_rate=1e-3, decay_steps=2)
 FROZEN = TINY._replace(frozen_moments=True, standardise=True, average_decay=0.0)
 
@@ -115,7 +115,8 @@ def test_refiners_loss_is_its_terms_by_their_weights():
     assert values['label'] == pytest.approx(expected, rel=1e-3) and expected > 0.01
     alone = values['adversarial'] + 3 * values['identity'] + 2 * values['level']
     assert simgan['refiner'] == pytest.approx(alone, rel=1e-5)
-    assert values['refiner'] == pytest.approx(alone + 0.5 * values['label'], rel=1e-5)
+    kept = values['label'] + 0.7 * values['label_contrast']
+    assert values['refiner'] == pytest.approx(alone + 0.5 * kept, rel=1e-5)
 
 
 @pytest.mark.fault(5)

@@ -104,11 +104,11 @@ def test_first_steps_go_without_the_label_term(whole):
     rows = whole[1]
     assert [float(row['label_weight']) for row in rows] == [0, 0, 7, 7]
     for row in rows:
-        total, adversarial, identity, level, label, weight = [
+        total, adversarial, identity, level, label, contrast, weight = [
             float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'level', 'label',
-                                          'label_weight')]
+                                          'label_contrast', 'label_weight')]
         assert total == pytest.approx(
-            adversarial + 3 * identity + 10 * level + weight * label, rel=1e-4)
+            adversarial + 3 * identity + 10 * level + weight * (label + contrast), rel=1e-4)
         assert label > 0
 
 
