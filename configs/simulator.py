@@ -58,6 +58,7 @@ LEVEL = 'auto'                   # grey levels of a stained voxel above the back
 LEVEL_SPREAD = 'auto'            # std of log brightness from neurite to neurite; 0: alike (paper)
 LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: constant (paper)
 DRIFT_LENGTH = 'auto'            # voxels over which it changes; without measurement 20
+END_LEVEL = 'auto'               # brightness of a free end over its neurite's; 1: alike (paper)
 DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
 
 # --- optics ---

@@ -76,6 +76,21 @@ def test_drift_has_its_strength_and_length():
     assert abs(np.corrcoef(logs[10:], logs[:-10])[0, 1] - np.exp(-20 / 50)) < 0.08
 
 
+def test_free_ends_are_brighter_and_cut_ones_are_not():
+    """A fork: a tip of it is 10 nodes from the fork, the other at the stack's border."""
+    position = np.full((22, 3), 20.0)
+    position[:11, 2] = 20 + 2 * np.arange(11)            # root, trunk, free tip
+    position[11:, 1] = 20 - 2 * np.arange(11)            # from node 0 to the border
+    tree = swc.Tree(np.full(22, swc.AXON), position, np.ones(22),
+                    np.r_[np.arange(-1, 10), 0, np.arange(11, 21)])
+    found = light.of_ends(tree, (41, 60, 60), level=2.0)
+    wanted = 1 + np.exp(-np.arange(20, -1, -2) / light.END_LENGTH)
+    np.testing.assert_allclose(found[:11], wanted)
+    np.testing.assert_allclose(found[11:], 1.0)
+    soma = light.of_ends(tree._replace(type=np.full(22, swc.SOMA)), (41, 60, 60), level=2.0)
+    np.testing.assert_allclose(soma, 1.0)
+
+
 class Measured:
     """Priors whose measured levels are known."""
 

@@ -153,7 +153,7 @@ def test_auto_winding_is_what_is_drawn():
     chords = np.array(bends.CHORDS, float)
     angle = winding.chain_turn(chords) / 100 + 0.3 ** 2 * winding.wiggle_turn(chords, 8.0)
     more = {'turns': (1 - np.exp(-angle)).tolist(), 'winding_spread': 0.4, 'bundled': 0.3,
-            'level_drift': 0.5, 'drift_length': 7.0, 'branch_spacing': 200.0}
+            'level_drift': 0.5, 'drift_length': 7.0, 'end_level': 1.4, 'branch_spacing': 200.0}
     measured = known()
     measured['drawn'].update(more)
     found = settings_of(measured)
@@ -162,9 +162,10 @@ def test_auto_winding_is_what_is_drawn():
     assert branches.persistence_of(found.branches.tortuosity) == pytest.approx(100, rel=0.01)
     assert found.branches.bundled == 0.3 and found.branches.radius_length == 7
     assert found.light.level_drift == 0.5 and found.light.drift_length == 7
+    assert found.light.end_level == 1.4
     given = settings_of(measured, TORTUOSITY=1.1, LEVEL_DRIFT=0.2)       # as given, no more
     assert given.branches.wiggle == given.branches.winding_spread == 0
-    assert given.light.drift_length == 20
+    assert given.light.drift_length == 20 and given.light.end_level == 1
     both = settings_of(measured, TORTUOSITY=1.1, WIGGLE=9.0, DRIFT_LENGTH=3.0, BUNDLED=0.0)
     assert both.branches.wiggle == 9 and both.light.drift_length == 3 and not both.branches.bundled
 
@@ -174,13 +175,14 @@ def test_priors_without_winding_draw_as_the_paper(measured):
     found = settings_of(measured)
     assert found.branches.wiggle == found.branches.winding_spread == found.branches.bundled == 0
     assert found.light.drift_length == found.branches.radius_length == 20
+    assert found.light.end_level == 1
 
 
 def test_winding_changes_nothing_where_constants_are_given():
     """The paper's model on measured grey levels: the same bytes with and without new entries."""
     more = known()
     more['drawn'].update(turns=[0.05, 0.1, 0.2, 0.3], winding_spread=0.5, bundled=0.5,
-                         drift_length=5.0, level_drift=0.4)
+                         drift_length=5.0, level_drift=0.4, end_level=2.0)
     paper = dict(TORTUOSITY=1.0, DENSITY=0.0, LEVEL_DRIFT=0.0, RADIUS=(1.0, 3.0), AXON_SHARE=1.0)
     plain, same = [draw(0, measured=m, **paper) for m in (known(), more)]
     np.testing.assert_array_equal(plain.image, same.image)
@@ -192,7 +194,8 @@ def test_winding_changes_nothing_where_constants_are_given():
 # --- calibration ---
 
 TRUTH = {'turns': [0.03, 0.07, 0.12, 0.2], 'winding_spread': 0.4, 'bundled': 0.25,
-         'level_drift': 0.3, 'drift_length': 5.0, 'branch_spacing': 90.0, 'ends_spacing': 120.0}
+         'level_drift': 0.3, 'drift_length': 5.0, 'end_level': 1.6,
+         'branch_spacing': 90.0, 'ends_spacing': 120.0}
 
 
 def look(drawn):
@@ -201,7 +204,7 @@ def look(drawn):
             'turn_evenness': LOG2 * np.exp(-2 * drawn['winding_spread'] ** 2) - 0.05,
             'alignment': 1 / 3 + 0.5 * drawn['bundled'], 'level_drift': 0.8 * drawn['level_drift'],
             'drift_length': 1.5 * drawn['drift_length'],
-            'branch_spacing': 0.7 * drawn['branch_spacing'],
+            'end_level': 0.8 * drawn['end_level'], 'branch_spacing': 0.7 * drawn['branch_spacing'],
             'ends_spacing': 0.5 * drawn['ends_spacing']}
 
 
@@ -215,7 +218,7 @@ def test_courses_are_found_again():
     for key, wanted in TRUTH.items():
         np.testing.assert_allclose(drawn[key], wanted, rtol=0.02, err_msg=key)
     pairs = courses.pairs(real, look(drawn))
-    assert len(pairs) == 3 + 6 and np.allclose(*zip(*pairs), rtol=0.02)
+    assert len(pairs) == 3 + 7 and np.allclose(*zip(*pairs), rtol=0.02)
 
 
 def test_what_was_not_measured_is_left():
@@ -236,3 +239,21 @@ def test_a_wiggle_is_seen_in_what_a_draft_measures():
     for seen in (plain, wiggling):
         assert len(seen['turns']) == len(bends.CHORDS) and 0 < seen['turn_evenness'] < 1
         assert 0.1 < seen['alignment'] < 0.7 and 1 < seen['drift_length'] <= brightness.LAGS
+
+
+@pytest.mark.parametrize('level', [0.5, 2.0])
+def test_brightness_of_free_ends_known_by_hand(level):
+    """Ten lines of 30 voxels with two free ends each, four voxels of which are brighter."""
+    voxels, paths = np.full((9, 70, 40), 50, np.uint16), []
+    for y in range(5, 65, 6):
+        voxels[4, y, 5:35] = 150
+        voxels[4, y, [5, 6, 7, 8, 31, 32, 33, 34]] = 50 + 100 * level
+        paths.append(np.stack([np.full(30, 4), np.full(30, y), np.arange(5, 35)], 1))
+    local, tips = np.full(voxels.shape, 50, np.uint16), np.array([p[[0, -1]] for p in paths])
+    how = dict(paths=paths, tips=tips.reshape(-1, 3))
+    assert brightness.of_ends(voxels, local, **how) == pytest.approx(level, rel=0.1)
+    short = [path[:19] for path in paths]
+    assert brightness.of_ends(voxels, local, **dict(how, paths=short)) is None
+    # cut close to one end of each, nine lines have nine free ends
+    cut = dict(how, paths=paths[:9])
+    assert brightness.of_ends(voxels[..., :36], local[..., :36], **cut) is None

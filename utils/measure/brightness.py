@@ -11,6 +11,8 @@ LONG = 20                    # voxels of the shortest path on which drift and gr
 SMOOTHING = 2.0              # voxels, sigma that parts drift (slower) from grain (faster)
 DIMMEST = 0.1                # of a path's median: dimmer places count as it in the logarithm
 LAGS = 15                    # voxels up to which the correlation along a path is followed
+END = 4                      # voxels of a path that are its end
+FEWEST_ENDS = 10             # free ends from which their brightness is told
 LEFT_OF_NOISE = 0.5          # share of the noise's variance that interpolation leaves, about
 LARGEST_BOX = 1 << 22        # voxels that are interpolated in at once
 
@@ -52,6 +54,29 @@ def along(voxels, local, *, paths, noise):
                       float(np.concatenate(drifts).std()) if drifts else None,
                       float(np.sqrt(max(np.median(grains), 0.0))) if grains else None,
                       correlation_length(drifts))
+
+
+def of_ends(voxels, local, *, paths, tips):
+    """Brightness of free ends.
+
+    Args:
+        voxels, local, paths: as of along; tips: of skeletons.branches.
+
+    Returns:
+        float: mean of the last END voxels of a path of LONG voxels or more over its median, median
+        over the free ends; None with fewer than FEWEST_ENDS.
+    """
+    free, found = skeletons.free_tips(tips, voxels.shape), []
+    for path in paths:
+        ends = [part for tip, part in ((path[0], slice(None, END)), (path[-1], slice(-END, None)))
+                if tuple(tip) in free]
+        if len(path) < LONG or not ends:
+            continue
+        excess = _levels_along(voxels, path) - local[tuple(path.T)]
+        middle = np.median(excess)
+        if middle > 0:
+            found += [float(excess[part].mean() / middle) for part in ends]
+    return float(np.median(found)) if len(found) >= FEWEST_ENDS else None
 
 
 def correlation_length(runs):

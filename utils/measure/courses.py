@@ -9,6 +9,7 @@ LIMITS = 0.4, 2.5            # factors that one round may change an entry by
 RANGE = {                    # lowest and highest value of an entry
     'level_drift': (0.0, 1.0),
     'drift_length': (2.0, 60.0),
+    'end_level': (0.3, 3.0),
     'branch_spacing': (30.0, 1e4),
     'ends_spacing': (30.0, 1e4),
     'winding_spread': (0.0, 0.8),
@@ -16,7 +17,7 @@ RANGE = {                    # lowest and highest value of an entry
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
-RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'     # drawn as measured
+RATIOS = 'level_drift', 'drift_length', 'end_level', 'branch_spacing', 'ends_spacing'
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 

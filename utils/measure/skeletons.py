@@ -184,13 +184,18 @@ def _side_angles(towards):
     return [np.degrees(np.arccos(np.clip(c, -1, 1))) for c in nearer]
 
 
+def free_tips(tips, shape):
+    """Those of the tips, int [T, 3], that lie BORDER voxels or more inside; set of (z, y, x)."""
+    inside = ((tips >= BORDER) & (tips < np.asarray(shape) - BORDER)).all(1)
+    return {tuple(tip) for tip in tips[inside]}
+
+
 def free_ends(paths, tips, *, shape):
     """Number of free ends: tips of paths that are no spurs, BORDER voxels or more inside.
 
     Args:
         paths, tips: of Branches; shape: (z, y, x) voxels of the stack.
     """
-    inside = ((tips >= BORDER) & (tips < np.asarray(shape) - BORDER)).all(1)
-    free = {tuple(tip) for tip in tips[inside]}
+    free = free_tips(tips, shape)
     return sum((tuple(path[0]) in free) + (tuple(path[-1]) in free)
                for path in paths if len(path) >= SPUR)

@@ -27,7 +27,7 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
                                    std=levels['robust_std'])
     branches = skeletons.branches(skeleton)
     return dict(
-        _light(voxels, local, paths=branches.paths, noise=levels['robust_std']),
+        _light(voxels, local, branches=branches, noise=levels['robust_std']),
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
         foreground={'median': float(np.median(voxels[found.mask]))},
         foreground_fraction=float(found.mask.mean()),
@@ -42,12 +42,14 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
 
 
-def _light(voxels, local, *, paths, noise):
+def _light(voxels, local, *, branches, noise):
     """What the neurites look like under the microscope: widths, blur, brightness.
 
     Args:
-        local: uint16 [Z, Y, X], background; noise: its std, grey levels.
+        local: uint16 [Z, Y, X], background; branches: skeletons.Branches; noise: std of the
+        background, grey levels.
     """
+    paths = branches.paths
     across = widths.apparent(voxels, local, paths=paths)
     bright = brightness.along(voxels, local, paths=paths, noise=noise)
     return {
@@ -56,6 +58,7 @@ def _light(voxels, local, *, paths, noise):
         'level_quantiles': quantiles.of(bright.levels),
         'level_drift': bright.drift,
         'drift_length': bright.length,
+        'end_level': brightness.of_ends(voxels, local, paths=paths, tips=branches.tips),
         'grain': bright.grain,
     }
 

@@ -40,6 +40,8 @@ def draw(values, prior, *, rng, psf=None):
             kept.append(tree)
             shine.append(light.brightness(tree, levels.foreground, light=values.light, prior=prior,
                                           blur=settings.blur_width(values), rng=rng))
+            if values.light.end_level != 1:
+                shine[-1] *= light.of_ends(tree, shape, level=values.light.end_level)
     tree = swc.join(kept)
     label, found, line = _labelled(shape, tree, spacing=spacing)
     instance = None

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utils.data import swc
 from utils.simulate import branches, raster
 
 DEBRIS_TRIES = 10               # places tried for a ball that would touch the neuron
 THINNEST = 0.56                 # voxels, radius of a cylinder of one voxel's cross-section
+END_LENGTH = 4.0                # voxels over which the brightness of an end falls to its neurite's
+BORDER = 3.0                    # voxels from the stack's border within which an end is cut off
 DIMMEST = 0.1                   # share of its brightness that blur leaves of any neurite, at least
 
 
@@ -38,6 +41,27 @@ def brightness(tree, level, *, light, blur, prior, rng):
         drift = branches.along(tree.parent, light.drift_length, rng=rng)
         level = level * np.exp(light.level_drift * drift)
     return level + np.zeros(len(tree.parent))
+
+
+def of_ends(tree, shape, *, level):
+    """Factors on the brightness of a neurite's nodes: its free ends are brighter, or dimmer.
+
+    Args:
+        tree: swc.Tree in voxels of the stack, nodes about branches.STEP apart; shape: (z, y, x)
+        voxels of the stack; level: brightness of an end over its neurite's.
+
+    Returns:
+        float [N]: 1 + (level - 1) exp(-d / END_LENGTH) at d voxels before the nearest free end.
+    """
+    inside = ((tree.position >= BORDER) & (tree.position < np.asarray(shape) - BORDER)).all(1)
+    free = inside & (tree.type != swc.SOMA)
+    free[tree.parent[tree.parent >= 0]] = False
+    away = np.where(free, 0.0, np.inf)
+    for row in range(len(away) - 1, 0, -1):              # children stand behind their parents
+        p = tree.parent[row]
+        if p >= 0:
+            away[p] = min(away[p], away[row] + branches.STEP)
+    return 1 + (level - 1) * np.exp(-away / END_LENGTH)
 
 
 def left_by_blur(radius, sigma):

@@ -55,6 +55,7 @@ class Light(NamedTuple):
     level_spread: float              # std of log brightness between neurites; 'auto': measured
     level_drift: float               # std of log brightness along a neurite
     drift_length: float              # voxels over which it changes
+    end_level: float                 # brightness of a free end over its neurite's; 1: alike
     debris: float                    # balls per PAPER_VOLUME
 
 
@@ -131,6 +132,7 @@ AUTO = {
     'level_spread': Auto(1, 0.0, 0.0, 3.0),
     'level_drift': Auto(1, 0.0, 0.0, 3.0),
     'drift_length': Auto(1, 20.0, 0.1),
+    'end_level': Auto(1, 1.0, 0.1, 5.0),
     'debris': Auto(1, 1024, 0.0),
     'psf_sigma': Auto(3, None, 0.0),                     # paper: one isotropic voxel
     'psf_wing_share': Auto(1, 0.0, 0.0, 0.6),
@@ -157,8 +159,8 @@ def resolve(settings, measured):
         values = _of_measured(measured, size)
         if settings.branches.tortuosity != 'auto':       # winding as it is given, no more
             values.update(wiggle=0.0, winding_spread=0.0)
-        if settings.light.level_drift != 'auto':
-            values.update(drift_length=AUTO['drift_length'].paper)
+        if settings.light.level_drift != 'auto':         # so is brightness along a neurite
+            values.update(drift_length=AUTO['drift_length'].paper, end_level=1.0)
     if values['psf_sigma'] is None:
         values['psf_sigma'] = (size[2],) * 3
     return Settings(*[_filled(group, values) for group in settings])
@@ -197,6 +199,7 @@ def _of_measured(measured, voxel_size):
         'psf_wing_share': drawn['halo'],
         'level_drift': drawn.get('level_drift', measured.get('level_drift')) or 0.0,
         'drift_length': length,
+        'end_level': drawn.get('end_level') or 1.0,
         'debris': measured['debris']['density'] * PAPER_VOLUME,
         'psf_sigma': tuple((b or known[0]) * s for b, s in zip(blur, voxel_size)),
     }
