@@ -150,8 +150,10 @@ def test_a_patch_is_normalised_by_its_whole_stack(tmp_path):
           sources=['a'])
     scale = crops.Synthetic(str(tmp_path), AS_DRAWN).scale['a']
     assert scale.level == pytest.approx(500, abs=2) and scale.scale == pytest.approx(20, abs=2)
+    alone = crops.Synthetic(str(tmp_path / 'patches.h5'), AS_DRAWN)  # no stack is looked at
     (tmp_path / 'images/a.tif').unlink()
     assert crops.Synthetic(str(tmp_path), AS_DRAWN).scale['a'] == (900.0, 1.0)
+    assert alone.scale['a'] == (900.0, 1.0)
 
 
 def test_pairs_of_tiff_are_told_by_their_labels_too(tmp_path):

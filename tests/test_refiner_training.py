@@ -1,5 +1,6 @@
 """The refiner's training and the trained refiner, in this process, on tiny networks and patches."""
 import csv
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -325,3 +326,33 @@ def test_refined_patches_lie_where_the_drafts_were_cut(tmp_path):
     stacks.write(str(drafts / 'images/0002.tif'), stack.voxels[::-1])
     with pytest.raises(UserError, match='was not cut from .*0002.tif: run 1_simulator.py'):
         refined.cut_patches(str(drafts), out, names=['0001', '0002'])
+
+
+def test_patches_alone_are_refined_once_and_a_broken_off_call_goes_on(tmp_path):
+    write_folder(tmp_path)
+    drafts, out, seen = str(tmp_path / 'data/simulated'), str(tmp_path / 'refined'), []
+
+    def refine_windows(voxels, corners, *, window, name):
+        if name == stop:
+            raise KeyboardInterrupt
+        seen.append(name)
+        return np.stack([patches.cut(voxels, corner, window=window) for corner in corners]) + added
+
+    refiner = SimpleNamespace(digest='a', refine_windows=refine_windows)
+    added, stop = np.uint16(7), '0002'
+    with pytest.raises(KeyboardInterrupt):
+        refined.refine_patches(drafts, out, refiner=refiner)
+    stop = None
+    for _ in range(2):
+        assert refined.refine_patches(drafts, out, refiner=refiner) == 12
+    assert seen == ['0001', '0002'] and not os.listdir(os.path.join(out, 'parts'))
+    before, after = [patches.PatchFile(os.path.join(folder, 'patches.h5'), with_labels=True)
+                     for folder in (drafts, out)]
+    np.testing.assert_array_equal(after.image[:], before.image[:] + 7)
+    np.testing.assert_array_equal(after.label[:], before.label[:])
+    assert after.source == before.source and (after.origin == before.origin).all()
+    after.file.close()
+    refiner.digest, added = 'b', np.uint16(8)                        # other weights
+    refined.refine_patches(drafts, out, refiner=refiner)
+    after = patches.PatchFile(os.path.join(out, 'patches.h5'))
+    np.testing.assert_array_equal(after.image[:], before.image[:] + 8)
