@@ -13,7 +13,8 @@ SHAPE = (2, 8, 16, 16, 1)
 SEEN = gan.Intensities(drafts=(-0.8, 0.1), drafts_atanh=(-0.5, 0.1), real=(-0.4, 0.1),
                        real_noise=0.05)
 TINY = gan.Architecture(refiner_channels=4, discriminator_channels=2, average_decay=0.9)
-LOSSES = gan.Losses(lambda_identity=3.0, lambda_level=2.0, label_contrast=0.7, label_steepness=0.02, background_quantile=0.9)
+LOSSES = gan.Losses(lambda_identity=3.0, lambda_level=2.0, label_contrast=0.7,
+                    label_steepness=0.02, background_quantile=0.9)
 FAST = gan.Optimiser(learning_rate=1e-3, decay_steps=2)
 FROZEN = TINY._replace(frozen_moments=True, standardise=True, average_decay=0.0)
 
