@@ -29,8 +29,8 @@ AVERAGE_DECAY = 0.999            # of the running average of the weights, which 
 DISCRIMINATOR_SEES_LEVEL = False  # False: patches lose their mean before the discriminator, as is
                                  # needed where drafts are of another brightness than real patches;
                                  # True: as released
-DISCRIMINATOR_COMPRESSES = True  # it sees asinh of intensities in noise levels: texture beside bright
-                                 # neurites; False: as they are, as released
+DISCRIMINATOR_COMPRESSES = True  # it sees asinh of intensities in noise levels, so that texture
+                                 # counts beside bright neurites; False: as they are, as released
 
 # --- losses ---
 LAMBDA_IDENTITY = 1.0            # weight of mean |z - R(z)| on [-1, 1] intensities; paper: 5, which
