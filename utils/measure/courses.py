@@ -10,14 +10,15 @@ RANGE = {                    # lowest and highest value of an entry
     'level_drift': (0.0, 1.0),
     'drift_length': (2.0, 60.0),
     'end_level': (0.3, 3.0),
-    'branch_spacing': (30.0, 1e4),
-    'ends_spacing': (30.0, 1e4),
+    'branch_spacing': (30.0, 500.0),
+    'ends_spacing': (30.0, 500.0),
     'winding_spread': (0.0, 0.8),
     'bundled': (0.0, 0.8),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
-RATIOS = 'level_drift', 'drift_length', 'end_level', 'branch_spacing', 'ends_spacing'
+RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
+AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 
@@ -28,9 +29,10 @@ def first_guess(measured):
         measured: pooled measurements (pool.pool).
 
     Returns:
-        dict of the entries turns, winding_spread, bundled and RATIOS that were measured.
+        dict of the entries turns, winding_spread, bundled, RATIOS and AS_MEASURED that were
+        measured.
     """
-    found = {key: measured[key] for key in ('turns', *RATIOS)
+    found = {key: measured[key] for key in ('turns', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
     if measured.get('turn_evenness'):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
