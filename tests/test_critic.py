@@ -10,33 +10,31 @@ from models import critic as network
 from models import tf
 from utils.train import critic, critic_crops, judging
 
-SHAPE = (12, 20, 20)
 SMALL = critic.Settings(max_steps=150, batch=6, test_every=50, test_crops=80,
                         channels=(6, 8, 12, 12))
 
 
-def images(noise, *, seed, winding=0.0, n=96, bright=12.0):
+def images(noise, *, seed, winding=0.0, n=96, shape=(12, 20, 20)):
     """Patches of six stacks with two fibres each, in noise of standard deviation 1.
 
     Args:
         noise: voxels of smoothing of the noise, 0: white.
-        winding: voxels that fibres swing to either side.
-        bright: of a fibre before it is blurred, noise levels.
+        winding: voxels that fibres swing to either side, every 15 voxels.
     """
-    rng, found = np.random.default_rng(seed), []
+    rng, found, t = np.random.default_rng(seed), [], np.linspace(-0.5, 0.5, 200)
     for _ in range(n):
-        light = np.zeros(SHAPE)
+        light = np.zeros(shape)
         for _ in range(2):
-            t = np.linspace(0, 1, 200)
-            phase = rng.uniform(0, 2 * np.pi, 2)
-            z = rng.uniform(3, 9) + rng.uniform(-3, 3) * t
-            y, x = [rng.uniform(5, 15) + 20 * slope * (t - 0.5)
-                    + winding * np.sin(phase[axis] + 14 * t)
-                    for axis, slope in enumerate((np.sin(phase[0]), np.cos(phase[0])))]
-            place = [np.clip(np.rint(v).astype(int), 0, n - 1) for v, n in zip((z, y, x), SHAPE)]
-            light[tuple(place)] = 1
-        grain = ndimage.gaussian_filter(rng.standard_normal(SHAPE), noise, mode='wrap')
-        light = ndimage.gaussian_filter(light, 1.0) * 10 * bright
+            angle, phase = rng.uniform(0, 2 * np.pi, 2)
+            along, across = 1.5 * shape[1] * t, winding * np.sin(phase + 0.63 * shape[1] * t)
+            middle = [rng.uniform(0.3, 0.7) * n for n in shape]
+            place = [middle[0] + 3 * t,
+                     middle[1] + np.cos(angle) * along - np.sin(angle) * across,
+                     middle[2] + np.sin(angle) * along + np.cos(angle) * across]
+            inside = np.all([(p >= 0) & (p < n) for p, n in zip(place, shape)], axis=0)
+            light[tuple(p[inside].astype(int) for p in place)] = 1
+        grain = ndimage.gaussian_filter(rng.standard_normal(shape), noise, mode='wrap')
+        light = ndimage.gaussian_filter(light, 1.0) * 100
         found.append(500 + 20 * (light + grain / grain.std()))
     return critic_crops.Images(np.rint(np.clip(found, 0, 65535)).astype(np.uint16),
                                [str(i % 6) for i in range(n)], np.zeros((n, 3), int))
