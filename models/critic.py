@@ -8,9 +8,9 @@ from models.layers import Conv, conv3d, lrelu
 class Architecture(NamedTuple):
     """Width and training of a critic."""
     channels: Tuple[int, ...] = (12, 24, 48, 48)     # of its four convolutions
-    strides: Tuple[int, ...] = (2, 2, 2, 1)          # of them, 1 or 2
+    strides: Tuple[int, ...] = (2, 2, 2, 1)          # of them, 1 or 2 each
     dropout: float = 0.3                             # share of the features left out in training
-    learning_rate: float = 2e-3                      # of Adam
+    learning_rate: float = 3e-3                      # of Adam
     average_decay: float = 0.98                      # of the running average of the weights
 
 

@@ -101,7 +101,7 @@ def contest(sides, view, *, settings, seed):
     with tf.Graph().as_default():
         tf.set_random_seed(seed)
         graph = network.build([-(-n // view.thin) for n in view.crop],
-                              network.Architecture(channels=settings.channels))
+                              network.Architecture(settings.channels, view.strides))
         with sessions.open_session(settings.threads) as session:
             session.run(tf.global_variables_initializer())
             session.run(graph.start)

@@ -29,12 +29,13 @@ class View(NamedTuple):
     unit: str                    # of deviations: 'spread' or 'contrast' of the set, see Eye
     gain: float                  # asinh(gain * units) is seen
     noise: float                 # units: white noise that is added first, as it is seen
+    strides: Tuple[int, ...]     # of the critic's convolutions
 
 
 # Smoothed images still differ by what is left of their noise. So their unit is how bright the
 # bright is, and noise that is added, white before smoothing, hides theirs.
-VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 'spread', 0.5, 0.1),
-         'structure': View((32, 48, 48), 1.5, 2, 'contrast', 4.0, 0.15)}
+VIEWS = {'texture': View((32, 32, 32), 0.0, 1, 'spread', 0.5, 0.1, (2, 2, 2, 1)),
+         'structure': View((32, 48, 48), 1.5, 2, 'contrast', 4.0, 0.08, (2, 2, 1, 1))}
 NOISES = (0.5, 1.5)      # of a view's noise, uniform, in each crop
 CONTRAST = 1.4           # largest factor on the deviations in training; one over it the smallest
 BRIGHT = 0.99            # quantile of a crop that is its contrast
