@@ -1,4 +1,4 @@
-"""Measures of a refiner: realism and label preservation."""
+"""Realism of a refiner, and the verdict on it by all measures."""
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -30,7 +30,6 @@ def judge():
 
 
 def test_distances_known_by_hand():
-    assert realism.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0 and realism.auc([1, 1], [0, 1]) == 0.5
     assert realism.grey_distance([0, 0], [3, 5]) == 4.0
     assert realism.ks_distance([0, 1, 2, 3], [2, 3, 4, 5]) == 0.5
     assert realism.ks_distance([1, 2], [1, 2]) == 0
@@ -56,13 +55,6 @@ def test_real_patches_are_at_the_floor_and_drafts_above_it(judge):
     assert scores['gap'] < 0.3 and judge.keeps_labels(scores)
     assert scores['dice'] >= judge.draft['dice'] - 0.01
     assert judge.score(patches(8, 2)[0])['gap'] == 0     # the real patches that the floor is of
-
-
-def test_labels_are_kept_within_the_tolerance(judge):
-    for measure in ('dice', 'cldice'):
-        for less, kept in ((0.02, True), (0.04, False)):
-            values = dict(judge.draft, **{measure: judge.draft[measure] - less})
-            assert judge.keeps_labels(values) == kept
 
 
 def test_each_loss_of_labels_is_seen(judge):
@@ -101,9 +93,11 @@ def test_identity_and_divergence_are_named(judge):
     ({'dice': 0.71}, ''), ({'dice': 0.69}, 'labels are being lost'),
     ({'gap': 1.09}, ''), ({'gap': 1.11}, 'less like real patches'),
     ({'moved': 2.1}, ''), ({'moved': 1.9}, 'identity'),                # of a spread of 100
+    ({'lost': 0.09}, ''), ({'lost': 0.11}, '11 % of the centreline'),
+    ({'invented_length': 33.0}, ''), ({'invented_length': 35.0}, 'invented: 35 voxels'),   # of 20
 ])
 def test_each_verdict_has_its_limit(changes, words):
-    draft = {'contrast': 4.0, 'dice': 0.8, 'gap': 1.0}
+    draft = {'contrast': 4.0, 'dice': 0.8, 'gap': 1.0, 'lost': 0.0, 'invented_length': 20.0}
     found = realism.verdict(dict(dict(draft, moved=20.0), **changes), draft, spread=100.0)
     assert words in found and bool(words) == bool(found)
 

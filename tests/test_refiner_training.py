@@ -206,7 +206,7 @@ def test_evaluation_sets_are_disjoint_and_the_same_in_every_run(measured, opened
 
 
 class Kept:
-    """In place of a session: a refiner that adds a grey level."""
+    """In place of a session: a refiner that adds grey levels, one for all or one for each voxel."""
 
     def __init__(self, added):
         self.added = added
@@ -229,6 +229,23 @@ def test_evaluation_scores_what_the_refiner_makes_and_warns(measured, capsys):
     assert 'warning: the identity' in out and 'the best checkpoint, of step 7, is kept' in out
     found.preview(run, inference)
     assert (folder / 'preview_000008.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_a_refiner_that_invents_strands_is_never_the_best(measured, capsys):
+    """A strand less than half as bright as the labels, which Dice and clDice do not see."""
+    found, _ = measured
+    strands = np.zeros((1, 12, 24, 24, 1))
+    strands[:, 2, :, 20:22] = 500                        # 22 voxels long without the rim
+    run = SimpleNamespace(step=9, session=Kept(strands), best=None)
+    scores, kept = found.evaluate(run, SimpleNamespace(draft='draft', refined_grey='grey',
+                                                       crop_sides='sides'))
+    draft = found.judge.draft
+    assert scores['dice'] > draft['dice'] - 0.01 and scores['cldice'] > draft['cldice'] - 0.01
+    assert scores['invented'] == 1 and scores['lost'] == 0 and not kept
+    assert scores['invented_length'] == pytest.approx(22, abs=4)
+    out = capsys.readouterr().out
+    assert 'invented %.0f voxels (0)' % scores['invented_length'] in out
+    assert 'warning: strands are being invented' in out
 
 
 def test_one_real_patch_or_no_label_cannot_be_evaluated(opened, tmp_path):

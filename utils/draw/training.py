@@ -9,7 +9,8 @@ from utils.draw.base import RED, limits, project, save, show
 ALWAYS = (('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',),
           ('learning_rate',))    # columns of log.csv by panel
 EVALUATED = (('inside', 'outside'), ('spectrum_z', 'spectrum_y', 'spectrum_x'),
-             ('dice', 'cldice', 'auc'), ('gap',))        # where the log has them
+             ('dice', 'cldice', 'auc'), ('gap',), ('invented_length',),
+             ('lost', 'contrast_kept'))                  # where the log has them
 ACROSS = 4                       # panels in a row
 JUDGED = (('draft', '--', 'the drafts'), ('floor', ':', 'real patches'))
 
@@ -52,6 +53,8 @@ def curves(path, log, *, judge=None):
         panel.set_xlabel('step')
         panel.legend(fontsize=6)
         panel.grid(alpha=0.3)
+    for panel in axes.flat[len(panels):]:
+        panel.remove()
     axes[0, 2].set_ylim(-0.05, 1.05)                     # accuracy
     figure.tight_layout()
     save(figure, path)

@@ -1,22 +1,19 @@
-"""How like real patches refined ones are, and whether they still show their labels.
+"""How like real patches refined ones are, and what to think of a refiner by all measures.
 
 Realism needs no label: foreground is found by one rule in real patches, drafts and refined
-patches alike. The label serves for the measures of its preservation alone.
+patches alike. What needs the label is in preservation.py.
 """
 import numpy as np
 from scipy import ndimage, signal, stats
-from skimage import filters, morphology
+from skimage import filters
 
-from utils.score import masks
+from utils.score import preservation
 
 REALISM = ('inside', 'outside', 'spectrum_z', 'spectrum_y', 'spectrum_x')
-KEPT = ('dice', 'cldice', 'auc', 'contrast', 'spurious')
-COLUMNS = REALISM + KEPT + ('moved', 'gap')
-TOLERANCE = 0.03          # of Dice and clDice below the drafts', within which labels are kept
+COLUMNS = REALISM + preservation.KEPT + ('moved', 'gap')
 SMOOTH = 1.0              # voxels of Gaussian smoothing before the foreground rule
 BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
 THINNED = 7               # every so many-th background voxel is compared
-SPURIOUS = 10             # voxels of a component off the label, at least, to be counted
 
 
 # --- distances of grey levels and spectra ---
@@ -91,20 +88,6 @@ def axis_spectra(images):
     return found
 
 
-def auc(image, label):
-    """Probability that a foreground voxel is brighter than a background voxel, ties counting half.
-
-    Raises:
-        ValueError: without a voxel of either class.
-    """
-    label = np.ravel(label).astype(bool)
-    n1, n0 = int(label.sum()), int((~label).sum())
-    if n1 == 0 or n0 == 0:
-        raise ValueError('auc needs voxels of both classes')
-    ranks = stats.rankdata(np.ravel(image))
-    return float((ranks[label].sum() - n1 * (n1 + 1) / 2) / (float(n1) * n0))
-
-
 # --- a refiner ---
 
 def verdict(values, draft, *, spread):
@@ -116,12 +99,9 @@ def verdict(values, draft, *, spread):
     """
     if not np.isfinite(list(values.values())).all():
         return 'a measure is not a number: training has diverged'
-    if values['contrast'] < 0.3 * draft['contrast']:
-        return ('collapsed: the neurites stand out %.1f standard deviations, %.1f in the drafts'
-                % (values['contrast'], draft['contrast']))
-    if values['dice'] < draft['dice'] - 0.1:
-        return ('labels are being lost: Dice %.2f, %.2f in the drafts'
-                % (values['dice'], draft['dice']))
+    wrong = preservation.fault(values, draft)
+    if wrong:
+        return wrong
     if values['gap'] > draft['gap'] + 0.1:
         return ('less like real patches than the drafts: gap %.2f, %.2f in the drafts'
                 % (values['gap'], draft['gap']))
@@ -146,11 +126,11 @@ class Judge:
         """
         self.labels, self.drafts = labels.astype(bool), drafts
         self.cut = foreground_cut(flat(real))
+        self.preservation = preservation.Preservation(drafts, self.labels)
         self.real = self._describe(real)
-        self.skeletons = [morphology.skeletonize(label) > 0 for label in self.labels]
         self.floor = self.distances(more_real)
-        self.draft = dict(self.distances(drafts), **self.kept(drafts))
-        self.draft.update(self.score(drafts))
+        self.draft = self.distances(drafts)              # whole gaps, before gaps are measured
+        self.draft = self.score(drafts)
         self.spread = float(np.std(drafts))
 
     def _describe(self, images):
@@ -173,37 +153,13 @@ class Judge:
             result[name] = float(np.abs(a - b).mean())
         return result
 
-    def kept(self, images):
-        """How far patches still show their labels; dict of KEPT.
-
-        Dice at the best single threshold of all images, clDice there, AUC of the grey level,
-        contrast of the label's centreline in background standard deviations, and bright
-        components off the label per patch.
-        """
-        dice, cut = masks.best_dice(images, self.labels)
-        precision, recall, contrast, spurious = [], [], [], 0
-        for image, label, skeleton in zip(images, self.labels, self.skeletons):
-            mask = image >= cut
-            own = morphology.skeletonize(mask) > 0
-            if own.any():
-                precision.append(label[own].mean())
-            if skeleton.any() and not label.all():
-                recall.append(mask[skeleton].mean())
-                behind = image[~label]
-                contrast.append((image[skeleton].mean() - behind.mean()) / max(behind.std(), 1e-6))
-            spurious += _components_off(mask, label)
-        return {'dice': dice,
-                'cldice': masks.f1(float(np.mean(precision or [0])), float(np.mean(recall or [0]))),
-                'auc': auc(images, self.labels), 'contrast': float(np.mean(contrast or [0])),
-                'spurious': spurious / len(images)}
-
     def score(self, refined):
         """All measures of refined patches; dict of COLUMNS.
 
         `moved` is their mean absolute change, grey levels. `gap` is the mean over REALISM of what
         is left between them and real patches: 0 for real ones, at most 1 for the drafts.
         """
-        values = dict(self.distances(refined), **self.kept(refined))
+        values = dict(self.distances(refined), **self.preservation.measure(refined))
         values['moved'] = float(np.abs(refined.astype(np.float32) - self.drafts).mean())
         values['gap'] = float(np.mean([max(values[m] - self.floor[m], 0) / self._scale(m)
                                        for m in REALISM]))
@@ -217,8 +173,8 @@ class Judge:
         return max(self.draft[measure] - self.floor[measure], self.floor[measure], 1e-9)
 
     def keeps_labels(self, values):
-        """True if Dice and clDice are within TOLERANCE of the drafts'."""
-        return all(values[m] >= self.draft[m] - TOLERANCE for m in ('dice', 'cldice'))
+        """True if the labels are as true as the drafts' (preservation.keeps_labels)."""
+        return preservation.keeps_labels(values, self.draft)
 
 
 def foreground_cut(flattened):
@@ -232,11 +188,3 @@ def flat(images):
     smooth = np.stack([ndimage.gaussian_filter(image.astype(np.float32), SMOOTH)
                        for image in images])
     return smooth - np.median(smooth, axis=(1, 2, 3), keepdims=True)
-
-
-def _components_off(mask, label):
-    """Number of a mask's components of SPURIOUS voxels or more that do not touch the label."""
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    sizes[np.unique(parts[label & mask])] = 0
-    return int((sizes[1:] >= SPURIOUS).sum())

@@ -5,7 +5,7 @@ import numpy as np
 
 from utils.data import stacks
 from utils.measure import otsu
-from utils.score import masks, realism
+from utils.score import masks, preservation, realism
 
 SAMPLED = 100            # patches of a file, or up to twice as many, that are scored
 
@@ -34,7 +34,7 @@ def rows(real, *, drafts, refined):
         ('Dice with the label at the best single threshold',
          both % (masks.best_dice(b, label)[0], masks.best_dice(c, label)[0])),
         ('AUC of the grey level for the label',
-         both % (realism.auc(b, label), realism.auc(c, label)))]
+         both % (preservation.auc(b, label), preservation.auc(c, label)))]
 
 
 def otsu_dice(pairs, settings):

@@ -5,7 +5,7 @@ import numpy as np
 
 from models import critic as network
 from models import tf
-from utils.score import realism
+from utils.score import preservation
 from utils.train import critic_crops, sessions
 
 SCALES = tuple(critic_crops.VIEWS)
@@ -160,7 +160,7 @@ class HeldOut:
 
     def _auc(self, test, where):
         """AUC of some of the crops at a test."""
-        return realism.auc(self.logits[test][where], self.target[where])
+        return preservation.auc(self.logits[test][where], self.target[where])
 
     def _best(self, where):
         """The test at which some crops were told best, the first of equals."""

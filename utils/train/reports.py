@@ -50,9 +50,11 @@ class Reports:
                             for image in judge.drafts])
         scores = judge.score(refined)
         tqdm.write('step %d: gap to real patches %.2f (drafts %.2f), Dice %.3f (%.3f), '
-                   'clDice %.3f (%.3f), moved %.3g grey levels' % (
+                   'clDice %.3f (%.3f), invented %.0f voxels (%.0f), lost %.1f %%, '
+                   'moved %.3g grey levels' % (
                        run.step, scores['gap'], draft['gap'], scores['dice'], draft['dice'],
-                       scores['cldice'], draft['cldice'], scores['moved']))
+                       scores['cldice'], draft['cldice'], scores['invented_length'],
+                       draft['invented_length'], 100 * scores['lost'], scores['moved']))
         wrong = realism.verdict(scores, draft, spread=judge.spread)
         if wrong:
             best = ('the best checkpoint, of step %d, is kept' % run.best['step'] if run.best
