@@ -13,13 +13,14 @@ import h5py
 import numpy as np
 import pytest
 from conftest import ROOT
-from training_data import TRAIN, WINDOW, bad, good, write_folder
+from training_data import TRAIN, WINDOW, bad, few_voxels, good, write_folder
 
 from utils.common import files
 from utils.data import patches, stacks
 from utils.score import realism
 
 BOTH = TRAIN + ['STAGE=train+refine']
+quick = pytest.fixture(autouse=True, scope='module')(few_voxels)
 
 
 def contents(folder, *patterns):

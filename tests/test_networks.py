@@ -50,6 +50,15 @@ def test_domain_passes_drafts_of_any_brightness_on_at_the_start(bits, background
     assert abs(np.median(out) / background - 1) < 0.5
 
 
+def test_black_and_saturated_voxels_are_refined_like_others():
+    """Their atanh is infinite."""
+    x = np.array([-1, -0.2, 0, 0.2, 1], np.float32).reshape(1, 1, 1, 5, 1)
+    y = refiner(tf.constant(x), 4, domain=(0.0, 0.5))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        assert np.isfinite(session.run(y)).all()
+
+
 def test_tiles_refine_as_the_whole_stack_rim_included():
     inference = gan.build_inference(16, 3)
     stack = np.random.default_rng(0).uniform(0, 2000, (30, 45, 40)).astype(np.float32)

@@ -5,6 +5,7 @@ import numpy as np
 from conftest import run_script
 
 from utils.data import patches, stacks
+from utils.train import domains
 
 SHAPE, WINDOW, VOXEL_SIZE = (16, 40, 36), (12, 24, 24), (2.0, 1.0, 1.0)
 
@@ -72,6 +73,13 @@ def bad(*arguments, cwd, words):
     assert status == 1 and last.startswith('error: ') and 'Traceback' not in err, out + err
     assert all(word in err for word in words), err
     return err
+
+
+def few_voxels():
+    """While a fixture of it lasts, the first moments of the small networks are measured on few."""
+    before, domains.CALIBRATED = domains.CALIBRATED, 2 ** 14
+    yield
+    domains.CALIBRATED = before
 
 
 def newest(folder):
