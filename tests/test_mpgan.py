@@ -163,6 +163,9 @@ def test_frozen_moments_make_training_and_refining_the_same_network():
         before = session.run(moments)
         assert any(np.abs(m).max() > 0.01 for m, v in zip(before, moments)
                    if 'mean' in v.op.name)                           # they were measured
+        session.run(graph.calibrate, values)                         # all at once, not a tenth
+        for a, b in zip(before, session.run(moments)):
+            np.testing.assert_allclose(b, a, rtol=1e-5)
         for _ in range(3):
             session.run(graph.refiner_update, values)
         for a, b in zip(before, session.run(moments)):               # and stay
