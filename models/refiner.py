@@ -66,8 +66,9 @@ def refiner(x, channels, *, moments=None, start=None, domain=None, scope='refine
     """
     begin = initial(channels, start, standardised=domain is not None)
 
-    def layer(y, number, *, size=3, padding='SAME', kernel=None, scale=1.0):
-        conv = Conv('conv%d' % number, channels, size=size, padding=padding, kernel=kernel)
+    def layer(y, number, *, size=3, kernel=None, scale=1.0):
+        conv = Conv('conv%d' % number, channels, size=size, kernel=kernel,
+                    padding='VALID' if size == 5 else 'SAME')
         y = normed(y, conv, norm='bn%d' % number, moments=moments, initial_scale=scale)
         return crop(y, size // 2, sides=crop_sides)
 
@@ -76,8 +77,7 @@ def refiner(x, channels, *, moments=None, start=None, domain=None, scope='refine
             x, at = standardise(x, domain)
         # 0 is a bright grey level here (16,256 of 16 bit): beyond the border lies x mirrored
         x = tf.pad(x, [[0, 0], [2, 2], [2, 2], [2, 2], [0, 0]], 'SYMMETRIC')
-        y = layer(x, 1, size=5, padding='VALID', kernel=begin.first)    # [B, Z, Y, X, channels]
-        y = lrelu(y)
+        y = lrelu(layer(x, 1, size=5, kernel=begin.first))              # [B, Z, Y, X, channels]
         for number in (2, 3):
             y = lrelu(layer(y, number, kernel=begin.onwards))
         for i in range(BLOCKS):
