@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from training_data import few_voxels, newest, write_folder
+from training_data import newest, write_folder
 
 from models import gan, losses, tf
 from utils.common import config, files
@@ -14,12 +14,10 @@ from utils.train import (checkpoints, domains, refined, refiner_training, report
                          samplers)
 from utils.train.refiner import Refiner, refine_patch
 
+pytestmark = pytest.mark.usefixtures('small_networks')
 SMALL = dict(REFINER_CHANNELS=4, DISCRIMINATOR_CHANNELS=2, MAX_STEPS=2, REFINER_UPDATES=2,
              BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3, LOG_EVERY=1, PREVIEW_EVERY=99,
              SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4, THREADS=1, LEARNING_RATE=1e-3)
-
-
-quick = pytest.fixture(autouse=True, scope='module')(few_voxels)
 
 
 def settings_of(**constants):
