@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import traceback
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -25,16 +26,19 @@ def run_script(name, *arguments, cwd, **environment):
     """Run a script in a folder: (exit status, standard output, standard error).
 
     In this process, as loading TensorFlow takes longer than most scripts here; in one of its own
-    where the environment matters, or where the script starts workers.
+    where the script starts workers.
+
+    Args:
+        environment: variables that are set for the script.
     """
-    forks = name == '1_simulator.py' and 'WORKERS=1' not in arguments
-    if environment or forks:
-        done = subprocess.run([sys.executable, os.path.join(ROOT, name)] + list(arguments),
-                              cwd=str(cwd), env=dict(os.environ, **environment),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              universal_newlines=True, timeout=600)
-        return done.returncode, done.stdout, done.stderr
-    return _in_this_process(os.path.join(ROOT, name), arguments, cwd=str(cwd))
+    workers = [argument for argument in arguments if argument.startswith('WORKERS=')]
+    with mock.patch.dict(os.environ, environment):
+        if name == '1_simulator.py' and workers[-1:] != ['WORKERS=1']:
+            done = subprocess.run([sys.executable, os.path.join(ROOT, name)] + list(arguments),
+                                  cwd=str(cwd), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  universal_newlines=True, timeout=600)
+            return done.returncode, done.stdout, done.stderr
+        return _in_this_process(os.path.join(ROOT, name), arguments, cwd=str(cwd))
 
 
 def _in_this_process(path, arguments, *, cwd):
@@ -75,3 +79,18 @@ def shared():
     if not os.path.isdir(path):
         pytest.skip('real data is not at hand')
     return path
+
+
+@pytest.fixture(scope='module')
+def small_networks():
+    """Refiners of one block, while a module's tests run in this process."""
+    import training_data
+    with training_data.small_networks():
+        yield
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Trainings in this process draw nothing."""
+    import training_data
+    monkeypatch.setattr(training_data.reports, 'training', training_data.without_pictures())

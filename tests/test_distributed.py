@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,15 @@ def test_values_of_any_size_are_gathered_in_pieces(monkeypatch, at_a_time):
             np.testing.assert_array_equal(found[0], value[0])
             assert found[1:] == value[1:]
         assert processes.Exchange(processes.Ranks(), session).gather(value) == [value]
+
+
+def test_optimisers_average_over_processes_and_take_half_precision(monkeypatch):
+    monkeypatch.setattr(tf.train.experimental, 'enable_mixed_precision_graph_rewrite',
+                        lambda optimiser: ('half', optimiser))
+    several = processes.Ranks(0, 2, SimpleNamespace(DistributedOptimizer=lambda o: ('mean', o)))
+    assert processes.wrapper(processes.Ranks())('adam') == 'adam'
+    assert processes.wrapper(several)('adam') == ('mean', 'adam')
+    assert processes.wrapper(several, True)('adam') == ('half', ('mean', 'adam'))
 
 
 # --- Horovod ---

@@ -14,6 +14,7 @@ from conftest import ROOT
 from models import gan, tf
 from utils.common import tiling
 
+pytestmark = pytest.mark.usefixtures('small_networks')
 FAULTS = 12
 
 

@@ -12,14 +12,17 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT
+import training_data
+from conftest import ROOT, run_script
 from training_data import TRAIN, WINDOW, bad, good, write_folder
 
 from utils.common import files
 from utils.data import patches, stacks
 from utils.score import preservation
+from utils.train import runs
 
 BOTH = TRAIN + ['STAGE=train+refine']
+pytestmark = pytest.mark.usefixtures('small_networks')
 
 
 def contents(folder, *patterns):
@@ -178,23 +181,27 @@ def test_changed_constants_are_refused_and_nothing_is_lost(place):
     assert contents(place, 'data/**', 'runs/mpgan/checkpoints/**') == before
 
 
-def start(place, arguments):
-    return subprocess.Popen([sys.executable, os.path.join(ROOT, '2_mpgan.py')] + arguments,
+def start(place, arguments, python=sys.executable):
+    """2_mpgan.py in a process of its own, with the small networks of this module."""
+    return subprocess.Popen([python, training_data.__file__, '2_mpgan.py'] + arguments,
                             cwd=str(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             universal_newlines=True)
 
 
 def wait_for(condition, process):
-    deadline = time.time() + 240
+    """Wait; a process that ends before, or takes minutes, is killed and what it said is told."""
+    deadline = time.time() + 600
     while not condition():
-        assert time.time() < deadline and process.poll() is None, process.communicate()
+        if time.time() > deadline or process.poll() is not None:
+            process.kill()
+            pytest.fail('%s' % (process.communicate(),))
         time.sleep(0.05)
 
 
-def test_stopped_and_killed_training_goes_on(place):
+def test_stopped_and_killed_training_goes_on(place, monkeypatch, no_pictures):
     """SIGTERM (batch systems) and Ctrl-C save the step under way; kill -9 leaves whole checkpoints;
     the same command goes on each time, and no row of the log is lost or comes twice."""
-    run = place / 'runs/stopped'
+    run, log = place / 'runs/stopped', runs.Run.log
     arguments = TRAIN + ['RUN_DIR=runs/stopped', 'MAX_STEPS=100000', 'PREVIEW_EVERY=100000',
                          'EVALUATE_EVERY=1', 'SAVE_EVERY=100000']
 
@@ -202,18 +209,17 @@ def test_stopped_and_killed_training_goes_on(place):
         return max([int(path[-6:]) for path in glob.glob(str(run / 'checkpoints/step-*[0-9]'))]
                    or [0])
 
-    def last_logged():
-        rows = (run / 'log.csv').read_text().splitlines() if (run / 'log.csv').exists() else []
-        return int(rows[-1].split(',')[0]) if len(rows) > 1 else 0
-
     for number in (signal.SIGTERM, signal.SIGINT):
+        def logged(own, values):
+            log(own, values)
+            os.kill(os.getpid(), number)
+
         before = last_saved()
-        process = start(place, arguments)
-        wait_for(lambda: last_logged() > before, process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        with monkeypatch.context() as patch:
+            patch.setattr(runs.Run, 'log', logged)
+            status, out, err = run_script('2_mpgan.py', *arguments, cwd=place)
         saved = last_saved()
-        assert process.returncode == 1 and saved > before, err
+        assert status == 1 and saved > before, err
         assert 'stopped after step %d, which is saved' % saved in err and 'Traceback' not in err
         assert before == 0 or 'goes on from step %d' % before in out
     process = start(place, arguments + ['SAVE_EVERY=1'])
@@ -227,7 +233,7 @@ def test_stopped_and_killed_training_goes_on(place):
     assert steps == list(range(1, last + 2))
 
 
-def test_constants_for_gpus_do_no_harm_on_a_cpu(place):
+def test_constants_for_gpus_do_no_harm_on_a_cpu(place, no_pictures):
     arguments = TRAIN + ['RUN_DIR=runs/gpu', 'XLA=True', 'SAVE_EVERY=1', 'EVALUATE_EVERY=9',
                          'MIXED_PRECISION=True']
     good(*(arguments + ['MAX_STEPS=1']), cwd=place)
@@ -236,7 +242,7 @@ def test_constants_for_gpus_do_no_harm_on_a_cpu(place):
         words=['MIXED_PRECISION True -> False'])
 
 
-def test_eight_bit_and_folders_of_tiff_serve_as_patch_files(place):
+def test_eight_bit_and_folders_of_tiff_serve_as_patch_files(place, no_pictures):
     """Real patches and drafts as TIFF, of 8 bit: trained on, and a stack of 8 bit refined."""
     real = patches.PatchFile(str(place / 'data/patches/real.h5'))
     drafts = patches.PatchFile(str(place / 'data/simulated/patches.h5'), with_labels=True)
@@ -282,23 +288,17 @@ def other_python():
     return None
 
 
-def test_checkpoint_goes_to_the_other_tensorflow_and_back(place):
-    """Refined here and there alike; trained on there, and on again here."""
+def test_checkpoint_goes_to_the_other_tensorflow_and_back(place, no_pictures):
+    """Trained on there; refined there and here alike; and trained on again here."""
     python = other_python()
     if python is None:
         pytest.skip('the other runtime has no environment (make env)')
-
-    def there(*arguments):
-        done = subprocess.run([python, os.path.join(ROOT, '2_mpgan.py')] + TRAIN + list(arguments),
-                              cwd=str(place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              universal_newlines=True, timeout=300)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    both = ['RUN_DIR=runs/both']
-    good(*(BOTH + both + ['MAX_STEPS=2', 'OUTPUT=both/here']), cwd=place)
-    there(*(both + ['STAGE=refine', 'OUTPUT=both/there']))
+    shutil.copytree(str(place / 'runs/mpgan'), str(place / 'runs/both'))
+    both = BOTH + ['RUN_DIR=runs/both', 'CHECKPOINT=newest']
+    there = start(place, both + ['MAX_STEPS=5', 'OUTPUT=both/there'], python)
+    out, err = there.communicate(timeout=600)
+    assert there.returncode == 0 and 'goes on from step 4' in out, out + err
+    good(*(both + ['STAGE=refine', 'OUTPUT=both/here']), cwd=place)
     a, b = [voxels_of(place / 'both' / name / 'images/0001.tif') for name in ('here', 'there')]
     assert np.abs(a - b).max() <= 1
-    assert 'goes on from step 2' in there(*(both + ['MAX_STEPS=3']))
-    assert 'goes on from step 3' in good(*(TRAIN + both + ['MAX_STEPS=4']), cwd=place)
+    assert 'goes on from step 5' in good(*(both + ['STAGE=train', 'MAX_STEPS=6']), cwd=place)

@@ -68,6 +68,14 @@ def test_cldice_looks_at_centrelines():
     assert cldice(np.zeros_like(truth), truth) == 0
 
 
+def test_a_centreline_is_the_whole_masks_where_a_rim_is_left_out():
+    """A bar of rows 8 to 12, of which rows 8 and 9 do not count: its centreline is row 10."""
+    mask, truth, valid = [np.zeros((20, 40), bool) for _ in range(3)]
+    mask[8:13, 2:38], truth[10, 2:38], valid[10:] = True, True, True
+    right, own, found, wanted = masks.centreline_counts(mask, truth, valid=valid)
+    assert right >= 30 and own - right <= 4 and found == wanted      # it forks at blunt ends
+
+
 def test_components_as_skimage_counts_them():
     mask = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 1]])    # two touch at a corner
     assert masks.betti0(mask) == 3 == measure.label(mask, connectivity=2).max()

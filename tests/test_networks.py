@@ -50,6 +50,27 @@ def test_domain_passes_drafts_of_any_brightness_on_at_the_start(bits, background
     assert abs(np.median(out) / background - 1) < 0.5
 
 
+def test_black_and_saturated_voxels_are_refined_like_others():
+    """Their atanh is infinite."""
+    x = np.tile(np.array([-1, -0.2, 0, 0.2, 1], np.float32)[:, None], (1, 2, 2, 1, 1))
+    y = refiner(tf.constant(x), 4, domain=(0.0, 0.5))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        assert np.isfinite(session.run(y)).all()
+
+
+def test_image_goes_on_mirrored_beyond_its_border():
+    """Of an even image the first layer sees no border; zeros there would be a bright grey level."""
+    refiner(tf.fill([1, 6, 7, 8, 1], -0.9), 4)
+    first = tf.get_default_graph().get_tensor_by_name('refiner/conv1/BiasAdd:0')
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        y = session.run(first)
+    assert np.abs(y).max() > 0.1
+    np.testing.assert_allclose(y, np.broadcast_to(y[:, 3, 3, 3][:, None, None, None], y.shape),
+                               rtol=1e-4, atol=1e-5)
+
+
 def test_tiles_refine_as_the_whole_stack_rim_included():
     inference = gan.build_inference(16, 3)
     stack = np.random.default_rng(0).uniform(0, 2000, (30, 45, 40)).astype(np.float32)

@@ -57,6 +57,17 @@ def test_real_patches_are_at_the_floor_and_drafts_above_it(judge):
     assert judge.score(patches(8, 2)[0])['gap'] == 0     # the real patches that the floor is of
 
 
+def test_contrast_is_in_standard_deviations_of_the_background():
+    """A centreline of 1,100 on a background of 1,000 and 1,020 in turn: 90 / 10."""
+    labels = np.zeros((2, 8, 16, 16), bool)
+    labels[:, 4, 8, 2:14] = True
+    images = 1000 + 20.0 * (np.indices(labels.shape)[3] % 2)
+    images[labels] = 1100
+    judge = realism.Judge(images, labels, real=images, more_real=images)
+    assert judge.draft['contrast'] == pytest.approx(9, abs=0.01) and judge.draft['dice'] == 1
+    assert judge.draft['cldice'] == 1 and judge.draft['spurious'] == 0
+
+
 def test_each_loss_of_labels_is_seen(judge):
     gone = judge.drafts.copy()
     gone[judge.labels] = 1100

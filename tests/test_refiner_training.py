@@ -11,9 +11,11 @@ from models import gan, losses, tf
 from utils.common import config, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.train import checkpoints, domains, refined, refiner_training, reports
+from utils.train import (checkpoints, domains, refined, refiner_training, reports, runs,
+                         samplers)
 from utils.train.refiner import Refiner, refine_patch
 
+pytestmark = pytest.mark.usefixtures('small_networks')
 SMALL = dict(REFINER_CHANNELS=4, DISCRIMINATOR_CHANNELS=2, MAX_STEPS=2, REFINER_UPDATES=2,
              BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3, LOG_EVERY=1, PREVIEW_EVERY=99,
              SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4, THREADS=1, LEARNING_RATE=1e-3)
@@ -130,13 +132,29 @@ def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, cap
     assert files.read_json(str(tmp_path / 'run/best.json')) == {'step': 3, 'score': 4.0}
 
 
-def test_training_settings_reach_the_graph(opened, tmp_path):
+def test_training_settings_reach_the_graph(opened, tmp_path, monkeypatch):
     """After one step the discriminator's biases are Adam's first move, its rate; the averages are
     the weights, the moments were measured."""
-    _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
-                     LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999)
+    runs_made, optimisers = [], []
+
+    class Recorded(runs.Run):
+        def __init__(self, *args, **options):
+            runs_made.append((self, options))
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(runs, 'Run', Recorded)
+    monkeypatch.setattr(tf.train.experimental, 'enable_mixed_precision_graph_rewrite',
+                        lambda optimiser: optimisers.append(optimiser) or optimiser)
+    _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1, SEED=5,
+                     LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999, BETA1=0.25,
+                     REFINER_UPDATES=2, MIXED_PRECISION=True, XLA=True)
     assert np.abs(found['discriminator/conv2/bias']).max() == pytest.approx(0.05, rel=0.01)
     assert 0 < np.abs(found['refiner/conv4/bias']).max() < 1e-5
+    assert found['refiner_adam/beta1_power'] == 0.25 ** 3            # updates + 1
+    assert found['discriminator_adam/beta1_power'] == 0.25 ** 2
+    assert len(optimisers) == 2 and tf.get_default_graph().seed == 5
+    (run, options), = runs_made
+    assert options['xla'] and options['threads'] == 1 and run.may_overflow == ('_gradient',)
     weights = {name: value for name, value in found.items() if name.startswith('refiner/')}
     assert len(weights) > 30
     for name, value in weights.items():
@@ -147,22 +165,23 @@ def test_training_settings_reach_the_graph(opened, tmp_path):
     assert files.read_json(str(tmp_path / 'run/told.json')) == {'count': 4}
 
 
-def test_each_process_trains_on_a_share_with_a_history_of_its_own(opened):
-    batches = []
-    for rank in range(2):
+def test_each_process_trains_on_its_share_of_crops_by_the_seed(opened):
+    for rank, augment in ((0, True), (1, False)):
         tf.reset_default_graph()
         ranks = SimpleNamespace(rank=rank, size=2)
-        schedule = settings_of().schedule
-        drafts, real = refiner_training._open_streams(opened, schedule, ranks=ranks)
+        schedule = settings_of(SEED=5, AUGMENT=augment, MATCH_CONTENT=False).schedule
+        pipelines = refiner_training._open_streams(opened, schedule, ranks=ranks)
         with tf.Session() as session:
-            drafts.start(session, 0)
-            real.start(session, 0)
-            batches.append(session.run(drafts.tensors + real.tensors))
-    for a, b in zip(*batches):
-        assert a.shape == b.shape == (2, 8, 16, 16, 1) and (a != b).any()
-    assert batches[0][1].max() == 1                      # the label goes with its draft
-    image, label = batches[0][:2]
-    assert image[label == 1].min() > image[label == 0].mean() + 500
+            for stream in pipelines:
+                stream.start(session, 3)
+            image, label, real = session.run(pipelines[0].tensors + pipelines[1].tensors)
+        for number, file, found in ((1, opened.drafts, [image, label]), (0, opened.real, [real])):
+            sampler = samplers.Sampler(file, 2, crop=(8, 16, 16), seed=[5, number], rank=rank,
+                                       ranks=2, augment=augment)
+            for a, b in zip(found, sampler.batch(3)):
+                np.testing.assert_array_equal(a, b)
+        assert image.shape == label.shape == (2, 8, 16, 16, 1)
+        assert image[label == 1].min() > image[label == 0].mean() + 500    # labels go with drafts
 
 
 # --- what is measured on the patches ---

@@ -15,7 +15,7 @@ def stack(level=0, tube=TUBE):
     """Background from 100 to 109, the tube at 500, single bright voxels at 900."""
     voxels = 100 + np.random.default_rng(0).integers(0, 10, tube.shape)
     voxels[tube] = 500
-    voxels[12, 28, 4::6] = 900
+    voxels[12, 26, 4::6] = 900                            # beside the tube, in its patches
     return (voxels + level).astype(np.uint16)
 
 

@@ -10,14 +10,15 @@ from conftest import run_script, vaa3d
 from utils.data import patches, stacks, swc
 from utils.simulate import raster
 
+pytestmark = pytest.mark.usefixtures('small_networks')
 PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=1']
 SIMULATE = ['PRIORS=None', 'N_STACKS=3', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16',
             'SOMA_RADIUS=4.0,6.0', 'DEBRIS=2000', 'PATCH_EVERY=4',
-            'PATCH_SHAPE=16,24,24']
+            'PATCH_SHAPE=16,24,24', 'WORKERS=1']
 TRAIN = ['REFINER_CHANNELS=4', 'DISCRIMINATOR_CHANNELS=4', 'MAX_STEPS=4', 'REFINER_UPDATES=2',
          'BATCH_SIZE=2',
          'CROP_SHAPE=8,16,16', 'HISTORY_BATCHES=3', 'LOG_EVERY=1', 'PREVIEW_EVERY=4',
-         'SAVE_EVERY=2', 'EVALUATE_EVERY=2', 'EVALUATION_PATCHES=4', 'THREADS=1',
+         'SAVE_EVERY=2', 'EVALUATE_EVERY=4', 'EVALUATION_PATCHES=4', 'THREADS=1',
          'TILE_SHAPE=24,48,48', 'LEARNING_RATE=0.001']
 
 
@@ -49,6 +50,7 @@ def good(name, *arguments, cwd, **environment):
 
 
 def bad(name, *arguments, cwd, words):
+    arguments += ('WORKERS=1',) if name == '1_simulator.py' else ()
     status, out, err = run_script(name, *arguments, cwd=cwd)
     last = err.strip().split('\n')[-1]
     assert status == 1 and last.startswith('error: ') and 'Traceback' not in err, out + err
@@ -125,8 +127,7 @@ def test_bytes_do_not_depend_on_workers_and_missing_stacks_are_redone(pipeline, 
              cwd=tmp_path)
         assert contents(tmp_path / ('w%d' % workers), *made) == before
     (tmp_path / 'w1/labels/0002.tif').unlink()
-    assert '(1 new)' in good('1_simulator.py', *(SIMULATE + ['WORKERS=1', 'OUTPUT=w1']),
-                             cwd=tmp_path)
+    assert '(1 new)' in good('1_simulator.py', *(SIMULATE + ['OUTPUT=w1']), cwd=tmp_path)
     assert contents(tmp_path / 'w1', *made) == before
 
 
@@ -218,7 +219,7 @@ def test_bad_input_is_one_clear_line(tmp_path, pipeline):
     bad('1_simulator.py', *(SIMULATE + ['OUTPUT=file/out']), cwd=tmp_path, words=['file'])
 
 
-def test_eight_bit_data_goes_through(tmp_path):
+def test_eight_bit_data_goes_through(tmp_path, no_pictures):
     real_stack(tmp_path / 'data/real/a.tif', dtype=np.uint8)
     good('prepare_patches.py', *(PREPARE + ['TIFF_FOLDER=tiff']), cwd=tmp_path)
     real, tiff = [patches.PatchFile(str(tmp_path / path))
@@ -251,7 +252,7 @@ def test_changed_priors_are_noticed_and_overwrite_keeps_what_fits(tmp_path):
     """Drafts of old priors are refused; OVERWRITE removes stale stacks beyond N_STACKS alone."""
     real_stack(tmp_path / 'a.tif')
     good('prepare_patches.py', *(PREPARE + ['STACKS=a.tif']), cwd=tmp_path)
-    arguments = SIMULATE[1:] + ['PRIORS=data/patches/priors.json', 'WORKERS=1']
+    arguments = SIMULATE[1:] + ['PRIORS=data/patches/priors.json']
     good('1_simulator.py', *arguments, cwd=tmp_path)
     good('1_simulator.py', *(arguments + ['N_STACKS=1', 'OVERWRITE=True']), cwd=tmp_path)
     assert (tmp_path / 'data/simulated/images/0003.tif').exists()

@@ -115,7 +115,7 @@ def test_resumed_training_equals_training_in_one_go(place):
     process = subprocess.Popen([sys.executable, os.path.join(ROOT, SCRIPT)] + arguments,
                                cwd=str(place), stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    deadline = time.time() + 120
+    deadline = time.time() + 600
     pattern = str(place / 'runs/killed/checkpoints/step-*[0-9]')
     while time.time() < deadline and not glob.glob(pattern):
         time.sleep(0.01)

@@ -1,10 +1,22 @@
-"""A tiny folder as steps 0 and 1 leave it, and scripts run in it, for the tests of the refiner."""
+"""A tiny folder as steps 0 and 1 leave it, and scripts run in it, for the tests of the refiner.
+
+As a program, `training_data.py SCRIPT ARGUMENTS`, it runs a script with small_networks and
+without_pictures.
+"""
+import contextlib
 import os
+import runpy
+import sys
+from types import SimpleNamespace
 
 import numpy as np
-from conftest import run_script
+from conftest import ROOT, run_script
 
+from models import refiner
 from utils.data import patches, stacks
+from utils.draw import training
+from utils.train import domains, reports
+from utils.train import refiner as trained
 
 SHAPE, WINDOW, VOXEL_SIZE = (16, 40, 36), (12, 24, 24), (2.0, 1.0, 1.0)
 
@@ -74,7 +86,42 @@ def bad(*arguments, cwd, words):
     return err
 
 
+def _blank(path, *_, **__):
+    open(path, 'w').close()
+
+
+def without_pictures():
+    """In place of utils.draw.training in reports: files, empty. Curves take as long as a graph."""
+    return SimpleNamespace(read_log=training.read_log, curves=_blank, draft_refined_real=_blank)
+
+
+@contextlib.contextmanager
+def small_networks():
+    """One residual block of four, moments measured on few voxels, one patch in a preview.
+
+    Most of the time of a short training goes into the graph, and the blocks' number is tested in
+    test_networks.py.
+    """
+    values = ((refiner, 'BLOCKS', 1), (refiner, 'RADIUS', 7), (trained, 'RADIUS', 7),
+              (domains, 'CALIBRATED', 2 ** 14), (reports, 'PREVIEWS', 1))
+    before = [(module, name, getattr(module, name)) for module, name, _ in values]
+    for module, name, value in values:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
 def newest(folder):
     """Path of the newest checkpoint of a run."""
     root = os.path.join(str(folder), 'checkpoints')
     return os.path.join(root, sorted(os.listdir(root))[-1])
+
+
+if __name__ == '__main__':
+    sys.argv = sys.argv[1:]
+    reports.training = without_pictures()
+    with small_networks():
+        runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name='__main__')
