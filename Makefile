@@ -63,7 +63,7 @@ demo:
 
 test:
 	@eval "$$FUNCTIONS"; take && \
-	step "$$py" -m pytest tests -q --ignore=tests/benchmarks $(TEST_ARGS)
+	step "$$py" -m pytest tests -q --ignore=tests/benchmarks -n 2 --dist loadfile $(TEST_ARGS)
 
 lint:
 	@eval "$$FUNCTIONS"; take && \
