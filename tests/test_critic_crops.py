@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from utils.common.errors import UserError
 from utils.train import critic_crops as crops
+from utils.train import critic_views
 
 STACK, WINDOW, CROP, BLOCK = (40, 60, 60), (12, 24, 24), (8, 12, 12), 20
 
@@ -105,19 +106,19 @@ def eye(image, scale, noise=0.0):
     """An Eye on patches [N, Z, Y, X] of two stacks."""
     images = crops.Images(image, [str(i % 2) for i in range(len(image))],
                           np.zeros((len(image), 3), int))
-    view = crops.VIEWS[scale]._replace(crop=(12, 16, 16), noise=noise)
+    view = critic_views.VIEWS[scale]._replace(crop=(12, 16, 16), noise=noise)
     side = crops.split(images, view.crop, block=BLOCK, blocks=False)
-    return crops.Eye(side, view, rng=np.random.default_rng(0))
+    return critic_views.Eye(side, view, rng=np.random.default_rng(0))
 
 
 def look(shown, patch=0, corner=(0, 0, 0), seed=0, **how):
     return shown.crop(patch, corner, rng=np.random.default_rng(seed), **how)
 
 
-@pytest.mark.parametrize('scale', crops.VIEWS)
+@pytest.mark.parametrize('scale', critic_views.VIEWS)
 def test_brightness_and_contrast_of_a_set_are_not_shown(scale):
     image = np.random.default_rng(0).gamma(2, 100, (6, 12, 16, 20))
-    noise = crops.VIEWS[scale].noise
+    noise = critic_views.VIEWS[scale].noise
     seen, same = [look(eye(i, scale, noise), 1, (0, 0, 3)) for i in (image, 3 * image + 500)]
     np.testing.assert_allclose(same, seen, atol=1e-3)
     assert seen.shape == ((12, 16, 16) if scale == 'texture' else (6, 8, 8))
@@ -141,10 +142,10 @@ def test_structure_is_smoothed_and_thinned():
                                want[inside] - want[inside].mean(), atol=15)
 
 
-@pytest.mark.parametrize('scale', crops.VIEWS)
+@pytest.mark.parametrize('scale', critic_views.VIEWS)
 def test_noise_is_added_as_strong_as_it_is_said(scale, monkeypatch):
     """A ramp of contrast 1 in the view's units; noise 0.2 of them, the borders' a little more."""
-    monkeypatch.setattr(crops, 'NOISES', (1, 1))
+    monkeypatch.setattr(critic_views, 'NOISES', (1, 1))
     image = np.zeros((2, 12, 16, 16)) + np.linspace(0, 1000, 16)
     plain, noisy = eye(image, scale), eye(image, scale, noise=0.2)
     added = [np.sinh(look(noisy, seed=i)) - np.sinh(look(plain)) for i in range(8)]

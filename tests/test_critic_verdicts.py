@@ -9,7 +9,7 @@ from training_data import bad, fibre, good, write_folder, write_patches
 
 from models import critic as network
 from models import tf
-from utils.train import critic, critic_crops, judging
+from utils.train import critic, critic_crops, critic_views, judging
 
 
 SETTINGS = critic.Settings(max_steps=4)
@@ -22,9 +22,9 @@ def held():
     """Held-out crops: five blocks a set; HeldOut, with nothing said yet."""
     sets = [critic_crops.Images(np.zeros((10, 4, 4, 4)), [str(i) for i in range(10)],
                                 np.zeros((10, 3), int))] * 2
-    view = critic_crops.VIEWS['texture']._replace(crop=(4, 4, 4))
+    view = critic_views.VIEWS['texture']._replace(crop=(4, 4, 4))
     sides = [critic_crops.split(s, view.crop, block=8, blocks=False) for s in sets]
-    eyes = [critic_crops.Eye(s, view, rng=np.random.default_rng(0)) for s in sides]
+    eyes = [critic_views.Eye(s, view, rng=np.random.default_rng(0)) for s in sides]
     return critic.HeldOut(sides, eyes, count=40, rng=np.random.default_rng(0))
 
 
@@ -75,6 +75,16 @@ def test_interval_is_of_blocks(held):
     assert low == pytest.approx(0.6 - 1.96 * 0.155, abs=0.09)
     assert high == pytest.approx(0.6 + 1.96 * 0.155, abs=0.09)
     assert held._interval(np.ones(80, bool), np.random.default_rng(0)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize('values, target, cut', [
+    ([-3, -1, 1, 3], [0, 0, 1, 1], 0.0),
+    ([1, 2, 5, 6], [0, 0, 1, 1], 3.5),               # all looked a little judged
+    ([1, 2, 5, 6, 7], [0, 1, 0, 1, 1], 5.5),         # two thirds of one class, all of the other
+    ([2, 2, 2, 2], [0, 1, 0, 1], 1.0),               # no cut between equals
+    ([-4, -2, 3, 4], [1, 1, 0, 0], -5.0)])           # the wrong way round: one side of all
+def test_best_cut(values, target, cut):
+    assert critic.best_cut(np.array(values, np.float32), np.array(target, bool)) == cut
 
 
 # --- the network ---
