@@ -16,6 +16,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from models import tf      # noqa: E402  (the path first)
+from tensorflow.python.util import deprecation      # noqa: E402
+
+# A fifth of the time of making a graph goes into deprecation warnings, which are not shown
+deprecation.silence().__enter__()
 
 # TensorFlow's threads are those of a process's first session: one, so that results repeat
 tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1,

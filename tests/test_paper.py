@@ -76,6 +76,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures('small_networks', 'no_pictures')
 def test_arms_run_once_and_what_is_gone_is_made_again(begun, tmp_path):
     write_real(tmp_path)
     status, out, err = paper(*TINY, cwd=tmp_path)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 from conftest import ROOT, run_script
 
-from models import refiner
+from models import layers, refiner
 from utils.data import patches, stacks
 from utils.draw import training
 from utils.train import domains, reports
@@ -96,13 +96,17 @@ def without_pictures():
 
 
 @contextlib.contextmanager
-def small_networks():
+def small_networks(own_gradient=False):
     """One residual block of four, moments measured on few voxels, one patch in a preview.
 
-    Most of the time of a short training goes into the graph, and the blocks' number is tested in
-    test_networks.py.
+    Most of the time of a short training goes into making the graph. The number of blocks is tested
+    in test_networks.py, our own gradient of convolutions in test_layers.py and test_mpgan.py.
+
+    Args:
+        own_gradient: as layers.OWN_GRADIENT, which TF 1.15 has.
     """
-    values = ((refiner, 'BLOCKS', 1), (refiner, 'RADIUS', 7), (trained, 'RADIUS', 7),
+    values = ((layers, 'OWN_GRADIENT', own_gradient), (refiner, 'BLOCKS', 1),
+              (refiner, 'RADIUS', 7), (trained, 'RADIUS', 7),
               (domains, 'CALIBRATED', 2 ** 14), (reports, 'PREVIEWS', 1))
     before = [(module, name, getattr(module, name)) for module, name, _ in values]
     for module, name, value in values:
