@@ -25,6 +25,25 @@ deprecation.silence().__enter__()
 tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1,
                                  inter_op_parallelism_threads=1)).close()
 
+# Files of the longest tests, which start first: one that started last would be waited for alone
+LONGEST = ('gan_script', 'scripts', 'refiner_training', 'mpgan', 'critic', 'critic_verdicts',
+           'comparison', 'paper', 'segmentation_script', 'networks')
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of one file in one process, as --dist loadfile does, but the longest files first."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LongestFirst(LoadFileScheduling):
+        def _assign_work_unit(self, node):
+            for name in reversed(LONGEST):
+                scope = 'tests/test_%s.py' % name
+                if scope in self.workqueue:
+                    self.workqueue.move_to_end(scope, last=False)
+            super()._assign_work_unit(node)
+
+    return LongestFirst(config, log)
+
 
 def run_script(name, *arguments, cwd, **environment):
     """Run a script in a folder: (exit status, standard output, standard error).

@@ -114,7 +114,8 @@ def test_network_is_small_and_its_average_is_what_is_tested():
 # --- STAGE=judge ---
 
 def test_script_judges_drafts_and_refined_patches(tmp_path, monkeypatch):
-    monkeypatch.setattr(critic, 'Settings', functools.partial(critic.Settings, test_crops=16))
+    monkeypatch.setattr(critic, 'Settings', functools.partial(
+        critic.Settings, test_crops=8, channels=(2, 2, 2, 2)))
     write_folder(tmp_path)
     few = ['STAGE=judge', 'CRITIC_STEPS=2', 'THREADS=1']
     out = good(*few, cwd=tmp_path)
