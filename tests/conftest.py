@@ -30,6 +30,7 @@ LONGEST = ('gan_script', 'scripts', 'refiner_training', 'mpgan', 'critic', 'crit
            'comparison', 'paper', 'segmentation_script', 'networks')
 
 
+@pytest.hookimpl(optionalhook=True)                     # there with xdist alone
 def pytest_xdist_make_scheduler(config, log):
     """Tests of one file in one process, as --dist loadfile does, but the longest files first."""
     from xdist.scheduler import LoadFileScheduling

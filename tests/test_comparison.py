@@ -54,7 +54,7 @@ def rows_of(results, region):
     return [row[1] for row in rows if row[0] == region]
 
 
-def test_comparison_runs_every_arm(quick, tmp_path):
+def test_comparison_runs_every_arm(small_networks, quick, tmp_path):
     """The earlier scripts run by themselves; a second run trains what is missing, no more."""
     status, out, err = compare(*TINY, 'SEEDS=1', cwd=tmp_path)
     assert status == 0, out + err

@@ -222,7 +222,8 @@ def test_bad_input_is_one_clear_line(tmp_path, pipeline):
 
 def test_eight_bit_data_goes_through(tmp_path, no_pictures):
     real_stack(tmp_path / 'data/real/a.tif', dtype=np.uint8)
-    good('prepare_patches.py', *(PREPARE + ['TIFF_FOLDER=tiff', 'CALIBRATION_ROUNDS=0']), cwd=tmp_path)
+    good('prepare_patches.py', *(PREPARE + ['TIFF_FOLDER=tiff', 'CALIBRATION_ROUNDS=0']),
+         cwd=tmp_path)
     real, tiff = [patches.PatchFile(str(tmp_path / path))
                   for path in ('data/patches/real.h5', 'tiff')]
     np.testing.assert_array_equal(np.sort(real.image[:], 0), np.sort(tiff.image, 0))
