@@ -15,15 +15,22 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from models import tf      # noqa: E402  (the path first)
-from tensorflow.python.util import deprecation      # noqa: E402
 
-# A fifth of the time of making a graph goes into deprecation warnings, which are not shown
-deprecation.silence().__enter__()
+def quiet_tensorflow():
+    """One thread for all sessions of this process, so that results repeat, and no warnings."""
+    from tensorflow.python.util import deprecation
+    from models import tf
 
-# TensorFlow's threads are those of a process's first session: one, so that results repeat
-tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1,
-                                 inter_op_parallelism_threads=1)).close()
+    deprecation.silence().__enter__()        # a fifth of the time of making a graph goes into them
+    tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1,
+                                     inter_op_parallelism_threads=1)).close()
+
+
+def pytest_configure(config):
+    """The process that only hands tests to workers (pytest-xdist) needs no TensorFlow."""
+    if hasattr(config, 'workerinput') or not getattr(config.option, 'numprocesses', None):
+        quiet_tensorflow()
+
 
 # Files of the longest tests, which start first: one that started last would be waited for alone
 LONGEST = ('gan_script', 'scripts', 'refiner_training', 'mpgan', 'critic', 'critic_verdicts',

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from matplotlib import figure
-from conftest import ROOT, run_script
+from conftest import ROOT, quiet_tensorflow, run_script
 
 from models import layers, refiner
 from utils.data import patches, stacks
@@ -134,6 +134,7 @@ def newest(folder):
 
 if __name__ == '__main__':
     sys.argv = sys.argv[1:]
+    quiet_tensorflow()
     reports.training = without_pictures()
     with small_networks():
         runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name='__main__')
