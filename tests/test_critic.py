@@ -48,7 +48,7 @@ def test_sets_that_are_alike_are_not_told(scale):
 
 
 def test_correlation_of_noise_is_texture():
-    verdict = told(images(0, seed=0), images(0.6, seed=1), 'texture', max_steps=100)
+    verdict = told(images(0, seed=0), images(0.6, seed=1), 'texture', max_steps=150)
     assert verdict.accuracy >= 0.9 and verdict.interval[0] > 0.8 and verdict.learnt
 
 
