@@ -156,8 +156,8 @@ def _rate(first, step, *, optimiser):
 def _scorer(architecture, intensities):
     """Function of intensities [B, Z, Y, X, 1] in [-1, 1]: the discriminator's scores of them."""
     level, spread = intensities.real if architecture.standardise else (0.0, 1.0)
-    if architecture.discriminator_compresses:
-        spread = intensities.real_noise
+    if architecture.discriminator_compresses:            # around the background, in noise levels
+        level, spread = intensities.real[0], intensities.real_noise
 
     def score(x):
         x = (x - level) / spread

@@ -4,7 +4,10 @@ Sources: docs/method.md, step 2 (refiner, discriminator); docs/segmentation.md (
 """
 from models import tf
 
-STEEP = 4.0              # of the soft threshold: the background's median counts as 0.02
+STEEP = 4.0              # of the soft threshold 'auto': the background's median counts as 0.02
+HIGH = 3.0               # its cut, in noise levels above that median
+ONE_SIGMA = 0.8413       # quantile one standard deviation above the median of normal noise
+FLATTEST = 0.05          # grey levels; smoothed noise of 8-bit stacks may be below one
 
 
 # --- intensities ---
@@ -38,9 +41,9 @@ def background_quantile(grey, label, *, quantile):
         quantile: in [0.5, 1): only the brightest share is sorted.
 
     Returns:
-        float32 [B, 1, 1, 1, 1], grey levels. The gradient flows through it to the voxels at the
-        quantile, so that the label loss does not change when a whole image gets brighter: held
-        constant, it would push every refined background voxel darker, and the cut would follow.
+        float32 [B, 1, 1, 1, 1], grey levels; 0 for an image without background. The gradient
+        flows through it to the voxels at the quantile, so that the label loss does not change when
+        a whole image gets brighter: held constant, it would push every refined background voxel darker, and the cut would follow.
     """
     with tf.name_scope('background_quantile'):
         batch = tf.shape(grey)[0]
@@ -58,7 +61,8 @@ def background_quantile(grey, label, *, quantile):
         rows = tf.range(batch)
         high = tf.gather_nd(top, tf.stack([rows, above], 1))
         low = tf.gather_nd(top, tf.stack([rows, below], 1))
-        return tf.reshape(high * (1 - weight) + low * weight, [batch, 1, 1, 1, 1])
+        found = tf.where(n > 0, high * (1 - weight) + low * weight, tf.zeros_like(high))
+        return tf.reshape(found, [batch, 1, 1, 1, 1])
 
 
 def smoothed(grey, times):
@@ -92,17 +96,22 @@ def foreground(grey, label, *, quantile, steepness):
     Args:
         grey: float32 [B, Z, Y, X, 1], grey levels (not [-1, 1]); label: float32 {0, 1}, same shape.
         quantile: of each image's own background, that is its cut t.
-        steepness: K, 1 / grey level; 0: of each image STEEP over the distance of its cut from the
-            median of its background. Then images are compared in their own noise levels: noise
-            may be weaker or stronger, a fibre must stand out of it or not as before.
+        steepness: K, 1 / grey level; 0: the cut lies HIGH noise levels above the median of the
+            image's background, and K is STEEP over that distance. The noise level is told by the
+            darker half of the background, which a strand does not change. Then images are compared
+            in their own noise levels: noise may be drawn anew, weaker or stronger; what stands out
+            of it must stand out as before, and nothing new may.
 
     Returns:
         float32 in (0, 1), same shape.
     """
-    cut = background_quantile(grey, label, quantile=quantile)
-    if not steepness:
+    if steepness:
+        cut = background_quantile(grey, label, quantile=quantile)
+    else:
         middle = background_quantile(grey, label, quantile=0.5)
-        steepness = STEEP / tf.stop_gradient(tf.maximum(cut - middle, 1.0))
+        noise = middle + background_quantile(-grey, label, quantile=ONE_SIGMA)
+        high = HIGH * tf.maximum(noise, FLATTEST)
+        cut, steepness = middle + high, STEEP / tf.stop_gradient(high)
     return tf.sigmoid(steepness * (grey - cut))
 
 

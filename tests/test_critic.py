@@ -68,3 +68,16 @@ def test_one_seed_gives_one_verdict_and_odd_seeds_change_the_parts():
     few = SMALL._replace(max_steps=4, test_every=2)
     verdicts = [critic.judge(a, b, settings=few, seed=seed) for seed in (1, 1, 0)]
     assert verdicts[0] == verdicts[1] != verdicts[2]
+
+
+@pytest.mark.parametrize('level, noise', [(20.0, 2.3), (20.3, 2.15)])
+def test_eight_bit_sets_are_not_told_by_where_grey_levels_are_rounded(level, noise):
+    """Slightly more noise, or another level: the median is a whole number, and so was the unit."""
+    def noisy(level, noise, seed):
+        grey = np.random.default_rng(seed).normal(level, noise, (96, 12, 24, 24))
+        return critic_crops.Images(np.rint(grey).astype(np.uint8), [str(i % 6) for i in range(96)],
+                                   np.zeros((96, 3), int))
+
+    verdict = told(noisy(20.0, 2.15, 0), noisy(level, noise, 1), 'texture', max_steps=30,
+                   test_every=30)
+    assert verdict.accuracy < 0.7

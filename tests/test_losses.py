@@ -109,22 +109,48 @@ def test_smoothed_is_a_mirrored_box_of_three_taken_again_and_again():
         np.testing.assert_array_equal(session.run(losses.smoothed(tf.constant(grey), 0)), grey)
 
 
-def test_smoothed_label_loss_forbids_a_strand_rather_than_coarser_noise():
-    """A dim strand costs more than noise of twice the strength and of another grain."""
-    draft, label = background((1, 16, 16, 16, 1), noise=60)
-    coarse = 2 * (draft - 500) + ndimage.gaussian_filter(6 * (draft - 500), (0, 1, 1, 1, 0)) + 500
-    strand = draft.copy()
-    strand[0, 8:10, :, 8:10] += 120
+def test_smoothed_label_loss_forbids_a_strand_rather_than_other_noise():
+    """Noise drawn anew costs less than if it hides a new strand, or than a neurite that sinks.
+
+    The paper's form prefers the strand to other noise.
+    """
+    shape = (1, 16, 32, 32, 1)
+    (draft, label), (other, _) = [background(shape, noise=60, seed=seed) for seed in (0, 1)]
+    label[0, 7:9, 20:22] = 1
+    strand = np.zeros(shape, np.float32)
+    strand[0, 8:10, :, 8:10] = 150
+    draft, neurite = draft + 600 * label, 600 * label
 
     def loss(refined, times, **how):
         soft = [losses.foreground(losses.smoothed(tf.constant(x), times), tf.constant(label),
                                   quantile=0.95, **how) for x in (draft, refined)]
-        return losses.label_loss(*soft, label=tf.constant(label))
+        return losses.label_loss(*soft, label=tf.constant(label), foreground_share=0.5)
 
     with tf.Session() as session:
-        paper = session.run([loss(x, 0, steepness=0.1) for x in (coarse, strand)])
-        ours = session.run([loss(x, 2, steepness=0) for x in (coarse, strand)])
-    assert paper[0] > paper[1] and ours[0] < ours[1]
+        paper = session.run([loss(x, 0, steepness=0.1) for x in (other + neurite, draft + strand)])
+        anew, with_strand, sunk = session.run([loss(x, 2, steepness=0) for x in (
+            other + neurite, other + neurite + strand, other + neurite / 12)])
+    assert paper[0] > paper[1]
+    assert with_strand > 1.2 * anew and sunk > 3 * anew
+
+
+@pytest.mark.parametrize('sd', [0.5, 1.2, 60])
+def test_auto_threshold_is_on_the_scale_of_each_images_own_noise(sd):
+    """The background's median counts as 0.02, also in 8-bit noise below a grey level."""
+    grey, label = background((1, 16, 32, 32, 1), noise=sd)
+    with tf.Session() as session:
+        found = session.run(losses.foreground(tf.constant(grey), tf.constant(label), quantile=0.95,
+                                              steepness=0))
+    assert np.median(found) == pytest.approx(1 / (1 + np.exp(losses.STEEP)), rel=0.02)
+    assert (found > 0.5).mean() == pytest.approx(0.00135, abs=0.001)         # 3 sigma
+
+
+def test_a_crop_that_is_all_label_has_a_finite_loss():
+    grey = tf.constant(background()[0])
+    label = tf.ones_like(grey)
+    soft = [losses.foreground(x, label, quantile=0.95, steepness=0) for x in (grey, grey + 50)]
+    with tf.Session() as session:
+        assert np.isfinite(session.run(losses.label_loss(*soft, label=label)))
 
 
 def test_adversarial_losses_known_by_hand():

@@ -107,7 +107,12 @@ class Jobs:
         self.running.append(child)
         with contextlib.ExitStack() as done:
             done.callback(self.running.remove, child)
-            return child.wait()
+            try:
+                return child.wait()
+            except BaseException:                    # it must not go on alone
+                child.terminate()
+                child.wait()
+                raise
 
     def times(self):
         """A line for each kind of script: how many, and seconds of each."""

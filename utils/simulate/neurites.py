@@ -31,7 +31,8 @@ def grow(values, prior, *, rng):
         first = _model_neuron(kind, values.neuron, shape=shape, prior=prior, rng=rng)
         if np.isfinite(persistence):
             first = branches.wind(first, persistence, rng=rng)
-        elif values.light.level_drift or wiggle.degrees:     # from node to node
+        elif (values.light.level_drift or values.light.end_level != 1
+              or wiggle.degrees):                            # from node to node
             first = branches.subdivide(first)
         if wiggle.degrees:
             first = winding.wiggle_tree(first, wiggle, rng=rng)

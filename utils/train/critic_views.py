@@ -57,6 +57,8 @@ class Eye:
         """A crop of patch i less its median, smoothed and thinned; float32, grey levels."""
         box = tuple(slice(c, c + n) for c, n in zip(corner, self.view.crop))
         crop = self.images.image[i][box].astype(np.float32)
+        grain = rng or np.random.default_rng([int(i)] + [int(c) for c in corner])
+        crop += grain.random(crop.shape, dtype=np.float32) - np.float32(0.5)  # levels are rounded
         if rng is not None:
             noise = rng.standard_normal(crop.shape, dtype=np.float32)
             crop += np.float32(rng.uniform(*NOISES) * self.noise) * noise

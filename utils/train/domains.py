@@ -73,7 +73,12 @@ def intensities(domains):
 
     drafts, real = [to_network(_some(file.image), domains.bits)
                     for file in (domains.drafts, domains.real)]
-    deviations = [np.abs(image - np.median(image)) for image in real]
+    rng = np.random.default_rng(0)                   # grey levels are rounded: steps are not noise
+    deviations = []
+    for image in _some(domains.real.image):
+        spread = image + rng.uniform(-0.5, 0.5, image.shape)
+        spread = to_network(np.maximum(spread, 0), domains.bits)
+        deviations.append(np.abs(spread - np.median(spread)))
     return Intensities(level_and_spread(np.clip(drafts, -0.99, 0.99)),
                        level_and_spread(np.arctanh(np.clip(drafts, -LIMIT, LIMIT))),
                        level_and_spread(np.clip(real, -0.99, 0.99)),
