@@ -30,7 +30,8 @@ def read(path):
         (array [Z, Y, X] of any number type, (z, y, x) um of its attribute element_size_um or None).
 
     Raises:
-        UserError: no HDF5, cut short; no 3-D dataset, several; patches.
+        UserError: no HDF5, cut short; no 3-D dataset, several; patches; voxels that lie in other
+            files.
         OSError: it cannot be opened.
     """
     open(path, 'rb').close()                 # h5py reports a missing file as it does a damaged one
@@ -38,7 +39,7 @@ def read(path):
         with h5py.File(path, 'r') as file:
             stack = _the_stack(file, path)
             return stack[()].reshape(_squeezed(stack.shape)), _voxel_size(stack)
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:               # h5py raises many kinds on damaged files
         raise UserError('%s is damaged, cut short or no HDF5 (%s): copy or save it again'
@@ -72,7 +73,11 @@ def _the_stack(file, path):
     if len(stacks) > 1 and len(named) != 1:
         raise UserError('%s holds %d 3-D datasets (%s): keep one, or name just one of them %s' % (
             path, len(stacks), ', '.join(item.name for item in stacks[:5]), ' or '.join(NAMES)))
-    return stacks[0] if len(stacks) == 1 else named[0]
+    stack = stacks[0] if len(stacks) == 1 else named[0]
+    if stack.external or stack.is_virtual:                   # voxels that other files hold
+        raise UserError('%s: dataset %s lies in other files (external or virtual): save it as one '
+                        'file of its own' % (path, stack.name))
+    return stack
 
 
 def _voxel_size(stack):

@@ -95,6 +95,9 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
             voxels, voxel_size, notes = tiff.read(path)
     except OSError as error:
         raise UserError('%s cannot be opened: %s' % (path, error.strerror or error))
+    except MemoryError:
+        raise UserError('%s: not enough memory to read it: take smaller stacks, or fewer at a time'
+                        % path)
     voxels = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder('='))
     if voxels.dtype.kind == 'f':
         voxels = _probabilities(voxels, path, wanted=probabilities)
