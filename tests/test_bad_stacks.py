@@ -1,4 +1,5 @@
 """Stacks that are cut, of several series, or held by other files; trees in any order."""
+import shutil
 import struct
 
 import h5py
@@ -8,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from utils.common.errors import UserError
-from utils.data import hdf5, stacks, swc, tiff, vaa3d
+from utils.data import hdf5, patches, stacks, swc, tiff, vaa3d
 
 
 def noise(*shape):
@@ -126,6 +127,26 @@ def test_hdf5_whose_voxels_other_files_hold_is_refused(tmp_path):
         stacks.read(str(tmp_path / 'link.h5'))
 
 
+def test_patch_files_whose_patches_other_files_hold_are_refused(tmp_path):
+    (tmp_path / 'secret').write_bytes(noise(2, 4, 4, 4).tobytes())
+    good, bad = str(tmp_path / 'good.h5'), str(tmp_path / 'bad.h5')
+    patches.write(good, noise(2, 4, 4, 4), origins=np.zeros((2, 3)), sources=['a', 'a'],
+                  labels=np.ones((2, 4, 4, 4), np.uint8))
+    assert len(patches.PatchFile(good, with_labels=True)) == 2
+    for name in ('image', 'label'):
+        for kind in ('external', 'link'):
+            shutil.copy(good, bad)
+            with h5py.File(bad, 'r+') as file:
+                del file[name]
+                if kind == 'external':
+                    file.create_dataset(name, (2, 4, 4, 4), 'u1' if name == 'label' else 'u2',
+                                        external=[(str(tmp_path / 'secret'), 0, 256)])
+                else:
+                    file[name] = h5py.ExternalLink(good, name)
+            with pytest.raises(UserError, match='bad.h5: dataset /%s lies in other files' % name):
+                patches.PatchFile(bad, with_labels=True)
+
+
 # --- memory ---
 
 @pytest.mark.parametrize('name, module', [('a.tif', tiff), ('a.h5', hdf5), ('a.v3draw', vaa3d)])
@@ -179,7 +200,8 @@ def test_a_long_chain_backwards_is_sorted(tmp_path):
 
 @pytest.mark.parametrize('text, words', [
     ('1 1 0 0 0 1 1\n', 'cycle'),
-    ('1 1 0 0 0 1 -1\n2 2 0 0 0 1 4\n3 2 0 0 0 1 2\n4 2 0 0 0 1 3\n', 'cycle: the parents of node 2'),
+    ('1 1 0 0 0 1 -1\n2 2 0 0 0 1 4\n3 2 0 0 0 1 2\n4 2 0 0 0 1 3\n',
+     'cycle: the parents of node 2'),
     ('1.5 1 0 0 0 1 -1\n', 'no whole number'), ('1 1 0 0 0 1 -1\n2 2.5 0 0 0 1 1\n', 'whole'),
     ('1 1 0 0 0 1 -1\n2 2 0 0 0 1 1.2\n', 'whole'), ('1e300 1 0 0 0 1 -1\n', 'whole'),
     ('1 1 0 nan 0 1 -1\n', 'not finite'), ('1 1 0 0 0 -1 -1\n', 'negative radius')])

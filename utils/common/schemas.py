@@ -59,7 +59,7 @@ EVALUATION = {'type': 'object', 'additionalProperties': {                      #
 
 RADIUS = 0.1, 48                         # voxels; three times what OTSU finds at most
 GREY = 0, 65535
-LEVEL = 0, 1e12                          # grey levels; a calibration that finds nothing doubles them
+LEVEL = 0, 1e12                          # grey levels; the calibration may double them often
 DENSITY = 0, 0.02                        # voxels of centreline per voxel^3
 SPECKS = 0, 0.05                         # objects per voxel; more would touch
 BLUR = 0, 64                             # voxels, sigma

@@ -1,4 +1,6 @@
 """Stacks in HDF5 files: one 3-D dataset, axes (z, y, x). Reader only."""
+import os
+
 import h5py
 import numpy as np
 
@@ -21,6 +23,20 @@ def is_stack(path):
             return not holds_patches(file)
     except Exception:                        # reading it tells what is wrong
         return True
+
+
+def own(dataset, *, path):
+    """The dataset itself, if the file at `path`, which it was opened by, holds its voxels.
+
+    Raises:
+        UserError: it is external, virtual or a link to another file: any file of the system could
+            be read through it.
+    """
+    if (dataset.external or dataset.is_virtual
+            or not os.path.samefile(dataset.file.filename, path)):
+        raise UserError('%s: dataset %s lies in other files (external, virtual or a link): save it '
+                        'as one file of its own' % (path, dataset.name))
+    return dataset
 
 
 def read(path):
@@ -73,11 +89,7 @@ def _the_stack(file, path):
     if len(stacks) > 1 and len(named) != 1:
         raise UserError('%s holds %d 3-D datasets (%s): keep one, or name just one of them %s' % (
             path, len(stacks), ', '.join(item.name for item in stacks[:5]), ' or '.join(NAMES)))
-    stack = stacks[0] if len(stacks) == 1 else named[0]
-    if stack.external or stack.is_virtual:                   # voxels that other files hold
-        raise UserError('%s: dataset %s lies in other files (external or virtual): save it as one '
-                        'file of its own' % (path, stack.name))
-    return stack
+    return own(stacks[0] if len(stacks) == 1 else named[0], path=path)
 
 
 def _voxel_size(stack):
