@@ -115,7 +115,8 @@ def score(named, cfg):
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
         spacing = spacing_of(stacks.read(path, probabilities=True), cfg)
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
-        rows.append((name, traces.score(traces.read_gold(cfg.GOLD, name), tree, spacing=spacing)))
+        rows.append((name, traces.score(traces.read_gold(cfg.GOLD, name), tree, spacing=spacing,
+                                         name=name)))
     rows.append(('mean', traces.mean([values for _, values in rows])))
     tables.write_csv(os.path.join(cfg.OUTPUT, 'scores.csv'),
                      [dict(values, stack=name) for name, values in rows],
