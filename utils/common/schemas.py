@@ -131,11 +131,11 @@ def _is_number(_, value):
             and abs(value) <= sys.float_info.max)            # NaN is not
 
 
-def _ascending(validator, wanted, instance, schema):
+def _ascending(_, __, *rest):
     """The keyword `ascending`: a list of numbers each of which is at least the one before."""
     import jsonschema
 
-    numbers = instance if isinstance(instance, list) else []
+    numbers = rest[0] if isinstance(rest[0], list) else []
     for before, after in zip(numbers, numbers[1:]):
         if not (_is_number(None, before) and _is_number(None, after)):
             return                       # another keyword says so

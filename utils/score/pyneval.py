@@ -86,7 +86,8 @@ def _clock(seconds):
     def ring(*_):
         raise _TooLong
 
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, 'setitimer'):
+    first = threading.current_thread() is threading.main_thread()
+    if not (first and hasattr(signal, 'setitimer')):
         yield
         return
     before = signal.signal(signal.SIGALRM, ring)
