@@ -15,6 +15,8 @@ Run     python 2_mpgan.py                       resumes from the last checkpoint
         python 2_mpgan.py --config configs/demo/mpgan.py STAGE=train MAX_STEPS=500
         horovodrun -np 4 python 2_mpgan.py STAGE=train     on four GPUs, see docs/cluster.md
 """
+import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
+
 import os
 import sys
 import time

@@ -13,6 +13,8 @@ Run     python 3_segmentation.py                            goes on from the las
 
 Other ways to training pairs are compared by tests/benchmarks/comparison.py (make compare).
 """
+import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
+
 import os
 import sys
 import time

@@ -10,6 +10,8 @@ Writes  results/traces/NAME.swc              the trees: x y z in voxels of the s
 Run     python 4_reconstruction.py INPUT=folder_or_pattern OUTPUT=folder
         python 4_reconstruction.py INPUT=data/real METHOD=otsu OUTPUT=results/otsu
 """
+import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
+
 import functools
 import os
 import sys
@@ -143,7 +145,7 @@ def check(cfg):
                         % (cfg.METHOD, ', '.join(('auto',) + evidence.METHODS)))
     size = cfg.VOXEL_SIZE
     if size != 'auto' and not (isinstance(size, tuple) and len(size) == 3 and
-                               all(isinstance(v, (int, float)) and v > 0 for v in size)):
+                               stacks.is_voxel_size(size)):
         raise UserError("VOXEL_SIZE=%s: want three numbers above 0, um (z, y, x), or 'auto'"
                         % (size,))
 

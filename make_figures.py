@@ -20,6 +20,8 @@ Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py FIGURES=curves FORMAT=svg
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
+import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
+
 import os
 import sys
 from types import SimpleNamespace

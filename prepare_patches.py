@@ -8,6 +8,8 @@ Writes  data/patches/real.h5                   patches, their corners and stacks
         data/patches/parts/                    finished stacks; a rerun does only what is missing
 Run     python prepare_patches.py STACKS=folder_or_pattern      a SLURM job array shares the work
 """
+import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
+
 import hashlib
 import os
 import sys

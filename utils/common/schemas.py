@@ -85,7 +85,7 @@ PRIORS = record({
                           'quantiles': quantiles(*GREY, count=LEVELS)}),
     'correlation': several(several(known(-2, 2), LAGS), 3),
 }, {
-    'voxel_size': maybe(several(number(1e-6, 1e6), 3)), 'dtype_max': {'enum': [255, 65535]},
+    'voxel_size': maybe(several(number(1e-6, 1e4), 3)), 'dtype_max': {'enum': [255, 65535]},
     'persistence': known(0, 1e9), 'level_drift': known(0, 100),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
