@@ -10,7 +10,6 @@ Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing; t
                                                 job array share the work
 """
 import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
-
 import os
 
 # workers fill the cores, and sums must not depend on the number of threads

@@ -10,8 +10,7 @@ Writes  results/traces/NAME.swc              the trees: x y z in voxels of the s
 Run     python 4_reconstruction.py INPUT=folder_or_pattern OUTPUT=folder
         python 4_reconstruction.py INPUT=data/real METHOD=otsu OUTPUT=results/otsu
 """
-import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
-
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import functools
 import os
 import sys
@@ -20,7 +19,6 @@ import time
 from tqdm import tqdm
 
 from utils.common import batch, claims, config, errors, files
-from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.draw import traces as figures
 from utils.measure import otsu

@@ -12,12 +12,12 @@ class UserError(ValueError):
     """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
 
 
-def _unhandled(kind, error, trace):
+def _unhandled(kind, *details):
     """What Python prints of an error that no one caught: a traceback, but for Ctrl-C."""
     if issubclass(kind, KeyboardInterrupt):
         print(STOPPED, file=sys.stderr)
     else:
-        sys.__excepthook__(kind, error, trace)
+        sys.__excepthook__(kind, *details)
 
 
 sys.excepthook = _unhandled

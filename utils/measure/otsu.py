@@ -120,7 +120,8 @@ def sizes(objects, count):
     Args:
         objects: int32 [Z, Y, X], 0 to count.
     """
-    return sum(np.bincount(objects[slab].ravel(), minlength=count + 1) for slab in slabs(objects))
+    return sum(np.bincount(objects[slab].ravel(), minlength=count + 1)
+               for slab in slabs(objects))
 
 
 def centreline(mask):

@@ -46,7 +46,7 @@ def check(settings, measured, *, source='priors.json'):
 def _check_size(stack):
     """(z, y, x) voxels of the written stack; raises UserError for sizes that no machine draws."""
     if not stacks.is_voxel_size(stack.voxel_size):
-        raise UserError('VOXEL_SIZE=%s: want three numbers above 0, um (z, y, x), of at most %g um, '
+        raise UserError('VOXEL_SIZE=%s: want three numbers above 0, um (z, y, x), of at most %g, '
                         'not too unlike' % (tuple(stack.voxel_size), stacks.LARGEST))
     shape, _ = grid(stack)
     for name, sides in (('VOLUME_SHAPE', stack.volume_shape), ('the written stack', shape)):
