@@ -99,7 +99,7 @@ def segment(voxels, settings, *, name='stack'):
     objects, count = ndimage.label(mask, NEIGHBOURS)
     keep = sizes(objects, count) >= settings.min_object
     keep[0] = False
-    for slab in slabs(mask):                             # slab by slab: indices take 8 bytes a voxel
+    for slab in slabs(mask):                             # indices take 8 bytes a voxel
         mask[slab] = keep[objects[slab]]
     if not mask.any():
         raise UserError('%s has no foreground: nothing of %d voxels or more is above OTSU: lower '
