@@ -9,6 +9,7 @@ Writes  data/simulated/images/0001.tif ...      drafts, 8 or 16 bit
 Run     python 1_simulator.py N_STACKS=4        a rerun makes what is missing; the tasks of a SLURM
                                                 job array share the work
 """
+import utils.common.errors   # noqa: F401  first: Ctrl-C during the other imports is one line
 import os
 
 # workers fill the cores, and sums must not depend on the number of threads

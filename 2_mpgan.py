@@ -15,13 +15,13 @@ Run     python 2_mpgan.py                       resumes from the last checkpoint
         python 2_mpgan.py --config configs/demo/mpgan.py STAGE=train MAX_STEPS=500
         horovodrun -np 4 python 2_mpgan.py STAGE=train     on four GPUs, see docs/cluster.md
 """
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
 import time
 
 from models import gan
 from utils.common import batch, claims, config, errors
-from utils.common.errors import UserError
 from utils.data import stacks
 from utils.train import checkpoints, critic, judging, processes, refiner_training
 from utils.train.domains import open_domains

@@ -13,12 +13,12 @@ Run     python 3_segmentation.py                            goes on from the las
 
 Other ways to training pairs are compared by tests/benchmarks/comparison.py (make compare).
 """
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
 import time
 
 from utils.common import batch, claims, config, errors
-from utils.common.errors import UserError
 from utils.data import export, stacks
 from utils.score import masks
 from utils.train import augmentation, checkpoints, crops, labels, segmenter_training

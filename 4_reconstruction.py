@@ -10,6 +10,7 @@ Writes  results/traces/NAME.swc              the trees: x y z in voxels of the s
 Run     python 4_reconstruction.py INPUT=folder_or_pattern OUTPUT=folder
         python 4_reconstruction.py INPUT=data/real METHOD=otsu OUTPUT=results/otsu
 """
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import functools
 import os
 import sys
@@ -18,7 +19,6 @@ import time
 from tqdm import tqdm
 
 from utils.common import batch, claims, config, errors, files
-from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.draw import traces as figures
 from utils.measure import otsu
@@ -115,7 +115,8 @@ def score(named, cfg):
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
         spacing = spacing_of(stacks.read(path, probabilities=True), cfg)
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
-        rows.append((name, traces.score(traces.read_gold(cfg.GOLD, name), tree, spacing=spacing)))
+        rows.append((name, traces.score(traces.read_gold(cfg.GOLD, name), tree, spacing=spacing,
+                                         name=name)))
     rows.append(('mean', traces.mean([values for _, values in rows])))
     tables.write_csv(os.path.join(cfg.OUTPUT, 'scores.csv'),
                      [dict(values, stack=name) for name, values in rows],
@@ -142,7 +143,7 @@ def check(cfg):
                         % (cfg.METHOD, ', '.join(('auto',) + evidence.METHODS)))
     size = cfg.VOXEL_SIZE
     if size != 'auto' and not (isinstance(size, tuple) and len(size) == 3 and
-                               all(isinstance(v, (int, float)) and v > 0 for v in size)):
+                               stacks.is_voxel_size(size)):
         raise UserError("VOXEL_SIZE=%s: want three numbers above 0, um (z, y, x), or 'auto'"
                         % (size,))
 

@@ -20,6 +20,7 @@ Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py FIGURES=curves FORMAT=svg
         python make_figures.py --config configs/demo/figures.py        after make demo
 """
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
 from types import SimpleNamespace
@@ -29,7 +30,6 @@ import numpy as np
 from scipy import ndimage
 
 from utils.common import config, errors, files, renamed
-from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.draw import architecture, base, framework, results
 from utils.draw import traces as trace_figures

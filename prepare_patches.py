@@ -8,6 +8,7 @@ Writes  data/patches/real.h5                   patches, their corners and stacks
         data/patches/parts/                    finished stacks; a rerun does only what is missing
 Run     python prepare_patches.py STACKS=folder_or_pattern      a SLURM job array shares the work
 """
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import hashlib
 import os
 import sys
@@ -15,7 +16,6 @@ import sys
 import numpy as np
 
 from utils.common import batch, claims, config, errors, files, shares
-from utils.common.errors import UserError
 from utils.data import parts, patches, stacks
 from utils.draw.priors import priors_page
 from utils.draw.steps import SHOWN, four_steps

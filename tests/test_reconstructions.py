@@ -27,7 +27,7 @@ def test_swc_round_trip_and_bad_files(tmp_path):
     np.testing.assert_array_equal(back.type, tree.type)
     np.testing.assert_allclose(back.position, tree.position, atol=5e-4)
     for text, words in (('1 1 0 0 0 1 7\n', 'parent 7'), ('1 1 0 0 0\n', 'seven'),
-                        ('', 'no nodes'), ('1 1 0 0 0 1 2\n2 1 0 0 0 1 -1\n', 'root')):
+                        ('', 'no nodes'), ('1 1 0 0 0 1 2\n2 1 0 0 0 1 1\n', 'cycle')):
         path.write_text(text)
         with pytest.raises(UserError, match=words):
             swc.read(str(path))

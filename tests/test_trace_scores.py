@@ -4,8 +4,9 @@ import warnings
 import numpy as np
 import pytest
 
+from utils.common.errors import UserError
 from utils.data import swc
-from utils.score import traces
+from utils.score import pyneval, traces
 
 LENGTH = 200
 
@@ -101,7 +102,7 @@ def test_pyneval_reads_what_is_written_without_a_warning(tmp_path, capfd):
     swc.write(path, branched(line()), one_root=False)
     with warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)
-        assert traces.pyneval('length', path, test_path=path)['f1_score'] == 1
+        assert pyneval.run('length', path, test_path=path)['f1_score'] == 1
     assert capfd.readouterr().err == ''
 
 
@@ -110,3 +111,61 @@ def test_means_are_over_the_numbers():
     means = traces.mean([nothing, found, dict(found, esa=1.5, dsa=float('nan'))])
     assert means['esa'] == 1.0 and means['dsa'] == 0.5
     assert np.isnan(traces.mean([nothing])['esa'])
+
+
+# --- what cannot be scored ---
+
+@pytest.mark.parametrize('row, words', [
+    ('2 2 1e300 0 0 1 1', 'node at 1e.300'), ('2 2 0 3e7 0 1 1', 'node at 3e.07'),
+    ('2 2 0 0 -2e6 1 1', 'node at 2e.06'), ('2 2 0 0 0 1e9 1', 'radius of 1e.09')])
+def test_gold_standards_beyond_any_stack_are_refused(tmp_path, row, words):
+    (tmp_path / 'a.swc').write_text('1 2 0 0 0 1 -1\n%s\n' % row)
+    with pytest.raises(UserError, match='a.swc has a %s: .*voxels of the stack' % words):
+        traces.read_gold(str(tmp_path), 'a')
+
+
+def test_a_gold_standard_of_endless_cable_is_refused(tmp_path):
+    rows = ['%d 2 %d 0 0 1 %d' % (i + 1, 9e5 * (i % 2), i or -1) for i in range(20)]
+    (tmp_path / 'a.swc').write_text('\n'.join(rows))
+    with pytest.raises(UserError, match='a.swc has 1.71e.07 voxels of cable'):
+        traces.read_gold(str(tmp_path), 'a')
+
+
+def test_very_many_nodes_get_distances_alone_and_a_line_says_so(tmp_path, capsys):
+    n = 50000
+    rows = ['%d 2 %d 20 20 1 %d' % (i, i, i - 1 or -1) for i in range(1, n + 1)]
+    (tmp_path / 'a.swc').write_text('\n'.join(rows))
+    gold = traces.read_gold(str(tmp_path), 'a')
+    found = traces.score(gold, line(shift=(0, 5, 0)), name='big')
+    assert found['esa'] > 5 and 0 < found['pds'] <= 1 and np.isnan(found['diadem'])
+    assert np.isnan(found['length_f1']) and np.isnan(found['ssd'])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4 and all(text.startswith('warning: big: ') for text in lines)
+    assert 'warning: big: diadem not computed: 49999 nodes of the gold standard' in lines[-1]
+    # a broad tree of many nodes is too much, too
+    rows = np.arange(9000)
+    broad = swc.Tree(np.full(9000, 2), rows[:, None] * np.ones(3), np.ones(9000),
+                     np.where(rows % 4500, rows - 1, 0) - (rows == 0))
+    assert pyneval.too_large(broad, broad) == '9000 and 9000 nodes are more than PyNeval can walk'
+    assert pyneval.too_large(line(), branched(line())) == ''
+
+
+def test_a_metric_that_fails_or_takes_too_long_is_left_out(monkeypatch, capsys):
+    real = pyneval.run
+
+    def broken(name, gold_path, *, test_path, **settings):
+        if name == 'diadem':
+            raise KeyError('a node\nof its own')
+        while name == 'ssd':                                 # for ever
+            pass
+        return real(name, gold_path, test_path=test_path, **settings)
+
+    monkeypatch.setattr(pyneval, 'run', broken)
+    monkeypatch.setattr(pyneval, 'MOST_SECONDS', 0.2)
+    found = traces.score(line(50), line(50), metrics=('ssd', 'diadem'), name='x')
+    assert np.isnan(found['ssd']) and np.isnan(found['diadem']) and found['esa'] == 0
+    err = capsys.readouterr().err
+    assert 'warning: x: ssd, ssd_f1 not computed: PyNeval took more than' in err
+    assert "warning: x: diadem not computed: PyNeval fails (KeyError: 'a node" in err
+    monkeypatch.setattr(pyneval, 'MOST_SECONDS', 60)
+    assert traces.score(line(50), line(50), metrics=('length',))['length_f1'] == 1

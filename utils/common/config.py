@@ -35,6 +35,10 @@ def read_constants(path):
         raise UserError('no config file %s: give one with --config FILE' % path)
     try:
         names = runpy.run_path(path)
+    except SystemExit:
+        raise UserError('%s ends the script (exit): take that out, a config holds constants' % path)
+    except MemoryError:
+        raise
     except Exception as error:                       # whatever a user's own file may do wrong
         raise UserError('%s does not run as Python: %s' % (path, str(error).replace('\n', ' ')))
     return {name: value for name, value in names.items()
@@ -88,6 +92,9 @@ def parse_value(name, text, *, default, comment=''):
     Raises:
         UserError: if the text is not such a value.
     """
+    if text == '' and default != '':
+        raise UserError('%s= is empty: give a value%s' % (
+            name, '' if default is None else ', such as %s' % (default,)))
     may_be_none = default is None or (isinstance(default, str) and 'None:' in comment)
     if text == 'None' and may_be_none:
         return None

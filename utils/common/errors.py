@@ -1,10 +1,26 @@
-"""The one error that users see, and the call of a script that turns it into one line."""
+"""The one error that users see, and the call of a script that turns it into one line.
+
+Scripts import this module before all others: Ctrl-C while those are imported gives one line, too.
+"""
 import os
 import sys
+
+STOPPED = 'stopped: run the same command again to go on'
 
 
 class UserError(ValueError):
     """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
+
+
+def _unhandled(kind, *details):
+    """What Python prints of an error that no one caught: a traceback, but for Ctrl-C."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(STOPPED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, *details)
+
+
+sys.excepthook = _unhandled
 
 
 def run(main):
@@ -19,7 +35,7 @@ def run(main):
     except UserError as error:
         status = 'error: %s' % error
     except KeyboardInterrupt as stop:
-        status = str(stop) or 'stopped: run the same command again to go on'
+        status = str(stop) or STOPPED
     except BrokenPipeError:                          # the reader, head or less, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

@@ -1,4 +1,6 @@
 """Stacks in HDF5 files: one 3-D dataset, axes (z, y, x). Reader only."""
+import os
+
 import h5py
 import numpy as np
 
@@ -23,6 +25,20 @@ def is_stack(path):
         return True
 
 
+def own(dataset, *, path):
+    """The dataset itself, if the file at `path`, which it was opened by, holds its voxels.
+
+    Raises:
+        UserError: it is external, virtual or a link to another file: any file of the system could
+            be read through it.
+    """
+    if (dataset.external or dataset.is_virtual
+            or not os.path.samefile(dataset.file.filename, path)):
+        raise UserError('%s: dataset %s lies in other files (external, virtual or a link): save it '
+                        'as one file of its own' % (path, dataset.name))
+    return dataset
+
+
 def read(path):
     """Read the only 3-D dataset of a file, or of several the one with a name of NAMES.
 
@@ -30,7 +46,8 @@ def read(path):
         (array [Z, Y, X] of any number type, (z, y, x) um of its attribute element_size_um or None).
 
     Raises:
-        UserError: no HDF5, cut short; no 3-D dataset, several; patches.
+        UserError: no HDF5, cut short; no 3-D dataset, several; patches; voxels that lie in other
+            files.
         OSError: it cannot be opened.
     """
     open(path, 'rb').close()                 # h5py reports a missing file as it does a damaged one
@@ -38,7 +55,7 @@ def read(path):
         with h5py.File(path, 'r') as file:
             stack = _the_stack(file, path)
             return stack[()].reshape(_squeezed(stack.shape)), _voxel_size(stack)
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:               # h5py raises many kinds on damaged files
         raise UserError('%s is damaged, cut short or no HDF5 (%s): copy or save it again'
@@ -72,7 +89,7 @@ def _the_stack(file, path):
     if len(stacks) > 1 and len(named) != 1:
         raise UserError('%s holds %d 3-D datasets (%s): keep one, or name just one of them %s' % (
             path, len(stacks), ', '.join(item.name for item in stacks[:5]), ' or '.join(NAMES)))
-    return stacks[0] if len(stacks) == 1 else named[0]
+    return own(stacks[0] if len(stacks) == 1 else named[0], path=path)
 
 
 def _voxel_size(stack):

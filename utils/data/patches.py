@@ -13,7 +13,7 @@ import numpy as np
 
 from utils.common.errors import UserError
 from utils.common.files import whole_file
-from utils.data import stacks
+from utils.data import hdf5, stacks
 
 AT_A_TIME = 32           # patches of a stack that are in memory while they are cut and written
 
@@ -182,10 +182,12 @@ class PatchFile:
                             '1_simulator.py for drafts)' % self.path)
         try:
             self.file = h5py.File(self.path, 'r')
-            self.image, self.origin = self.file['image'], self.file['origin'][:]
+            self.image = hdf5.own(self.file['image'], path=self.path)
+            self.origin = self.file['origin'][:]
             self.source = [s.decode('utf-8') if isinstance(s, bytes) else s
                            for s in self.file['source'][:]]
-            self.label = self.file['label'] if with_labels else None
+            self.label = (hdf5.own(self.file['label'], path=self.path) if with_labels
+                          else None)
             self.digest = self.file.attrs['digest']
             self.voxel_size = self.file.attrs.get('voxel_size')
         except (OSError, KeyError) as error:

@@ -9,6 +9,8 @@ from utils.common.errors import UserError
 from utils.data import hdf5, tiff, vaa3d
 
 EXTENSIONS = tiff.EXTENSIONS + hdf5.EXTENSIONS + vaa3d.EXTENSIONS
+SMALLEST, LARGEST = 1e-6, 1e4        # um, sides of a voxel
+LONGEST_SHAPE = 1000                 # times a voxel's shortest side that its longest may be
 # voxels: uint8 or uint16 [Z, Y, X]; voxel_size: um (z, y, x) or None;
 # notes: what ImageJ keeps besides (Info, ...)
 Stack = namedtuple('Stack', 'voxels voxel_size path notes')
@@ -95,6 +97,9 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
             voxels, voxel_size, notes = tiff.read(path)
     except OSError as error:
         raise UserError('%s cannot be opened: %s' % (path, error.strerror or error))
+    except MemoryError:
+        raise UserError('%s: not enough memory to read it: take smaller stacks, or fewer at a time'
+                        % path)
     voxels = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder('='))
     if voxels.dtype.kind == 'f':
         voxels = _probabilities(voxels, path, wanted=probabilities)
@@ -104,6 +109,9 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
         shape, least = [' x '.join(map(str, sides)) for sides in (voxels.shape, smallest)]
         raise UserError('%s is %s voxels (z, y, x), smaller than a patch of %s: leave it out or '
                         'take smaller patches' % (path, shape, least))
+    if voxel_size is not None and not is_voxel_size(voxel_size):
+        raise UserError('%s tells voxels of %s um (z, y, x), which cannot be: correct it (Fiji: '
+                        'Image > Properties)' % (path, ' x '.join('%g' % v for v in voxel_size)))
     return Stack(voxels, voxel_size, path, notes)
 
 
@@ -128,6 +136,13 @@ def write(path, voxels, *, voxel_size=None, compress=False, notes=None):
         notes: of a Stack, to carry over.
     """
     tiff.write(path, voxels, voxel_size=voxel_size, compress=compress, notes=notes)
+
+
+def is_voxel_size(size):
+    """True for three numbers (z, y, x), um, that voxels of a microscope may have."""
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in size)
+    return (len(size) == 3 and numbers and all(SMALLEST <= v <= LARGEST for v in size)
+            and max(size) <= LONGEST_SHAPE * min(size))
 
 
 def spacing_of(voxel_size):

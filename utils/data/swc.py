@@ -2,6 +2,7 @@
 
 Source of the format: Stockley et al., J Neurosci Methods 47:39, 1993 (as www.neuromorpho.org).
 """
+import os
 from collections import namedtuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from utils.common.errors import UserError
 from utils.common.files import write_text
 
 UNDEFINED, SOMA, AXON, BASAL, APICAL = 0, 1, 2, 3, 4     # the standard SWC node types
+
+LARGEST_ID = 2 ** 53                                     # whole numbers that a float holds exactly
 
 # type: int [N]; position: float [N, 3] (z, y, x) in voxels; radius: float [N];
 # parent: int [N], row of the parent, or -1 for a root
@@ -58,11 +61,17 @@ def write(path, tree, *, comment='', one_root=True):
 
 
 def read(path):
-    """Read a SWC tree or forest; ids may be any whole numbers as long as parents come first.
+    """Read a SWC tree or forest; ids may be any whole numbers, in any order.
+
+    Returns:
+        Tree, parents before children; nodes keep their order where it is so already.
 
     Raises:
-        UserError: missing file, wrong columns, unknown parent, or an invalid tree (see check).
+        UserError: missing file, wrong columns, unknown parent, a cycle, or an invalid tree (see
+            check).
     """
+    if os.path.exists(path) and not os.path.isfile(path):    # a pipe would be waited for
+        raise UserError('%s is no file but a folder, pipe or device: leave it out' % path)
     try:
         with open(path, encoding='utf-8-sig', errors='replace') as file:
             rows = [line.split() for line in file
@@ -75,6 +84,10 @@ def read(path):
         raise UserError('%s: every line wants seven numbers: id type x y z radius parent' % path)
     if not np.isfinite(table).all():
         raise UserError('%s has a number that is not finite' % path)
+    numbers = table[:, [0, 1, 6]]
+    if (numbers % 1 != 0).any() or (np.abs(numbers) > LARGEST_ID).any():
+        raise UserError('%s has an id, type or parent that is no whole number: number the nodes '
+                        'anew' % path)
     row_of = {int(i): row for row, i in enumerate(table[:, 0])}
     if len(row_of) < len(table):
         raise UserError('%s gives one id to two nodes: number them anew' % path)
@@ -84,8 +97,37 @@ def read(path):
         raise UserError('%s: parent %d is not in the file' % (path, missing[0]))
     tree = Tree(table[:, 1].astype(int), table[:, [4, 3, 2]], table[:, 5],
                 np.array([row_of[int(p)] for p in table[:, 6]], int))
+    tree = _parents_first(tree, table[:, 0], path=path)
     check(tree, path, one_root=False)
     return tree
+
+
+def _parents_first(tree, ids, *, path):
+    """The same tree in an order in which each parent comes before its children.
+
+    Args:
+        ids: float [N], of the nodes in the file; path: of the file, for the message.
+
+    Raises:
+        UserError: a cycle.
+    """
+    n = len(tree.parent)
+    if (tree.parent < np.arange(n)).all():
+        return tree
+    jump = np.append(np.where(tree.parent >= 0, tree.parent, n), n)      # n: above all roots
+    depth = (jump < n).astype(int)
+    for _ in range(n.bit_length() + 1):                      # pointers double: 2^k steps in k
+        depth, jump = depth + depth[jump], jump[jump]
+    if (jump < n).any():
+        raise UserError('%s has a cycle: the parents of node %d lead back to it'
+                        % (path, ids[np.flatnonzero(jump[:n] < n)[0]]))
+    depth = depth[:n]
+    order = np.argsort(depth, kind='stable')
+    row = np.empty(n, int)
+    row[order] = np.arange(n)
+    parent = tree.parent[order]
+    return Tree(tree.type[order], tree.position[order], tree.radius[order],
+                np.where(parent >= 0, row[parent], -1))
 
 
 # --- trees ---

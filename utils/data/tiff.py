@@ -1,4 +1,6 @@
 """Stacks in TIFF files: ImageJ, OME, plain and BigTIFF, axes (z, y, x), voxel size in um."""
+import contextlib
+import logging
 import os
 import re
 
@@ -9,6 +11,9 @@ from utils.common.files import whole_file
 
 EXTENSIONS = ('.tif', '.tiff')
 NOTES = 'Info', 'Labels', 'Ranges', 'min', 'max'      # ImageJ metadata that is carried over
+# warnings of tifffile about notes of other programs and single tags, as regular expressions
+HARMLESS = re.compile(r'TiffTag|_metadata|GeoKey|GDAL|read_[a-z]+|BinaryOnly|file name is invalid|'
+                      r'NDTiff\.index')
 MICROMETRES = {'um': 1.0, 'micron': 1.0, 'microns': 1.0, 'nm': 1e-3, 'mm': 1e3}
 
 
@@ -19,30 +24,81 @@ def read(path):
         (array [Z, Y, X], voxel size (z, y, x) in um or None, dict of ImageJ's notes).
 
     Raises:
-        UserError: damaged, cut short, colour, several channels, not 3-D.
+        UserError: damaged, cut short, several series, colour, several channels, not 3-D.
         OSError: it cannot be opened.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            axes, voxels = series.axes, series.asarray()
-            if len(tiff.series) > 1 and voxels.ndim == 2:    # pages of different kinds
-                raise UserError('%s holds %d unlike images: save it as one stack'
-                                % (path, len(tiff.series)))
-            pages = [page for page in series.pages if page is not None]
-            expected = sum(page.size for page in pages)
-            end = max(offset + count for page in pages
-                      for offset, count in zip(page.dataoffsets, page.databytecounts))
-            voxel_size, notes = _voxel_size(tiff), _notes(tiff)
-    except (UserError, OSError):
+        with _complaints() as said, tifffile.TiffFile(path) as tiff:
+            len(tiff.pages)                                  # follows the pages to the last one
+            series = _only_series(tiff, path)
+            _check_end(series, path)
+            voxels, expected = series.asarray(), sum(page.size for page in _pages(series))
+            axes, voxel_size, notes = series.axes, _voxel_size(tiff), _notes(tiff)
+    except (UserError, OSError, MemoryError):
         raise
     except Exception as error:                               # tifffile raises many kinds
-        raise UserError('%s is damaged or no TIFF (%s): save it again'
+        raise UserError('%s is cut short, damaged or no TIFF (%s): copy or save it again'
                         % (path, str(error).split('\n')[0][:100]))
-    if end > os.path.getsize(path) or expected > voxels.size:
-        raise UserError('%s is cut short (%d bytes, %d wanted): copy it again'
-                        % (path, os.path.getsize(path), end))
+    if said or expected > voxels.size:
+        raise UserError('%s is cut short or damaged (%s): copy or save it again' % (
+            path, said[0] if said else '%d voxels, %d wanted' % (voxels.size, expected)))
     return _three_axes(voxels, axes, path=path), voxel_size, notes
+
+
+def _only_series(tiff, path):
+    """The series of a file.
+
+    Raises:
+        UserError: there are several: images of unlike shapes, positions, time points.
+    """
+    if len(tiff.series) > 1:
+        shapes = ', '.join(' x '.join(map(str, series.shape)) for series in tiff.series[:4])
+        raise UserError('%s holds %d unlike images (%s): save one of them as a stack of its own'
+                        % (path, len(tiff.series), shapes))
+    return tiff.series[0]
+
+
+def _pages(series):
+    return [page for page in series.pages if page is not None]
+
+
+def _check_end(series, path):
+    """Raise UserError if voxels would lie beyond the end of the file."""
+    size = os.path.getsize(path)
+    end = max(offset + count for page in _pages(series)
+              for offset, count in zip(page.dataoffsets, page.databytecounts))
+    if end > size:
+        raise UserError('%s is cut short (%d bytes, %d wanted): copy it again' % (path, size, end))
+
+
+class _Listener(logging.Handler):
+    """Keeps the texts of warnings, a line each, but for those that do not touch voxels."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts = []
+
+    def emit(self, record):
+        text = record.getMessage().split('\n')[0][:100]
+        if not HARMLESS.search(text):
+            self.texts.append(text)
+
+
+@contextlib.contextmanager
+def _complaints():
+    """Within the block tifffile's logger is heard, not shown; yields the list of its warnings.
+
+    It logs a page that lies beyond the end of a cut file, and goes on with fewer slices.
+    """
+    logger, listener = logging.getLogger('tifffile'), _Listener()
+    before = logger.propagate
+    logger.addHandler(listener)
+    logger.propagate = False
+    try:
+        yield listener.texts
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = before
 
 
 def _three_axes(voxels, axes, *, path):

@@ -2,7 +2,7 @@
 import numpy as np
 from scipy import ndimage
 
-from utils.measure import quantiles
+from utils.measure import otsu, quantiles
 
 SMALLEST = 1                 # isotropic voxels, radius; what is smaller is noise
 MOST = 20000                 # objects whose grey level is measured
@@ -20,15 +20,14 @@ def measure(voxels, local, *, specks, spacing):
         isotropic voxels; level_quantiles, mean grey level of each above the background. Without
         debris the density is 0 and the quantiles are None.
     """
-    objects, count = ndimage.label(specks, np.ones((3, 3, 3), bool))
-    volume = np.bincount(objects.ravel(), minlength=count + 1)[1:] * np.prod(spacing)
+    objects, count = ndimage.label(specks, otsu.NEIGHBOURS)
+    volume = otsu.sizes(objects, count)[1:] * np.prod(spacing)
     radius = (3 * volume / (4 * np.pi)) ** (1 / 3)
     big = radius >= SMALLEST
     if not big.any():
         return {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
     which = np.arange(1, count + 1)[:: 1 + count // MOST]
-    at = objects > 0
-    level = ndimage.mean(voxels[at].astype(np.float32) - local[at], objects[at], which)
+    level = ndimage.mean(voxels[specks].astype(np.float32) - local[specks], objects[specks], which)
     level = np.maximum(level, 0)
     return {'density': float(big.sum() / specks.size / np.prod(spacing)),
             'radius_quantiles': quantiles.of(radius[big]),

@@ -10,6 +10,7 @@ from utils.measure import background
 from utils.measure.quantiles import MAD
 
 NEIGHBOURS = np.ones((3, 3, 3), bool)    # voxels of one object touch by faces, edges or corners
+SLAB = 16                                # planes that are worked on at once, to save memory
 SAMPLED = 256                            # voxels along each axis that thresholds are told from
 
 
@@ -85,7 +86,7 @@ def segment(voxels, settings, *, name='stack'):
     Raises:
         UserError: constant or two-valued image, or nothing left.
     """
-    levels = np.unique(voxels)
+    levels = np.unique(np.concatenate([np.unique(voxels[slab]) for slab in slabs(voxels)]))
     if len(levels) < 2:
         raise UserError('%s is empty: every voxel is %d: leave it out' % (name, levels[0]))
     if len(levels) == 2:
@@ -96,14 +97,31 @@ def segment(voxels, settings, *, name='stack'):
     mask = image > threshold
     del image                                            # 4 bytes a voxel
     objects, count = ndimage.label(mask, NEIGHBOURS)
-    sizes = np.bincount(objects.ravel(), minlength=count + 1)
-    keep = sizes >= settings.min_object
+    keep = sizes(objects, count) >= settings.min_object
     keep[0] = False
-    mask = keep[objects]
+    for slab in slabs(mask):                             # indices take 8 bytes a voxel
+        mask[slab] = keep[objects[slab]]
     if not mask.any():
         raise UserError('%s has no foreground: nothing of %d voxels or more is above OTSU: lower '
                         'MIN_OBJECT or leave it out' % (name, settings.min_object))
-    return Segmentation(mask, (objects > 0) & ~mask, threshold)
+    specks = objects > 0
+    specks &= ~mask
+    return Segmentation(mask, specks, threshold)
+
+
+def slabs(voxels):
+    """Slices of z, SLAB planes each, that make up a stack [Z, Y, X]."""
+    return [slice(z, z + SLAB) for z in range(0, len(voxels), SLAB)]
+
+
+def sizes(objects, count):
+    """Voxels of each object, and of the background first; int [count + 1].
+
+    Args:
+        objects: int32 [Z, Y, X], 0 to count.
+    """
+    return sum(np.bincount(objects[slab].ravel(), minlength=count + 1)
+               for slab in slabs(objects))
 
 
 def centreline(mask):

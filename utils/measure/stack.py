@@ -23,19 +23,21 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
     spacing = stacks.spacing_of(voxel_size)
     outside, behind = background.behind(voxels, found)
     levels = background.grey_levels(behind)
+    noises = {'noise_std': noise.noise_std(voxels, outside),
+              'correlation': noise.correlation(voxels, outside, levels=behind)}
+    del outside, behind                                  # the memory is wanted below
     local = background.local_level(voxels, flatten_block, middle=levels['median'],
                                    std=levels['robust_std'])
     branches = skeletons.branches(skeleton)
     return dict(
         _light(voxels, local, branches=branches, noise=levels['robust_std']),
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
+        **noises,
         foreground={'median': float(np.median(voxels[found.mask]))},
         foreground_fraction=float(found.mask.mean()),
         saturated_fraction=float((voxels == np.iinfo(voxels.dtype).max).mean()),
         threshold=found.threshold,
         background=levels,
-        noise_std=noise.noise_std(voxels, outside),
-        correlation=noise.correlation(voxels, outside, levels=behind),
         radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
                                                            sampling=spacing)),
         debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing),

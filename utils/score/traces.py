@@ -5,27 +5,24 @@ Neuroinformatics 2011) and critical nodes; and the spatial distances of Vaa3D (P
 Biotechnology 28:348, 2010). Both trees are first stretched to x voxels, so that a distance means
 the same along each axis.
 """
-import contextlib
 import glob
-import importlib
-import io
 import os
 import sys
-import tempfile
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.score import masks
+from utils.score import masks, pyneval
 
 STEP = 1.0               # x voxels between the points that spatial distances are taken from
 APART = 2.0              # x voxels: nearer points count as the same structure (Peng et al.)
 MOST = 5.0               # times the gold cable; longer traces, of noise, get PyNeval's length and
                          # the spatial distances alone: the rest would take hours
-DEPTH = 100000           # recursion of PyNeval's DIADEM and tree walks
-PYNEVAL = 'length', 'ssd', 'cn', 'diadem'
+FARTHEST = 1e6           # voxels: a gold coordinate or radius beyond is a mistake in the file
+LONGEST = 1e7            # x voxels of cable; more points would take all memory
+PYNEVAL = pyneval.METRICS
 MEANING = {
     'length_f1': 'PyNeval length, F1', 'length_recall': 'its recall',
     'length_precision': 'its precision', 'ssd': 'PyNeval SSD, x voxels', 'ssd_f1': 'its F1',
@@ -43,17 +40,18 @@ RESULTS = {'length': {'length_f1': 'f1_score', 'length_recall': 'recall',
            'diadem': {'diadem': 'diadem_score'}}
 
 
-def score(gold, test, *, spacing=(1.0, 1.0, 1.0), metrics=PYNEVAL):
+def score(gold, test, *, spacing=(1.0, 1.0, 1.0), metrics=PYNEVAL, name='a trace'):
     """All scores of a tree.
 
     Args:
         gold: swc.Tree or forest, position in voxels, radius in x voxels.
         test: the same, or None: nothing was traced.
         spacing: (z, y, x) of a voxel, in x voxels.
-        metrics: of PYNEVAL, some of them.
+        metrics: of PYNEVAL, some of them; name: of the stack, for warnings.
 
     Returns:
-        dict of COLUMNS; NaN where a metric was not asked for, or the trace is longer than MOST.
+        dict of COLUMNS; NaN where a metric was not asked for, the trace is longer than MOST, or a
+        warning says that a score was not computed (see pyneval.computed).
         length_* take gold edges that a traced way of like length runs along within twice the gold
         radius. DIADEM's implementation is not quite deterministic on trees that differ.
 
@@ -65,11 +63,12 @@ def score(gold, test, *, spacing=(1.0, 1.0, 1.0), metrics=PYNEVAL):
                  if column not in DISTANCES}
     else:
         gold, test = stretched(gold, spacing), stretched(test, spacing)
-        found = spatial(gold, test)
-        if swc.length_of(test) <= MOST * swc.length_of(gold):
-            found.update(_by_pyneval(gold, test, metrics=metrics))
-        elif 'length' in metrics:
-            found.update(_length_of_noise(gold, test))
+        found = {}
+        if max(swc.length_of(gold), swc.length_of(test)) > LONGEST:
+            _left_out(name, COLUMNS, why='more than %g x voxels of cable' % LONGEST)
+        else:
+            found.update(spatial(gold, test))
+            found.update(_scores(gold, test, metrics=metrics, name=name))
     return {column: found.get(column, float('nan')) for column in COLUMNS}
 
 
@@ -95,7 +94,20 @@ def read_gold(folder, name):
     if not paths:
         raise UserError('%s has no %s.swc and no %s_1.swc: give another GOLD, or GOLD=None'
                         % (folder, name, name))
-    return swc.join([swc.read(path) for path in paths])
+    return swc.join([_read_tree(path) for path in paths])
+
+
+def _read_tree(path):
+    """A tree of a gold standard; raises UserError as swc.read, or for what no stack can hold."""
+    tree = swc.read(path)
+    for what, values in (('node at', tree.position), ('radius of', tree.radius)):
+        if np.abs(values).max() > FARTHEST:
+            raise UserError('%s has a %s %g: no stack is as large; give x y z in voxels of the '
+                            'stack' % (path, what, np.abs(values).max()))
+    if swc.length_of(tree) > LONGEST:
+        raise UserError('%s has %.3g voxels of cable, more than %g: give x y z in voxels of the '
+                        'stack, or a part of the tree' % (path, swc.length_of(tree), LONGEST))
+    return tree
 
 
 def stretched(tree, spacing):
@@ -152,63 +164,29 @@ def spatial(gold, test):
 
 # --- PyNeval ---
 
-def pyneval(name, gold_path, *, test_path, **settings):
-    """One PyNeval metric of two SWC files, read anew since metrics change them.
-
-    Args:
-        name: of PYNEVAL; settings: replace its defaults.
-
-    Returns:
-        dict of its results.
-
-    Raises:
-        UserError: PyNeval is not installed.
-    """
-    module = 'pyneval.metric.%s_metric' % ('critical_node' if name == 'cn' else name)
-    try:
-        read = importlib.import_module('pyneval.pyneval_io.swc_io').read_swc_tree
-        utils = 'pyneval.metric.utils.'
-        defaults = importlib.import_module(utils + 'config_utils').get_default_configs
-        manager = importlib.import_module(utils + 'metric_manager').get_metric_manager()
-        importlib.import_module(module)                          # registers the metric
-    except ImportError as error:
-        raise UserError('PyNeval cannot be imported (%s): pip install -r requirements.txt' % error)
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, DEPTH))
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):          # it prints as it goes
-            return manager.get_metric_method(name)(
-                gold_swc_tree=read(gold_path), test_swc_tree=read(test_path),
-                config=dict(defaults(name), **settings))[0]
-    finally:
-        sys.setrecursionlimit(before)
+def _scores(gold, test, *, metrics, name):
+    """Columns of PyNeval's metrics; of length alone for a trace longer than MOST."""
+    if swc.length_of(test) <= MOST * swc.length_of(gold):
+        return _by_pyneval(gold, test, metrics=metrics, name=name)
+    return _length_of_noise(gold, test, name=name) if 'length' in metrics else {}
 
 
-def critical_nodes(gold_path, test_path):
-    """PyNeval's critical nodes; it divides by zero where no node matches: then all are 0."""
-    try:
-        return pyneval('cn', gold_path, test_path=test_path)
-    except ZeroDivisionError:
-        return {'f1_score': 0.0, 'recall': 0.0, 'precision': 0.0}
+def _left_out(name, columns, *, why):
+    print('warning: %s: %s not computed: %s' % (name, ', '.join(columns), why), file=sys.stderr)
 
 
-def _by_pyneval(gold, test, *, metrics):
-    """Columns of some metrics of two trees, positions in x voxels; dict."""
+def _by_pyneval(gold, test, *, metrics, name):
+    """Columns of some metrics of two trees, positions in x voxels; dict without what failed."""
     found = {}
-    if not metrics:
-        return found
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [os.path.join(folder, name + '.swc') for name in ('gold', 'test')]
-        for path, tree in zip(paths, (gold, test)):
-            swc.write(path, tree, one_root=False)
-        for name in metrics:
-            values = critical_nodes(*paths) if name == 'cn' else pyneval(name, paths[0],
-                                                                         test_path=paths[1])
-            found.update({column: float(values[key]) for column, key in RESULTS[name].items()})
+    values, failed = pyneval.computed(gold, test, metrics=metrics)
+    for metric, why in failed.items():
+        _left_out(name, RESULTS[metric], why=why)
+    for metric, value in values.items():
+        found.update({column: float(value[key]) for column, key in RESULTS[metric].items()})
     return found
 
 
-def _length_of_noise(gold, test):
+def _length_of_noise(gold, test, *, name):
     """PyNeval's length of a long trace: what is near the gold is matched, all of it counts.
 
     No edge farther away than twice the gold radius can match.
@@ -217,8 +195,8 @@ def _length_of_noise(gold, test):
     share = swc.length_of(close) / swc.length_of(test)
     if not share:
         return {column: 0.0 for column in RESULTS['length']}
-    found = _by_pyneval(gold, close, metrics=('length',))
-    if share < 1:
+    found = _by_pyneval(gold, close, metrics=('length',), name=name)
+    if found and share < 1:
         found['length_precision'] *= share
         found['length_f1'] = masks.f1(found['length_precision'], found['length_recall'])
     return found

@@ -2,7 +2,10 @@
 import numpy as np
 
 from utils.common.errors import UserError
+from utils.data import stacks
 from utils.simulate.settings import AUTO, SOMA_SHAPES, grid, resolve
+
+MOST_VOXELS = 1e10           # of a stack; more is a mistake
 
 
 def check(settings, measured, *, source='priors.json'):
@@ -27,7 +30,7 @@ def check(settings, measured, *, source='priors.json'):
         if not 0 < low <= high:
             raise UserError('%s=%s: want two positive numbers, the smaller first'
                             % (name.upper(), (low, high)))
-    shape, _ = grid(resolve(settings, measured).stack)
+    shape = _check_size(resolve(settings, measured).stack)
     window = settings.patches.patch_shape
     if any(p > n for p, n in zip(window, shape)):
         raise UserError('PATCH_SHAPE %s is larger than the written stack %s: take a larger '
@@ -38,6 +41,19 @@ def check(settings, measured, *, source='priors.json'):
                         'or AXON_SHARE=1' % (stack.volume_shape, neuron.soma_radius[1]))
     if measured is not None:
         _check_measured(stack, measured, source=source)
+
+
+def _check_size(stack):
+    """(z, y, x) voxels of the written stack; raises UserError for sizes that no machine draws."""
+    if not stacks.is_voxel_size(stack.voxel_size):
+        raise UserError('VOXEL_SIZE=%s: want three numbers above 0, um (z, y, x), of at most %g, '
+                        'not too unlike' % (tuple(stack.voxel_size), stacks.LARGEST))
+    shape, _ = grid(stack)
+    for name, sides in (('VOLUME_SHAPE', stack.volume_shape), ('the written stack', shape)):
+        if np.prod([float(n) for n in sides]) > MOST_VOXELS:
+            raise UserError('%s %s is more than %g voxels: take a smaller VOLUME_SHAPE or other '
+                            'VOXEL_SIZE' % (name, tuple(sides), MOST_VOXELS))
+    return shape
 
 
 def _check_auto(settings):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from utils.common import files
+from utils.common import files, schemas
 from utils.common.errors import UserError
 from utils.measure.quantiles import QUANTILES
 from utils.simulate import textures
@@ -42,20 +42,17 @@ def read(path):
     """Contents of priors.json.
 
     Raises:
-        UserError: missing, or without the measurements that the simulator draws from.
+        UserError: missing, or not as schemas.PRIORS says; the line names the key.
     """
     if not os.path.exists(path):
         raise UserError("no priors %s: run prepare_patches.py first, or take the paper's with "
                         "PRIORS=None" % path)
-    measured = files.read_json(path)
-    try:
-        Priors(measured, 16)
-        drawn = measured['drawn']
-        sum([drawn['density'], drawn['keep'], drawn['halo'], measured['debris']['density'],
-             measured['background']['median'], measured['background']['robust_std']])
-        drawn['blur_sigma'][2]
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise UserError('%s lacks measurements: make it anew with prepare_patches.py' % path)
+    measured, cure = files.read_json(path), 'make it anew with prepare_patches.py'
+    schemas.check(measured, schemas.PRIORS, path=path, cure=cure)
+    debris = measured['debris']
+    if bool(debris.get('radius_quantiles')) != bool(debris.get('level_quantiles')):
+        raise UserError('%s: debris has radius_quantiles or level_quantiles alone: %s'
+                        % (path, cure))
     return measured
 
 
@@ -132,7 +129,7 @@ class Priors:
             (radii, levels), float [count] each.
         """
         debris = self.measured and self.measured['debris']
-        if not debris or not debris['radius_quantiles']:
+        if not debris or not debris.get('radius_quantiles'):
             radius = rng.choice(DEBRIS_RADIUS[0], count, p=DEBRIS_RADIUS[1]).astype(float)
             foreground = self.median_level() if self.measured else level
             return radius, foreground * rng.uniform(*DEBRIS_LEVEL, size=count)

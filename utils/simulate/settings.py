@@ -117,7 +117,7 @@ class Auto(NamedTuple):
 
 SOMA_SHAPES = 'ball', 'pyramid'
 AUTO = {
-    'voxel_size': Auto(3, (1.0, 0.5, 0.5), 1e-6),
+    'voxel_size': Auto(3, (1.0, 0.5, 0.5), 1e-6, 1e4),
     'soma_shape': Auto(0, 'ball'),
     'radius': Auto(2, (1.0, 3.0), 0.1),
     'tortuosity': Auto(1, 1.0, 1.0, 1.3),

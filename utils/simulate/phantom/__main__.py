@@ -15,6 +15,7 @@ import numpy as np
 
 from utils.common import batch, claims, config, errors
 from utils.common.errors import UserError
+from utils.data import stacks
 from utils.simulate.phantom import axons, folder, settings
 from utils.simulate.phantom.stack import render
 
@@ -33,7 +34,7 @@ def check(cfg):
         UserError: for constants that cannot make a stack.
     """
     config.require(cfg, N_STACKS=(1, 9999), SEED=(0, None), SHAPE=(16, None))
-    if min(cfg.VOXEL_SIZE) <= 0:
+    if not stacks.is_voxel_size(cfg.VOXEL_SIZE):
         raise UserError('VOXEL_SIZE=%s: want sizes above 0' % (cfg.VOXEL_SIZE,))
     for name, value in sorted(vars(cfg).items()):
         pair = isinstance(value, tuple) and len(value) == 2

@@ -1,0 +1,165 @@
+"""Schemas of the JSON files that users may exchange or edit: kinds, ranges, order of quantiles.
+
+JSON Schema, draft 7, and one keyword more: `ascending`. Numbers are finite. Ranges refuse what
+cannot be or what would take for ever, not what is rare.
+"""
+import sys
+
+from utils.common.errors import UserError
+
+SHARES, LEVELS, LAGS = 25, 20, 9         # lengths of measure.quantiles QUANTILES, BACKGROUND, LAGS
+CHORDS = 4                               # of measure.bends
+ROUNDING = 1e-6                          # share by which quantiles may descend
+LONGEST = 160                            # characters of a value in a message
+
+
+def number(low, high):
+    """A number from low to high."""
+    return {'type': 'number', 'minimum': low, 'maximum': high}
+
+
+def known(low, high):
+    """The same, or null: it could not be measured."""
+    return {'type': ['number', 'null'], 'minimum': low, 'maximum': high}
+
+
+def several(item, count):
+    """A list of `count` like items."""
+    return {'type': 'array', 'items': item, 'minItems': count, 'maxItems': count}
+
+
+def quantiles(low, high, *, count=SHARES):
+    """A list of `count` numbers that do not descend."""
+    return dict(several(number(low, high), count), ascending=True)
+
+
+def maybe(schema):
+    """The same, or null."""
+    return dict(schema, type=[schema['type'], 'null'])
+
+
+def record(required, optional=()):
+    """An object; required, optional: dicts from its keys to their schemas. Others pass."""
+    return {'type': 'object', 'required': sorted(required),
+            'properties': dict(optional, **required)}
+
+
+STEP = {'type': 'integer', 'minimum': 0, 'maximum': 10 ** 12}
+ANY = {'type': 'object'}
+
+# --- runs and records ---
+
+RECORD = {'type': 'object', 'additionalProperties': {'type': 'string'}}        # made_from.json
+BEST = record({'step': STEP}, {'score': {'type': ['number', 'null']}})         # best.json
+PACKED = record({'step': STEP})                                                # packed.json
+EVALUATION = {'type': 'object', 'additionalProperties': {                      # evaluation.json
+    'type': ['object', 'null', 'number', 'string', 'array']}}
+
+# --- priors.json: lengths in isotropic voxels, grey levels of the stacks (docs/files.md) ---
+
+RADIUS = 0.1, 48                         # voxels; three times what OTSU finds at most
+GREY = 0, 65535
+LEVEL = 0, 1e12                          # grey levels; the calibration may double them often
+DENSITY = 0, 0.02                        # voxels of centreline per voxel^3
+SPECKS = 0, 0.05                         # objects per voxel; more would touch
+BLUR = 0, 64                             # voxels, sigma
+SPACING = 0, 1e9                         # voxels of centreline
+DRAWN = record({
+    'radius_quantiles': quantiles(*RADIUS), 'level_quantiles': quantiles(*LEVEL),
+    'density': number(*DENSITY), 'blur_sigma': several(known(*BLUR), 3),
+    'keep': number(0.01, 1), 'halo': number(0, 0.6),
+}, {
+    'turns': {'type': ['array', 'null'], 'items': known(0, 2), 'maxItems': CHORDS},
+    'winding_spread': known(0, 0.8), 'bundled': known(0, 0.9), 'level_drift': known(0, 3),
+    'drift_length': known(0.1, 1000), 'end_level': known(0.1, 5),
+    'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
+    'best': {'type': 'integer', 'minimum': 0, 'maximum': 1000},
+    'rounds': {'type': 'array', 'items': ANY},
+})
+PRIORS = record({
+    'drawn': DRAWN,
+    'debris': record({'density': number(*SPECKS)}, {
+        'radius_quantiles': maybe(quantiles(0, RADIUS[1])),
+        'level_quantiles': maybe(quantiles(0, GREY[1]))}),
+    'background': record({'median': number(*GREY), 'robust_std': number(*GREY),
+                          'quantiles': quantiles(*GREY, count=LEVELS)}),
+    'correlation': several(several(known(-2, 2), LAGS), 3),
+}, {
+    'voxel_size': maybe(several(number(1e-6, 1e4), 3)), 'dtype_max': {'enum': [255, 65535]},
+    'persistence': known(0, 1e9), 'level_drift': known(0, 100),
+    'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
+    'foreground': record({}, {'median': known(*GREY)}),
+    'foreground_fraction': known(0, 1), 'saturated_fraction': known(0, 1),
+    'made_from': {'type': 'string'},
+})
+
+
+# --- checks ---
+
+def check(values, schema, *, path, cure):
+    """Raise UserError unless the values of a JSON file are as the schema says.
+
+    Args:
+        values: of the JSON text; schema: one of the above; path: of the file; cure: what to do, for
+        the message, which names the key, too.
+    """
+    wrong = fault(values, schema)
+    if wrong:
+        raise UserError('%s: %s: %s' % (path, wrong, cure))
+
+
+def fault(values, schema):
+    """What is wrong with some values, in one line that begins with the key; or ''."""
+    import jsonschema                    # takes a third of a second, which --help need not wait for
+
+    types = jsonschema.Draft7Validator.TYPE_CHECKER.redefine('number', _is_number)
+    validator = jsonschema.validators.extend(
+        jsonschema.Draft7Validator, {'ascending': _ascending}, type_checker=types)
+    errors = sorted(validator(schema).iter_errors(values), key=lambda error: (
+        error.validator == 'ascending', list(map(str, error.absolute_path))))
+    if not errors:
+        return ''
+    error = errors[0]
+    place = '.'.join(map(str, error.absolute_path))
+    words = _words(error)
+    return '%s %s' % (place, words) if place else words
+
+
+def _is_number(_, value):
+    """Numbers that a finite float can be; JSON's true and false are none."""
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and abs(value) <= sys.float_info.max)            # NaN is not
+
+
+def _ascending(_, __, *rest):
+    """The keyword `ascending`: a list of numbers each of which is at least the one before."""
+    import jsonschema
+
+    numbers = rest[0] if isinstance(rest[0], list) else []
+    for before, after in zip(numbers, numbers[1:]):
+        if not (_is_number(None, before) and _is_number(None, after)):
+            return                       # another keyword says so
+        if after < before - ROUNDING * abs(before):
+            yield jsonschema.ValidationError('descends from %.6g to %.6g: want numbers that ascend'
+                                             % (before, after), validator='ascending')
+            return
+
+
+def _words(error):
+    """An error of jsonschema in words that follow the key."""
+    value, want = error.instance, error.validator_value
+    shown = repr(value)
+    shown = shown if len(shown) <= LONGEST else shown[:LONGEST] + ' ...'
+    if error.validator in ('minimum', 'maximum'):
+        return 'is %s: want %s' % (shown, 'from %g to %g' % (
+            error.schema['minimum'], error.schema['maximum']))
+    if error.validator in ('minItems', 'maxItems'):
+        return 'has %d entries: want %s%d' % (
+            len(value), '' if 'minItems' in error.schema else 'at most ', want)
+    if error.validator == 'type':
+        return 'is %s: want %s' % (shown, ' or '.join([want] if isinstance(want, str) else want))
+    if error.validator == 'enum':
+        return 'is %s: want %s' % (shown, ' or '.join(map(str, want)))
+    if error.validator == 'required':
+        return 'lacks %s' % ', '.join(key for key in want if key not in value)
+    return error.message.split('\n')[0]
