@@ -21,7 +21,8 @@ RUN = 'a training run or packed weights'       # of whichever script
 # words of a command.txt -> whose folder that is
 COMMANDS = {name: name for name in ('prepare_patches.py', '1_simulator.py', '4_reconstruction.py',
                                     'utils.simulate.phantom')}
-COMMANDS.update({'2_mpgan.py': '2_mpgan.py' + TRAIN, '3_segmentation.py': '3_segmentation.py' + TRAIN,
+COMMANDS.update({'2_mpgan.py': '2_mpgan.py' + TRAIN,
+                 '3_segmentation.py': '3_segmentation.py' + TRAIN,
                  'comparison.py': '3_segmentation.py' + TRAIN})
 # what folders without record and command hold: the first that fits tells whose they are
 HOLDINGS = (('prepare_patches.py', ('real.h5', 'parts/*.h5')),
@@ -43,6 +44,11 @@ class Owner(NamedTuple):
     files: tuple = ()                    # other files, relative to the folder
     known: Optional[Callable] = None     # function (name) -> True where another record than
                                          # made_by.json vouches for a result
+
+
+def training(script):
+    """Owner of a training run of a script."""
+    return Owner(script + TRAIN, files=RUN_FILES)
 
 
 # --- whose a folder is ---
