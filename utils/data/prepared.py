@@ -57,14 +57,14 @@ def is_among(folder, pattern, *, found):
     Args:
         pattern: of stacks (folder, file or glob pattern); found: paths that it matches now.
     """
-    folder = os.path.realpath(folder)
-    if folder in {os.path.realpath(os.path.dirname(path)) for path in found}:
-        return True
     if os.path.isdir(pattern):
-        return folder == os.path.realpath(pattern)
-    parts = os.path.abspath(pattern).split(os.sep)
-    for place in {folder, os.path.abspath(folder)}:
-        file = os.path.join(place, 'patch_00000.tif').split(os.sep)
-        if len(parts) == len(file) and all(map(fnmatch.fnmatch, file, parts)):
-            return True
-    return False
+        return os.path.realpath(folder) == os.path.realpath(pattern)
+    if os.path.lexists(pattern):                             # one file
+        return False
+    above, last = os.path.split(os.path.abspath(pattern))
+    if not any(fnmatch.fnmatch(TIFF % (stacks.name_of(path), 0), last) for path in found):
+        return False
+    if os.path.realpath(folder) in {os.path.realpath(os.path.dirname(path)) for path in found}:
+        return True
+    places, parts = os.path.abspath(folder).split(os.sep), above.split(os.sep)
+    return len(places) == len(parts) and all(map(fnmatch.fnmatch, places, parts))

@@ -68,7 +68,7 @@ class Folder(NamedTuple):
             begun = int(files.read_json(path).get('N_STACKS', 0))
         names = {'%04d' % (i + 1): [self.file(kind, i) for kind in EXTENSION] for i in range(count)}
         return claims.Owner(SCRIPT, names, ('patches.h5',), lambda name: int(name) <= begun or (
-            os.path.exists(self.part(int(name) - 1))))
+            patches.made_from(self.part(int(name) - 1)) is not None))
 
     def remove_stale(self, count, *, ours):
         """Remove stacks from the `count`-th on that were not made from `origin`.

@@ -81,7 +81,7 @@ def main():
     def job(index, seed):
         name = '%04d' % (index + 1)
         path = folder.image_path(cfg.OUTPUT, name)
-        return batch.Job(name, path, finished=lambda: os.path.exists(path),
+        return batch.Job(name, path, finished=lambda: folder.finished(cfg.OUTPUT, name),
                          make=lambda: make(cfg.OUTPUT, name, values=values, seed=seed))
 
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)

@@ -18,14 +18,23 @@ def image_path(output, name):
     return os.path.join(output, 'images', name + '.tif')
 
 
+def targets(output, name):
+    """Files of a stack: image, label, and the first of its trees."""
+    return [image_path(output, name), os.path.join(output, 'truth', 'labels', name + '.tif'),
+            os.path.join(output, 'truth', 'swc', name + '_1.swc')]
+
+
+def finished(output, name):
+    """True if a stack's files are there; the image is the last that is written."""
+    return all(map(os.path.exists, targets(output, name)))
+
+
 def owner(output, count):
     """claims.Owner of `count` stacks."""
     names = ['%04d' % (i + 1) for i in range(count)]
     trees = os.path.join(glob.escape(output), 'truth', 'swc', '%s_[0-9]*.swc')
     return claims.Owner('utils.simulate.phantom', {
-        name: [image_path(output, name), os.path.join(output, 'truth', 'labels', name + '.tif'),
-               os.path.join(output, 'truth', 'swc', name + '_1.swc')] + glob.glob(trees % name)
-        for name in names})
+        name: targets(output, name) + glob.glob(trees % name) for name in names})
 
 
 def clear(output, name=None, *, ours=lambda name: True):
