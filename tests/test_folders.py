@@ -154,7 +154,8 @@ def test_no_patches_priors_or_figures_replace_files_of_others(tmp_path):
 
 
 def test_no_trace_replaces_files_of_others(tmp_path):
-    stacks.write(str(tmp_path / 'in/a.mask.tif'), (drawn((20, 40, 60), LINE)[:, :24, :24]).astype(np.uint8))
+    mask = drawn((20, 40, 60), LINE)[:, :24, :24]
+    stacks.write(str(tmp_path / 'in/a.mask.tif'), mask.astype(np.uint8))
     for name in ('a.png', 'a.swc', 'scores.md'):
         put(tmp_path / 'out', **{name: 'precious'})
         refused('4_reconstruction.py', *TRACE, 'OVERWRITE=True', cwd=tmp_path,
