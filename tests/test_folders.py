@@ -319,6 +319,14 @@ def test_an_unreadable_stack_is_reported(tmp_path):
         stacks.read(str(tmp_path / 'a.tif'))
 
 
+def test_names_that_are_no_utf8_are_written_and_pipes_are_not_read(tmp_path):
+    files.write_text(str(tmp_path / 'command.txt'), 'OUTPUT=\udcff')
+    assert (tmp_path / 'command.txt').read_text() == 'OUTPUT=\\udcff'
+    os.mkfifo(str(tmp_path / 'a.json'))
+    with pytest.raises(UserError, match='no file .*a.json'):
+        files.read_json(str(tmp_path / 'a.json'))
+
+
 def test_a_damaged_record_is_one_line(tmp_path):
     put(tmp_path / 'out', made_by_of_json='[]')
     refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=['out/made_by.json'])

@@ -71,9 +71,9 @@ def is_running(process):
 
 
 def write_text(path, text):
-    """Write a text file (UTF-8), whole or not at all."""
+    """Write a text file (UTF-8), whole or not at all; what is no UTF-8 in names is escaped."""
     with whole_file(path) as partial:
-        with open(partial, 'w', encoding='utf-8') as file:
+        with open(partial, 'w', encoding='utf-8', errors='backslashreplace') as file:
             file.write(text)
 
 
@@ -100,6 +100,8 @@ def read_json(path):
     Raises:
         UserError: if it is missing or not JSON.
     """
+    if not os.path.isfile(path):                             # a pipe would be waited for
+        raise UserError('no file %s' % path)
     try:
         with open(path) as file:
             return json.load(file)
