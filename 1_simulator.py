@@ -22,6 +22,7 @@ import sys               # noqa: E402
 import numpy as np       # noqa: E402
 
 from utils.common import batch, claims, config, errors, files, shares, workers  # noqa: E402
+from utils.common.errors import UserError  # noqa: E402
 from utils.data import patches, stacks, swc  # noqa: E402
 from utils.simulate import checks, drafts, optics, priors, results, settings  # noqa: E402
 
@@ -85,6 +86,11 @@ def check(cfg, measured):
     values = settings.Settings(*[config.pick(cfg, group) for group in settings.GROUPS])
     checks.check(values, measured, source=cfg.PRIORS)
     for path in stacks.find(cfg.SWC_DIR, ('.swc',)) if cfg.SWC_DIR else ():
+        stacks.check_file(path)
+        if os.path.realpath(os.path.dirname(path)) == os.path.realpath(
+                os.path.join(cfg.OUTPUT, 'swc')):
+            raise UserError('SWC_DIR=%s is where OUTPUT=%s has its own trees: give another OUTPUT'
+                            % (cfg.SWC_DIR, cfg.OUTPUT))
         swc.read(path)
     return values
 
@@ -95,10 +101,11 @@ def main():
     values = settings.resolve(check(cfg, measured), measured)
     psf = optics.read_psf(cfg.PSF_FILE)
     folder = results.Folder(cfg.OUTPUT, files.to_json(made_from(cfg)), cfg.INSTANCES)
-    claims.claim(cfg.OUTPUT, dict(vars(cfg), **made_from(cfg)), may_change=MAY_CHANGE,
+    owner = folder.owner(cfg.N_STACKS)
+    claims.claim(cfg.OUTPUT, dict(vars(cfg), **made_from(cfg)), owner=owner, may_change=MAY_CHANGE,
                  overwrite=cfg.OVERWRITE or not os.path.exists(os.path.join(cfg.OUTPUT, 'parts')))
     if cfg.OVERWRITE:                            # so that the folder holds one kind
-        folder.remove_stale(cfg.N_STACKS)
+        folder.remove_stale(cfg.N_STACKS, ours=claims.vouches(cfg.OUTPUT, owner))
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
     mine = shares.shard(cfg.N_STACKS)
     missing = [i for i in mine if not folder.finished(i)]

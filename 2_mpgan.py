@@ -25,7 +25,8 @@ from utils.common import batch, claims, config, errors
 from utils.data import stacks
 from utils.train import checkpoints, critic, judging, processes, refiner_training
 from utils.train.domains import open_domains
-from utils.train.refined import cut_patches, refine_patches
+from utils.train.refined import (check_folders, claim_folder, cut_patches, refine_patches,
+                                 target_of)
 from utils.train.refiner import Refiner
 
 CONFIG = 'configs/mpgan.py'
@@ -44,14 +45,13 @@ SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 def train(cfg, ranks):
     """Train up to MAX_STEPS."""
     domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS)
-    if 'refine' in cfg.STAGE and os.path.isdir(domains.drafts.path):      # said before the training
-        raise UserError('%s has no patches.h5 of 1_simulator.py: it serves for STAGE=train alone'
-                        % domains.drafts.path)
+    if 'refine' in cfg.STAGE:                            # said before the training
+        check_folders(domains.drafts.path, cfg.OUTPUT)
     if ranks.rank == 0:
         constants = dict(vars(cfg), REAL_DIGEST=domains.real.digest, BITS=domains.bits,
                          DRAFT_DIGEST=domains.drafts.digest, FORMAT=FORMAT)
-        claims.claim(cfg.RUN_DIR, constants, may_change=MAY_CHANGE,
-                     overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
+        claims.claim(cfg.RUN_DIR, constants, owner=claims.training('2_mpgan.py'),
+                     may_change=MAY_CHANGE, overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
                      cure='give another RUN_DIR, or remove this one')
     model = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
     rest = [config.pick(cfg, group) for group in refiner_training.GROUPS]
@@ -68,7 +68,7 @@ def refine(cfg):
             return None
         paths = stacks.find(cfg.INPUT) if cfg.INPUT else [image for image, _ in stacks.pair_by_name(
             os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))]
-        record = batch.Record(cfg.OUTPUT)
+        record = claim_folder(cfg.OUTPUT, paths)
         jobs = [job(cfg, path, refiner=refiner, record=record) for path in paths]
         outcome = batch.run(jobs, strict=not cfg.INPUT)      # drafts are all needed
         said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), len(outcome.made),
@@ -86,8 +86,7 @@ def job(cfg, path, *, refiner, record):
     Raises:
         UserError: the result would be written over its stack.
     """
-    name = stacks.name_of(path)
-    target = os.path.join(cfg.OUTPUT, 'images', name + '.tif')
+    name, target = stacks.name_of(path), target_of(cfg.OUTPUT, path)
     if os.path.realpath(path) == os.path.realpath(target):
         raise UserError('%s would be overwritten: give another OUTPUT' % path)
     key = '%s %s' % (refiner.digest, batch.file_key(path))

@@ -36,7 +36,8 @@ def train(cfg):
     """
     drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
     claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
-                 may_change=MAY_CHANGE, overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
+                 owner=claims.training('3_segmentation.py'), may_change=MAY_CHANGE,
+                 overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
                  cure='give another RUN_DIR, or remove this one')
     segmenter_training.train(
         cfg.RUN_DIR, config.pick(cfg, segmenter_training.Settings),
@@ -63,6 +64,9 @@ def predict(cfg):
         if os.path.realpath(os.path.dirname(path)) == os.path.realpath(cfg.OUTPUT):
             raise UserError('INPUT and OUTPUT are both %s: give another OUTPUT' % cfg.OUTPUT)
     record = batch.Record(cfg.OUTPUT)
+    claims.take(cfg.OUTPUT, claims.Owner(
+        '3_segmentation.py', {stacks.name_of(path): targets_of(cfg, path) for path in paths},
+        ('made_from.json',), record.keys.__contains__))
     with open_network(cfg) as network:
         outcome = batch.run([job(cfg, path, network=network, record=record) for path in paths])
         print('%s: %d stacks (%d new) by step %d of %s' % (
@@ -80,8 +84,7 @@ def job(cfg, path, *, network, record):
     Args:
         path: of the stack; network: Segmenter; record: batch.Record of OUTPUT.
     """
-    name = stacks.name_of(path)
-    targets = [os.path.join(cfg.OUTPUT, '%s.%s.tif' % (name, kind)) for kind in ('prob', 'mask')]
+    name, targets = stacks.name_of(path), targets_of(cfg, path)
     key = '%s %s %g %d %d' % (network.digest, batch.file_key(path), cfg.PROBABILITY_THRESHOLD,
                               cfg.MIN_OBJECT, cfg.MIRRORS)
 
@@ -97,6 +100,12 @@ def job(cfg, path, *, network, record):
 
     return batch.Job(name, path, finished=lambda: record.holds(name, key, targets=targets),
                      make=make)
+
+
+def targets_of(cfg, path):
+    """Map and mask of a stack."""
+    return [os.path.join(cfg.OUTPUT, '%s.%s.tif' % (stacks.name_of(path), kind))
+            for kind in ('prob', 'mask')]
 
 
 def score(cfg):

@@ -23,11 +23,10 @@ from utils.data import stacks, swc
 from utils.draw import traces as figures
 from utils.measure import otsu
 from utils.score import tables, traces
-from utils.trace import evidence, settings, tracing
+from utils.trace import evidence, results, settings, tracing
 
 # constants that may differ between runs into one folder
 MAY_CHANGE = ('INPUT', 'OUTPUT', 'OVERWRITE', 'IMAGES', 'GOLD', 'MAX_FOREGROUND')
-HEADER = '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x voxels'
 CONFIGS = 'configs/reconstruction.py', 'configs/otsu.py'
 
 
@@ -35,7 +34,7 @@ CONFIGS = 'configs/reconstruction.py', 'configs/otsu.py'
 
 def job_of(name, path, *, cfg, record):
     """The work on one stack: a batch.Job. record: batch.Record."""
-    target, figure = [os.path.join(cfg.OUTPUT, name + kind) for kind in ('.swc', '.png')]
+    target, figure = results.targets_of(cfg.OUTPUT, name)
 
     def key():
         shaping = {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE}
@@ -55,7 +54,7 @@ def job_of(name, path, *, cfg, record):
 
 def reconstruct(name, path, *, target, figure, cfg):
     """Trace one stack and write its figure and its SWC, the SWC last; returns the tree."""
-    if os.path.exists(target) and not is_own(target):
+    if os.path.exists(target) and not results.is_own(target):
         raise UserError('%s was not made by this script: move it, or give another OUTPUT' % target)
     stack = stacks.read(path, (2, 2, 2), probabilities=True)
     spacing = spacing_of(stack, cfg)
@@ -70,7 +69,7 @@ def reconstruct(name, path, *, target, figure, cfg):
     image = image_under(name, path, shape=found.voxels.shape, cfg=cfg)
     figures.traces(figure, found.voxels if image is None else image, tree=tree, spacing=spacing,
                    title=name)
-    swc.write(target, tree, one_root=False, comment=HEADER % (
+    swc.write(target, tree, one_root=False, comment=results.HEADER % (
         os.path.basename(path), ' '.join('%g' % v for v in spacing)))
     return tree
 
@@ -78,12 +77,6 @@ def reconstruct(name, path, *, target, figure, cfg):
 def spacing_of(stack, cfg):
     """(z, y, x) of a voxel, in x voxels."""
     return stacks.spacing_of(stack.voxel_size if cfg.VOXEL_SIZE == 'auto' else cfg.VOXEL_SIZE)
-
-
-def is_own(path):
-    """Whether a SWC has this script's first line."""
-    with open(path, errors='replace') as file:
-        return HEADER.split('%s')[1] in file.readline()
 
 
 def image_under(name, path, *, shape, cfg):
@@ -171,7 +164,8 @@ def main():
     cfg = config.load(CONFIGS, sys.argv[1:], description=__doc__)
     check(cfg)
     named, record = inputs(cfg), batch.Record(cfg.OUTPUT)
-    claims.claim(cfg.OUTPUT, vars(cfg), may_change=MAY_CHANGE,
+    owner = results.owner(cfg.OUTPUT, [name for name, _ in named], record=record)
+    claims.claim(cfg.OUTPUT, vars(cfg), owner=owner, may_change=MAY_CHANGE,
                  overwrite=cfg.OVERWRITE or not os.path.exists(record.path))
     outcome = batch.run([job_of(name, path, cfg=cfg, record=record) for name, path in named])
     failed = {job.name for job in outcome.failed}

@@ -31,7 +31,7 @@ from scipy import ndimage
 
 from utils.common import config, errors, files, renamed
 from utils.data import stacks, swc
-from utils.draw import architecture, base, framework, results
+from utils.draw import architecture, base, folder, framework, results
 from utils.draw import traces as trace_figures
 from utils.measure import otsu
 from utils.score import summary, tables
@@ -159,10 +159,12 @@ def main():
         print(results.draw_gallery(places, captions=captions))
         return None
     names, missing = wanted(cfg), 0
-    for name in names:
+    targets = [os.path.join(cfg.OUTPUT, '%s.%s' % (
+        name, 'png' if FIGURES[name].copied else cfg.FORMAT)) for name in names]
+    folder.claim(cfg.OUTPUT, targets + [os.path.join(cfg.OUTPUT, 'summary.md')]
+                 * (cfg.FIGURES == 'all'))
+    for name, target in zip(names, targets):
         figure = FIGURES[name]
-        ending = 'png' if figure.copied else cfg.FORMAT
-        target = os.path.join(cfg.OUTPUT, '%s.%s' % (name, ending))
         try:
             figure.draw(places, target)
             print('%-28s %s' % (target, figure.caption))

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 from utils.common import batch, claims, config, errors, files, shares
-from utils.data import parts, patches, stacks
+from utils.data import parts, patches, prepared, stacks
 from utils.draw.priors import priors_page
 from utils.draw.steps import SHOWN, four_steps
 from utils.measure import calibration, otsu, pool, stack, windows
@@ -92,7 +92,7 @@ def join(paths, cfg, *, store):
     pooled = write_priors(measured, cfg, real=real)
     if cfg.TIFF_FOLDER:
         for i in range(count):
-            path = os.path.join(cfg.TIFF_FOLDER, '%s_%05d.tif' % (real.source[i], i))
+            path = os.path.join(cfg.TIFF_FOLDER, prepared.TIFF % (real.source[i], i))
             stacks.write(path, real.image[i], voxel_size=real.voxel_size)
     return count, pooled
 
@@ -105,13 +105,16 @@ def write_priors(measured, cfg, *, real):
     path = os.path.join(cfg.OUTPUT, 'priors.json')
     origin = files.to_json([real.digest, files.to_json(measured), cfg.CALIBRATION_ROUNDS])
     origin = hashlib.sha1(origin.encode()).hexdigest()
-    known = files.read_json(path) if os.path.exists(path) else {}
-    if known.get('made_from') == origin:
-        return known
-    pooled = dict(pool.pool(measured), dtype_max=int(np.iinfo(real.dtype).max), made_from=origin)
-    pooled['drawn'] = calibrate(pooled, cfg)
-    files.write_json(path, pooled)
-    priors_page(os.path.join(cfg.OUTPUT, 'priors.png'), pooled)
+    figure = os.path.join(cfg.OUTPUT, 'priors.png')
+    pooled = files.read_json(path) if os.path.exists(path) else {}
+    if pooled.get('made_from') != origin:
+        pooled = dict(pool.pool(measured), made_from=origin,
+                      dtype_max=int(np.iinfo(real.dtype).max))
+        pooled['drawn'] = calibrate(pooled, cfg)
+        files.remove(figure)                             # it is of other priors
+        files.write_json(path, pooled)
+    if not os.path.exists(figure):
+        priors_page(figure, pooled)
     return pooled
 
 
@@ -131,7 +134,7 @@ def calibrate(pooled, cfg):
 
 
 def check(cfg):
-    """Raise UserError for constants out of their range."""
+    """Raise UserError for constants that cannot work."""
     config.require(cfg, PATCH_SHAPE=(2, None), MAX_OVERLAP=(0, 0.99), MIN_FOREGROUND=(0, 1),
                    FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), CLIP_QUANTILE=(0.5, 1),
                    NOISE_FLOOR=(0, None), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20))
@@ -142,12 +145,15 @@ def main():
                       description=__doc__)
     check(cfg)
     found, joined = stacks.find(cfg.STACKS), os.path.join(cfg.OUTPUT, 'real.h5')
-    claims.claim(cfg.OUTPUT, vars(cfg), may_change=MAY_CHANGE,
-                 overwrite=cfg.OVERWRITE or not os.path.exists(joined))
     store = parts.Parts(cfg.OUTPUT, {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE})
-    names = [os.path.join(cfg.OUTPUT, 'real_%s.png' % stacks.name_of(path)) for path in found]
-    jobs = [job_of(path, cfg, store=store, figure=name if i < cfg.MAX_STACK_FIGURES else None)
-            for i, (path, name) in enumerate(zip(found, names))]
+    tiff = cfg.TIFF_FOLDER and prepared.tiff_owner(cfg.TIFF_FOLDER, found, pattern=cfg.STACKS,
+                                                   output=cfg.OUTPUT)
+    claims.claim(cfg.OUTPUT, vars(cfg), owner=prepared.owner_of(cfg.OUTPUT, found, store=store),
+                 may_change=MAY_CHANGE, overwrite=cfg.OVERWRITE or not os.path.exists(joined))
+    if tiff:
+        claims.take(cfg.TIFF_FOLDER, tiff)
+    jobs = [job_of(path, cfg, store=store, figure=prepared.figure_of(cfg.OUTPUT, path)
+                   if i < cfg.MAX_STACK_FIGURES else None) for i, path in enumerate(found)]
     mine = [jobs[i] for i in shares.shard(len(jobs))]
     done = batch.run(mine)
 

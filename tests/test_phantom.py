@@ -67,7 +67,8 @@ def test_a_stack_does_not_depend_on_how_many_are_made(made, tmp_path):
 
 
 def test_files_and_formats(made):
-    assert sorted(os.listdir(str(made))) == ['command.txt', 'config.json', 'images', 'truth']
+    assert sorted(os.listdir(str(made))) == [
+        'command.txt', 'config.json', 'images', 'made_by.json', 'truth']
     assert sorted(os.listdir(str(made / 'images'))) == ['0001.tif', '0002.tif']  # no truth
     trees = ['000%d_%d.swc' % (stack, k) for stack in (1, 2) for k in (1, 2, 3)]
     assert sorted(os.listdir(str(made / 'truth' / 'swc'))) == trees

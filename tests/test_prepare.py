@@ -77,13 +77,17 @@ def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     status, said, _ = run_script('prepare_patches.py', *figures, cwd=tmp_path)
     made = sorted(os.listdir(str(tmp_path / 'out')))
     assert status == 0 and '(2 new, 0 kept)' in said
-    assert made == ['command.txt', 'config.json', 'parts', 'priors.json', 'priors.png', 'real.h5',
-                    'real_a.png']
+    assert made == ['command.txt', 'config.json', 'made_by.json', 'parts', 'priors.json',
+                    'priors.png', 'real.h5', 'real_a.png']
     written = os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns
     os.remove(str(tmp_path / 'out/real_a.png'))
     assert '(1 new, 1 kept)' in run_script('prepare_patches.py', *figures, cwd=tmp_path)[1]
     assert os.path.exists(str(tmp_path / 'out/real_a.png'))
     assert os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns == written     # nothing changed
+    os.remove(str(tmp_path / 'out/priors.png'))          # as a kill before the figure leaves it
+    assert '(0 new, 2 kept)' in run_script('prepare_patches.py', *figures, cwd=tmp_path)[1]
+    assert os.path.exists(str(tmp_path / 'out/priors.png'))
+    assert os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns == written
     fibre(tmp_path / 'in/b.tif', seed=5)
     assert '(1 new, 1 kept)' in run_script('prepare_patches.py', *figures, cwd=tmp_path)[1]
     assert os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns > written

@@ -7,7 +7,7 @@ from conftest import run_script
 from drafting import CONSTANTS, draw, given, settings_of
 from test_priors import known
 
-from utils.common import files, workers
+from utils.common import claims, files, workers
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.simulate import checks, results, settings, trial
@@ -145,8 +145,12 @@ def test_stale_stacks_go_and_others_stay(tmp_path):
             index, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1))
     partial = tmp_path / 'images/0002.node.1.partial.tif'
     partial.write_text('another share writes it')
-    results.Folder(str(tmp_path), 'these', False).remove_stale(1)
-    assert sorted(os.listdir(str(tmp_path / 'images'))) == ['0001.tif', partial.name, '0003.tif']
+    foreign = tmp_path / 'images/0007.tif'
+    foreign.write_text('of somebody')
+    folder = results.Folder(str(tmp_path), 'these', False)
+    folder.remove_stale(1, ours=claims.vouches(str(tmp_path), folder.owner(1)))
+    assert sorted(os.listdir(str(tmp_path / 'images'))) == [
+        '0001.tif', partial.name, '0003.tif', '0007.tif']
     assert sorted(os.listdir(str(tmp_path / 'parts'))) == ['0001.h5', '0003.h5']
 
 

@@ -123,7 +123,8 @@ def train(cfg, arm, *, seed, labelled, end=None):
                                         share=cfg.MANUAL_SHARE)
     settings = dict(vars(cfg), SEED=seed, RUN_DIR=run_dir, PAIRS=pairs, MANUAL=told,
                     PAIRS_DIGEST=drafts.file.digest if drafts else '')
-    claims.claim(run_dir, settings, may_change=may_change(),
+    claims.claim(run_dir, settings, owner=claims.training('3_segmentation.py'),
+                 may_change=may_change(),
                  overwrite=checkpoints.newest(run_dir) is None,
                  cure='give another RUNS, or remove this one')
     segmenter_training.train(

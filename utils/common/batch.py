@@ -5,7 +5,7 @@ from collections import namedtuple
 
 from tqdm import tqdm
 
-from utils.common import files
+from utils.common import errors, files
 from utils.common.errors import UserError
 
 # name: of the stack; path: named where it fails; finished: function () -> bool; make: function ()
@@ -35,10 +35,13 @@ def run(jobs, *, title='stacks', strict=False):
                 outcome.kept.append(job)
                 continue
             line = job.make()
-        except UserError as error:
+        except BrokenPipeError:                          # of this script's own output
+            raise
+        except (UserError, OSError) as error:
             if strict:
                 raise
-            tqdm.write('error: %s' % error, file=sys.stderr)
+            tqdm.write(errors.line('error: %s' % errors.words_of(error, job.path)),
+                       file=sys.stderr)
             outcome.failed.append(job)
             continue
         outcome.made.append(job)
@@ -52,13 +55,19 @@ def failure(outcome):
     count = sum(map(len, outcome))
     if not outcome.failed:
         return None
-    return 'error: %d of %d stacks were left out: %s' % (
-        len(outcome.failed), count, ', '.join(job.path for job in outcome.failed[:5]))
+    return errors.line('error: %d of %d stacks were left out: %s' % (
+        len(outcome.failed), count, ', '.join(job.path for job in outcome.failed[:5])))
 
 
 def file_key(path):
-    """What tells a file from another of its name: 'SIZE TIME', bytes and nanoseconds."""
-    status = os.stat(path)
+    """What tells a file from another of its name: 'SIZE TIME', bytes and nanoseconds.
+
+    'missing' for a link to nothing and the like: reading it tells what is wrong.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 'missing'
     return '%d %d' % (status.st_size, status.st_mtime_ns)
 
 
@@ -82,3 +91,4 @@ class Record:
     def drop(self, name):
         """Forget a result."""
         del self.keys[name]
+        files.write_json(self.path, self.keys)

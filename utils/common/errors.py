@@ -23,13 +23,27 @@ def _unhandled(kind, *details):
 sys.excepthook = _unhandled
 
 
+def line(text):
+    """A text as one printable line: breaks and what is no UTF-8, as in names of files, escaped."""
+    return text.encode('utf-8', 'backslashreplace').decode().replace('\r', '\\r').replace(
+        '\n', '\\n')
+
+
+def words_of(error, path):
+    """What an exception says: of an OSError the file's name, or `path`, and the reason."""
+    if not isinstance(error, OSError):
+        return str(error)
+    return '%s: %s' % (error.filename or path, error.strerror or error)
+
+
 def run(main):
     """Call a script's main() and exit; bad input and full disks become one line and status 1.
 
     Args:
         main: function () -> None, an exit status, or a text: an error's line.
     """
-    sys.stdout.reconfigure(line_buffering=True)      # progress shows in a log as it happens
+    # progress shows in a log as it happens; names of files may hold what is no UTF-8
+    sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
     try:
         status = main()
     except UserError as error:
@@ -44,6 +58,6 @@ def run(main):
     except MemoryError:
         status = 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'
     if isinstance(status, str):
-        print(status, file=sys.stderr)
+        print(line(status), file=sys.stderr)
         raise SystemExit(1)
     raise SystemExit(status or 0)

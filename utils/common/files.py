@@ -3,9 +3,16 @@ import contextlib
 import json
 import os
 import platform
+import re
+import time
 
 from utils.common.errors import UserError
 
+UNFINISHED = re.compile(r'.+\..+\.\d+\.partial(\.[^.]*)?$', re.DOTALL)    # names of whole_file
+DAY = 24 * 3600                 # seconds after which another host's file counts as left behind
+
+
+# --- whole files ---
 
 @contextlib.contextmanager
 def whole_file(path):
@@ -28,12 +35,49 @@ def whole_file(path):
             os.remove(partial)
 
 
+def is_unfinished(path):
+    """True for a name that whole_file gives to what is not finished."""
+    return bool(UNFINISHED.match(os.path.basename(path)))
+
+
+def remove_unfinished(folders):
+    """Remove what killed processes left unfinished in some folders (not in those within).
+
+    Of this host: files of processes that are gone. Of others, which cannot be asked: files that
+    nobody has written for a day.
+    """
+    own = re.compile(r'\.%s\.(\d+)\.partial(\.[^.]*)?$' % re.escape(platform.node()))
+    for folder in folders:
+        for name in os.listdir(folder or '.') if os.path.isdir(folder or '.') else ():
+            path, process = os.path.join(folder, name), own.search(name)
+            with contextlib.suppress(OSError):           # gone by now, or not ours to remove
+                if is_unfinished(name) and (
+                        os.lstat(path).st_mtime < time.time() - DAY or
+                        process and not is_running(int(process.group(1)))):
+                    os.remove(path)
+
+
+def is_running(process):
+    """Whether a process of this host runs; process: its id. One that was not waited for does not.
+    """
+    try:
+        os.kill(process, 0)
+        with open('/proc/%d/stat' % process, errors='replace') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (OSError, IndexError):                        # another user's; no /proc
+        return True
+
+
 def write_text(path, text):
-    """Write a text file (UTF-8), whole or not at all."""
+    """Write a text file (UTF-8), whole or not at all; what is no UTF-8 in names is escaped."""
     with whole_file(path) as partial:
-        with open(partial, 'w', encoding='utf-8') as file:
+        with open(partial, 'w', encoding='utf-8', errors='backslashreplace') as file:
             file.write(text)
 
+
+# --- JSON ---
 
 def write_json(path, values):
     """Write a dictionary as JSON, whole or not at all."""
@@ -56,6 +100,8 @@ def read_json(path):
     Raises:
         UserError: if it is missing or not JSON.
     """
+    if not os.path.isfile(path):                             # a pipe would be waited for
+        raise UserError('no file %s' % path)
     try:
         with open(path) as file:
             return json.load(file)
@@ -64,6 +110,8 @@ def read_json(path):
     except ValueError:
         raise UserError('%s is not valid JSON: remove it and make it anew' % path)
 
+
+# --- files that may be gone ---
 
 def remove(path):
     """Remove a file that may be gone already."""

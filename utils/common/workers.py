@@ -1,10 +1,18 @@
 """Work done here or in several processes, results in order."""
 import contextlib
+import ctypes
 import functools
 import multiprocessing
+import os
+import signal
+import threading
+import time
 from concurrent import futures
 
 from utils.common.errors import UserError
+
+PR_SET_PDEATHSIG = 1         # of Linux' prctl: the signal that a process gets when its parent ends
+LOOK_EVERY = 1.0             # seconds between looks at the parent, where there is no prctl
 
 
 @contextlib.contextmanager
@@ -13,7 +21,7 @@ def pool(workers, *, most):
 
     With one worker the work is done when the result is asked for, else as soon as a process is
     free. Function, arguments and results must be picklable. What has not begun when the block ends
-    is dropped.
+    is dropped. Processes end with this one, even if that is killed.
 
     Args:
         workers: processes; 0: one per core. most: pieces of work, no more processes than these.
@@ -33,12 +41,32 @@ def pool(workers, *, most):
         begun.append(future)
         return functools.partial(_result, future, workers)
 
-    with futures.ProcessPoolExecutor(workers) as executor:
+    with futures.ProcessPoolExecutor(workers, initializer=_end_with,
+                                     initargs=(os.getpid(),)) as executor:
         try:
             yield submit
         finally:
             for future in begun:
                 future.cancel()
+
+
+def _end_with(parent):
+    """Begin a worker that ends when its parent, a process id, has ended in whatever way."""
+    try:
+        bound = ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) == 0
+    except (OSError, AttributeError, TypeError):         # not Linux
+        bound = False
+    if os.getppid() != parent:                           # it ended before
+        os._exit(1)
+    if not bound:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent):
+    """End this process when its parent is another."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY)
+    os._exit(1)
 
 
 def _result(future, workers):

@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from utils.common import batch, files
+from utils.common import batch, claims, files
 from utils.common.errors import UserError
 from utils.data import stacks
 
@@ -29,13 +29,19 @@ def nnunet(output, images, *, labels):
         images, labels: folders of stacks that pair by name; labels hold 0 and 1 alone.
 
     Raises:
-        UserError: no pairs, an image without its label, unlike shapes, other values than 0 and 1.
+        UserError: no pairs, an image without its label, unlike shapes, other values than 0 and 1;
+            OUTPUT is another script's or holds files of these names.
     """
     if not os.path.isdir(images) or not os.path.isdir(labels):
         raise UserError('no %s: make the pairs first (1_simulator.py, 2_mpgan.py), or give PAIRS '
                         'and LABELS' % (labels if os.path.isdir(images) else images))
     found = stacks.pair_by_name(images, labels)
     record = batch.Record(os.path.join(output, PAIRS))     # OUTPUT itself has that of STAGE=predict
+    claims.take(output, claims.Owner(
+        '3_segmentation.py', {'%s/%s' % (PAIRS, name): sum(targets_of(output, name), ())
+                              for name in (stacks.name_of(image) for image, _ in found)},
+        (os.path.join(DATASET, 'dataset.json'), os.path.join(PAIRS, 'made_from.json')),
+        lambda name: name.split('/')[1] in record.keys))
     remove_stale(record, output, names={stacks.name_of(image) for image, _ in found})
     jobs = [job(output, pair, record=record) for pair in found]
     batch.run(jobs, title='pairs', strict=True)

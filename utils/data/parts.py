@@ -8,6 +8,7 @@ import os
 import h5py
 
 from utils.common import batch, files
+from utils.common.errors import UserError
 from utils.data import patches, stacks
 
 
@@ -32,9 +33,14 @@ class Parts:
         """File of a stack's part."""
         return os.path.join(self.folder, stacks.name_of(stack) + '.h5')
 
+    def targets(self, stack):
+        """Files that a stack may leave in the folder."""
+        return [self.path(stack), self._refusal(stack)]
+
     def is_made(self, stack):
         """True if the part was made from the stack as it is now."""
-        return patches.made_from(self.path(stack)) == self.key(stack)
+        key = self._key(stack)
+        return key is not None and patches.made_from(self.path(stack)) == key
 
     def measured(self, stack):
         """Measurements kept in a part; dict."""
@@ -44,19 +50,36 @@ class Parts:
     # --- stacks that cannot be used ---
 
     def refuse(self, stack):
-        """Note that a stack cannot be used, so that other shares need not wait for it."""
-        files.write_text(self._refusal(stack), self.key(stack))
+        """Note that a stack cannot be used, so that other shares need not wait for it.
+
+        One that cannot be opened needs no note: all shares see it.
+        """
+        key = self._key(stack)
+        if key is not None:
+            files.write_text(self._refusal(stack), key)
 
     def forget_refusal(self, stack):
         """Remove the note, before the stack is tried again."""
-        files.remove(self._refusal(stack))
+        if self._key(stack) is not None:
+            files.remove(self._refusal(stack))
 
     def is_refused(self, stack):
-        """True if a stack was refused as it is now, perhaps by another share."""
+        """True if a stack cannot be opened, or was refused as it is now, perhaps by a share."""
+        key = self._key(stack)
+        if key is None:
+            return True
         if not os.path.exists(self._refusal(stack)):
             return False
-        with open(self._refusal(stack), encoding='utf-8') as file:
-            return file.read() == self.key(stack)
+        with open(self._refusal(stack), encoding='utf-8', errors='replace') as file:
+            return file.read() == key
+
+    def _key(self, stack):
+        """The key, or None if the stack cannot be opened."""
+        try:
+            stacks.check_file(stack)
+        except UserError:
+            return None
+        return self.key(stack)
 
     def _refusal(self, stack):
         return os.path.join(self.folder, stacks.name_of(stack) + '.bad')

@@ -1,16 +1,22 @@
 """Image stacks on disk: 8 or 16 bit, axes (z, y, x), voxel size in um; TIFF, HDF5 and Vaa3D."""
 import glob
 import os
+import platform
+import stat
 from collections import namedtuple
 
 import numpy as np
 
+from utils.common import files
 from utils.common.errors import UserError
 from utils.data import hdf5, tiff, vaa3d
 
 EXTENSIONS = tiff.EXTENSIONS + hdf5.EXTENSIONS + vaa3d.EXTENSIONS
 SMALLEST, LARGEST = 1e-6, 1e4        # um, sides of a voxel
 LONGEST_SHAPE = 1000                 # times a voxel's shortest side that its longest may be
+# bytes of a name: results are named after a stack, with up to 12 behind it and, while they are
+# written, the ending of files.whole_file; systems allow 255
+LONGEST_NAME = 255 - 12 - len('.%s.4194304.partial' % platform.node())
 # voxels: uint8 or uint16 [Z, Y, X]; voxel_size: um (z, y, x) or None;
 # notes: what ImageJ keeps besides (Info, ...)
 Stack = namedtuple('Stack', 'voxels voxel_size path notes')
@@ -22,7 +28,8 @@ def find(pattern, extensions=EXTENSIONS):
     """List the files that a folder, a file or a glob pattern names, sorted.
 
     Patch files (patches.h5, real.h5) of a folder or pattern are passed over, and so are .raw files
-    of other programs than Vaa3D.
+    of other programs than Vaa3D, and what a killed run has left unfinished. What cannot be opened
+    is listed: reading it tells why.
 
     Raises:
         UserError: if there is none, or two have the same name but for the extension.
@@ -30,9 +37,9 @@ def find(pattern, extensions=EXTENSIONS):
     if os.path.isdir(pattern):
         paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
     else:
-        paths = [pattern] if os.path.isfile(pattern) else glob.glob(pattern)
-    paths = sorted(p for p in paths if p.lower().endswith(extensions) and '.partial' not in p
-                   and (p == pattern or _may_be_stack(p)))
+        paths = [pattern] if os.path.lexists(pattern) else glob.glob(pattern)
+    paths = sorted(p for p in paths if p.lower().endswith(extensions)
+                   and (p == pattern or not files.is_unfinished(p) and _may_be_stack(p)))
     if not paths:
         raise UserError('no file %s matches %s: put some there or name others (folder, file or '
                         'pattern)' % (' or '.join('*' + e for e in extensions), pattern))
@@ -46,6 +53,8 @@ def find(pattern, extensions=EXTENSIONS):
 
 def _may_be_stack(path):
     """False for what only looks like a stack by its extension."""
+    if not os.path.isfile(path):                             # opening a pipe would wait for ever
+        return True
     if path.lower().endswith(hdf5.EXTENSIONS):
         return hdf5.is_stack(path)
     return not path.lower().endswith('.raw') or vaa3d.is_raw(path)
@@ -88,6 +97,7 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
         UserError: unreadable, truncated, 2-D, colour, several channels, floating point or other
             dtype, or too small. The message names the file and the cure.
     """
+    check_file(path)
     try:
         if path.lower().endswith(hdf5.EXTENSIONS):
             (voxels, voxel_size), notes = hdf5.read(path), {}
@@ -113,6 +123,30 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
         raise UserError('%s tells voxels of %s um (z, y, x), which cannot be: correct it (Fiji: '
                         'Image > Properties)' % (path, ' x '.join('%g' % v for v in voxel_size)))
     return Stack(voxels, voxel_size, path, notes)
+
+
+def check_file(path):
+    """Whether a path is a file that results can be named after.
+
+    Raises:
+        UserError: a link to nothing, a folder, a pipe; not readable; a name that is no UTF-8, or
+            too long.
+    """
+    try:
+        length = len(name_of(path).encode('utf-8'))
+    except UnicodeEncodeError:
+        raise UserError('%s has a name that is no UTF-8 text: rename it' % path)
+    if length > LONGEST_NAME:
+        raise UserError('%s has a name of %d bytes, and results are named after it: rename it, at '
+                        'most %d bytes' % (path, length, LONGEST_NAME))
+    try:
+        kind = os.stat(path).st_mode
+        if stat.S_ISREG(kind):
+            open(path, 'rb').close()
+    except OSError as error:                                 # a link to nothing, or to itself
+        raise UserError('%s cannot be opened: %s' % (path, error.strerror or error))
+    if not stat.S_ISREG(kind):
+        raise UserError('%s is no file but a folder, pipe or device: leave it out' % path)
 
 
 def _probabilities(voxels, path, *, wanted):

@@ -15,7 +15,7 @@ from utils.common import files
 from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.data.patches import PatchFile
-from utils.draw import base, drafts, gallery, training
+from utils.draw import base, drafts, folder, gallery, training
 from utils.draw.traces import score_curves
 
 HISTOGRAM_PATCHES = 100          # patches of a file, or up to twice as many, that are looked at
@@ -226,7 +226,7 @@ def draw_gallery(places, *, captions):
         path of the page.
 
     Raises:
-        UserError: if there is no figure.
+        UserError: if there is no figure, or a page of others at its place.
     """
     def found(ending):
         return sorted({path for folder in (places.output, places.results, places.traces)
@@ -238,6 +238,7 @@ def draw_gallery(places, *, captions):
     if not images:
         raise UserError('no figure in %s: run make_figures.py first' % places.output)
     path = os.path.join(places.results, 'index.html')
+    folder.check_page(path)
     gallery.page(path, 'MPGAN: %s' % places.run_dir,
                  images=[(captions.get(stacks.name_of(name), image), image)
                          for name, image in images.items()],

@@ -1,14 +1,15 @@
 """Folder of drafts: the files of each stack, which are finished, which are stale."""
-import glob
 import os
 from typing import NamedTuple
 
-from utils.common import files
+from utils.common import claims, files
 from utils.data import patches, stacks, swc
 
 
 # folder -> extension of its files; the parts last, as they tell what the others were made from
 EXTENSION = {'images': 'tif', 'labels': 'tif', 'swc': 'swc', 'instances': 'tif', 'parts': 'h5'}
+SCRIPT = '1_simulator.py'
+MOST = 9999                     # stacks of a folder
 
 
 class Folder(NamedTuple):
@@ -56,12 +57,26 @@ class Folder(NamedTuple):
         patches.write_cut(self.part(index), draft.image, corners=corners, window=window, name=name,
                           label=draft.label, made_from=self.origin, voxel_size=voxel_size)
 
-    def remove_stale(self, count):
-        """Remove stacks from the `count`-th on that were not made from `origin`."""
-        for kind in EXTENSION:
-            for path in glob.glob(os.path.join(self.path, kind, '[0-9][0-9][0-9][0-9].*')):
-                if '.partial' in path:       # of a killed run, or another share is writing it now
-                    continue
-                index = int(stacks.name_of(path)) - 1
-                if index >= count and patches.made_from(self.part(index)) != self.origin:
-                    files.remove(path)
+    def owner(self, count):
+        """claims.Owner of `count` stacks.
+
+        A folder without made_by.json vouches for the stacks that have a part, and for as many as
+        its config.json tells: those of a killed run have none.
+        """
+        path, begun = os.path.join(self.path, 'config.json'), 0
+        if claims.owner_of(self.path) == SCRIPT and os.path.exists(path):
+            begun = int(files.read_json(path).get('N_STACKS', 0))
+        names = {'%04d' % (i + 1): [self.file(kind, i) for kind in EXTENSION] for i in range(count)}
+        return claims.Owner(SCRIPT, names, ('patches.h5',), lambda name: int(name) <= begun or (
+            patches.made_from(self.part(int(name) - 1)) is not None))
+
+    def remove_stale(self, count, *, ours):
+        """Remove stacks from the `count`-th on that were not made from `origin`.
+
+        Args:
+            ours: function (name) -> True for those that are this script's, as claims.vouches.
+        """
+        for index in range(count, MOST):
+            if ours('%04d' % (index + 1)) and patches.made_from(self.part(index)) != self.origin:
+                for kind in EXTENSION:
+                    files.remove(self.file(kind, index))

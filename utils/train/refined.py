@@ -3,10 +3,48 @@ import os
 
 import numpy as np
 
-from utils.common import batch, files
+from utils.common import batch, claims, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 
+OWNER = claims.Owner('2_mpgan.py', files=('patches.h5', 'made_from.json'))
+
+
+# --- the folder ---
+
+def target_of(refined_dir, path):
+    """File that a stack is refined into."""
+    return os.path.join(refined_dir, 'images', stacks.name_of(path) + '.tif')
+
+
+def check_folders(drafts, refined_dir):
+    """Raise UserError now for what would fail after a training.
+
+    Args:
+        drafts: path of the drafts' patches; refined_dir: where refined stacks will go.
+    """
+    if os.path.isdir(drafts):
+        raise UserError('%s has no patches.h5 of 1_simulator.py: it serves for STAGE=train alone'
+                        % drafts)
+    claims.check(refined_dir, OWNER)
+
+
+def claim_folder(refined_dir, paths=()):
+    """Claim a folder for refined stacks; paths: of those that will be refined.
+
+    Returns:
+        batch.Record of the folder.
+
+    Raises:
+        UserError: it is another script's, or holds files of these names that nothing vouches for.
+    """
+    record = batch.Record(refined_dir)
+    claims.take(refined_dir, OWNER._replace(known=record.keys.__contains__, names={
+        stacks.name_of(path): [target_of(refined_dir, path)] for path in paths}))
+    return record
+
+
+# --- patches ---
 
 def cut_patches(drafts_dir, refined_dir, *, names):
     """Write refined_dir/patches.h5; images are the refined ones, labels the drafts'.
@@ -51,7 +89,7 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
         UserError: the drafts' patches are not of these stacks; as Refiner.refine.
     """
     drafts = patches.PatchFile(os.path.join(drafts_dir, 'patches.h5'), with_labels=True)
-    record, key = batch.Record(refined_dir), '%s %s' % (refiner.digest, drafts.digest)
+    record, key = claim_folder(refined_dir), '%s %s' % (refiner.digest, drafts.digest)
     target, names = os.path.join(refined_dir, 'patches.h5'), sorted(set(drafts.source))
     if record.holds('patches', key, targets=[target]):
         return len(drafts)

@@ -71,14 +71,18 @@ def make(output, name, *, values, seed):
 def main():
     cfg = config.load('configs/demo/phantom.py', sys.argv[1:], description=__doc__)
     values, begun = check(cfg), time.time()
+    owner = folder.owner(cfg.OUTPUT, cfg.N_STACKS)
+    claims.check(cfg.OUTPUT, owner)
     if cfg.OVERWRITE and claims.differences(cfg.OUTPUT, vars(cfg), may_change=MAY_CHANGE):
-        folder.clear(cfg.OUTPUT)                 # before the claim: a kill in between is harmless
-    claims.claim(cfg.OUTPUT, vars(cfg), may_change=MAY_CHANGE, overwrite=cfg.OVERWRITE)
+        # before the claim: a kill in between is harmless
+        folder.clear(cfg.OUTPUT, ours=claims.vouches(cfg.OUTPUT, owner))
+    claims.claim(cfg.OUTPUT, vars(cfg), owner=owner, may_change=MAY_CHANGE,
+                 overwrite=cfg.OVERWRITE)
 
     def job(index, seed):
         name = '%04d' % (index + 1)
         path = folder.image_path(cfg.OUTPUT, name)
-        return batch.Job(name, path, finished=lambda: os.path.exists(path),
+        return batch.Job(name, path, finished=lambda: folder.finished(cfg.OUTPUT, name),
                          make=lambda: make(cfg.OUTPUT, name, values=values, seed=seed))
 
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)

@@ -1,9 +1,11 @@
 """Folder of a phantom: what a stack consists of on disk, and how it is cleared."""
+import glob
 import os
 import re
 
 import numpy as np
 
+from utils.common import claims
 from utils.data import stacks, swc
 
 # folder -> names of its files; images first, as an image on disk means a finished stack
@@ -16,12 +18,35 @@ def image_path(output, name):
     return os.path.join(output, 'images', name + '.tif')
 
 
-def clear(output, name=None):
-    """Remove what an earlier run made, images first: of one stack, or of all (name=None)."""
+def targets(output, name):
+    """Files of a stack: image, label, and the first of its trees."""
+    return [image_path(output, name), os.path.join(output, 'truth', 'labels', name + '.tif'),
+            os.path.join(output, 'truth', 'swc', name + '_1.swc')]
+
+
+def finished(output, name):
+    """True if a stack's files are there; the image is the last that is written."""
+    return all(map(os.path.exists, targets(output, name)))
+
+
+def owner(output, count):
+    """claims.Owner of `count` stacks."""
+    names = ['%04d' % (i + 1) for i in range(count)]
+    trees = os.path.join(glob.escape(output), 'truth', 'swc', '%s_[0-9]*.swc')
+    return claims.Owner('utils.simulate.phantom', {
+        name: targets(output, name) + glob.glob(trees % name) for name in names})
+
+
+def clear(output, name=None, *, ours=lambda name: True):
+    """Remove what an earlier run made, images first: of one stack, or of all (name=None).
+
+    Args:
+        ours: function (name) -> True for stacks that a record vouches for, as claims.vouches.
+    """
     for folder, pattern in MADE:
         folder = os.path.join(output, folder)
         for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            if re.match(pattern + '$', file) and (name is None or file[:4] == name):
+            if re.match(pattern + '$', file) and file[:4] in (name or file[:4],) and ours(file[:4]):
                 os.remove(os.path.join(folder, file))
 
 

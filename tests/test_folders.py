@@ -1,0 +1,332 @@
+"""Folders of results: whose they are, what may be overwritten, what killed runs leave."""
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, run_script
+from test_prepare import SMALL as PREPARE
+from test_prepare import fibre
+from test_reconstruction_script import LINE
+from tubes import drawn
+
+from utils.common import batch, claims, files
+from utils.common.errors import UserError
+from utils.data import export, prepared, stacks
+from utils.draw import folder as figures
+from utils.draw import priors, traces
+from utils.train import refined
+
+SIMULATE = ['PRIORS=None', 'VOLUME_SHAPE=32,48,40', 'BRANCH_LENGTH=8,12', 'SOMA_RADIUS=3.0,4.0',
+            'DEBRIS=0', 'PATCH_SHAPE=8,12,12', 'WORKERS=1', 'OUTPUT=out']
+TRACE = ['INPUT=in', 'METHOD=otsu', 'OUTPUT=out']
+PHANTOM = os.path.join('utils', 'simulate', 'phantom', '__main__.py')
+
+
+@pytest.fixture(autouse=True)
+def no_plotting(monkeypatch):
+    """Without the slow figures of steps 0 and 4."""
+    def draw(path, *_, **__):
+        open(path, 'w').close()
+
+    monkeypatch.setattr(priors, 'priors_page', draw)
+    monkeypatch.setattr(traces, 'traces', draw)
+
+
+def bytes_below(folder):
+    return {str(path): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def put(folder, **texts):
+    """Write text files; __ stands for a slash, _of_ for a dot."""
+    for name, text in texts.items():
+        path = folder / name.replace('__', '/').replace('_of_', '.')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def refused(name, *arguments, cwd, words):
+    """A script ends with one line and leaves every file as it was, and adds none."""
+    before = bytes_below(cwd)
+    status, out, err = run_script(name, *arguments, cwd=cwd)
+    assert status == 1 and err.startswith('error: ') and err.count('\n') == 1, out + err
+    assert all(word in err for word in words), err
+    assert bytes_below(cwd) == before
+
+
+def good(name, *arguments, cwd):
+    status, out, err = run_script(name, *arguments, cwd=cwd)
+    assert status == 0, out + err
+    return out
+
+
+# --- folders of other scripts ---
+
+RUN = dict(checkpoints__step_000001='weights', config_of_json='{"SEED": 1}', log_of_csv='step\n')
+OTHERS = [(dict(RUN, command_of_txt='python 2_mpgan.py\n'), '2_mpgan.py STAGE=train'),
+          (dict(RUN, command_of_txt='python prepare_patches.py\n'), 'a training run'),
+          (dict(packed_of_json='{}', config_of_json='{}'), 'packed weights'),
+          (dict(config_of_json='{}', command_of_txt='python 3_segmentation.py A=1\n'),
+           '3_segmentation.py STAGE=train'),
+          (dict(made_from_of_json='{}', images__0009_of_tif='refined'), '2_mpgan.py'),
+          (dict(made_from_of_json='{}', patches_of_h5='refined'), '2_mpgan.py'),
+          (dict(made_from_of_json='{}', a_of_prob_of_tif='map'), '3_segmentation.py')]
+
+
+@pytest.mark.parametrize('held, owner', OTHERS, ids=range(len(OTHERS)))
+def test_a_folder_of_another_script_is_refused(tmp_path, held, owner):
+    fibre(tmp_path / 'in/a.tif')
+    put(tmp_path / 'out', **{name.replace('step_', 'step-'): text for name, text in held.items()})
+    for script, arguments in (('prepare_patches.py', PREPARE), ('1_simulator.py', SIMULATE),
+                              ('4_reconstruction.py', TRACE), (PHANTOM, ['OUTPUT=out']),
+                              ('make_figures.py', ['OUTPUT=out'])):
+        for more in ([], ['OVERWRITE=True'])[:1 + (script != 'make_figures.py')]:
+            refused(script, *(arguments + more), cwd=tmp_path, words=['out is', owner])
+
+
+def test_refined_stacks_and_drafts_do_not_replace_each_other(tmp_path):
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
+    for call in (lambda out: refined.claim_folder(out, ['drafts/0001.tif']),
+                 lambda out: refined.check_folders('patches.h5', out)):
+        with pytest.raises(UserError, match='is a folder of 1_simulator.py'):
+            call(str(tmp_path / 'out'))
+    refined.claim_folder(str(tmp_path / 'other'), ['drafts/0001.tif'])
+    refused('1_simulator.py', *SIMULATE, 'OUTPUT=other', cwd=tmp_path,
+            words=['other is a folder of 2_mpgan.py'])
+    with pytest.raises(UserError, match='is a folder of 2_mpgan.py'):
+        claims.claim(str(tmp_path / 'other'), {}, owner=claims.training('2_mpgan.py'))
+
+
+# --- files of others ---
+
+@pytest.mark.parametrize('kind', ['images/0001.tif', 'labels/0002.tif', 'instances/0001.tif',
+                                  'parts/0001.h5', 'patches.h5', 'config.json'])
+def test_no_draft_replaces_a_file_that_no_record_vouches_for(tmp_path, kind):
+    put(tmp_path / 'out', **{kind.replace('/', '__'): 'precious'})
+    for more in ([], ['OVERWRITE=True']):
+        refused('1_simulator.py', *(SIMULATE + ['N_STACKS=2'] + more), cwd=tmp_path,
+                words=['out/' + kind, 'move it'])
+
+
+def test_a_folder_with_other_files_may_be_used_and_they_stay(tmp_path):
+    put(tmp_path / 'out', images__0007_of_tif='precious', notes_of_txt='mine')
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', 'OVERWRITE=True', cwd=tmp_path)
+    assert (tmp_path / 'out/images/0007.tif').read_text() == 'precious'
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', 'SEED=2', 'OVERWRITE=True', cwd=tmp_path)
+    assert (tmp_path / 'out/images/0007.tif').read_text() == 'precious'
+    refused('1_simulator.py', *SIMULATE, 'N_STACKS=7', 'SEED=2', cwd=tmp_path,
+            words=['out/images/0007.tif'])
+
+
+def test_drafts_of_an_earlier_version_go_on(tmp_path):
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=3', cwd=tmp_path)
+    os.remove(str(tmp_path / 'out/made_by.json'))
+    os.remove(str(tmp_path / 'out/parts/0003.h5'))       # as a kill leaves it
+    assert '(1 new)' in good('1_simulator.py', *SIMULATE, 'N_STACKS=3', cwd=tmp_path)
+    os.remove(str(tmp_path / 'out/made_by.json'))
+    put(tmp_path / 'out', images__0007_of_tif='precious')
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', 'SEED=2', 'OVERWRITE=True', cwd=tmp_path)
+    assert sorted(path.name for path in (tmp_path / 'out/images').iterdir()) == [
+        '0001.tif', '0007.tif']
+
+
+def test_no_patches_priors_or_figures_replace_files_of_others(tmp_path):
+    fibre(tmp_path / 'in/a.tif')
+    for name in ('real_a.png', 'priors.json', 'real.h5', 'parts/a.h5', 'parts/a.bad'):
+        put(tmp_path / 'out', **{name.replace('/', '__'): 'precious'})
+        refused('prepare_patches.py', *(PREPARE + ['OVERWRITE=True']), cwd=tmp_path,
+                words=['out/' + name])
+        os.remove(str(tmp_path / 'out' / name))
+    put(tmp_path / 'tiff', a_00003_of_tif='precious')
+    refused('prepare_patches.py', *PREPARE, 'TIFF_FOLDER=tiff', cwd=tmp_path,
+            words=['tiff/a_00003.tif'])
+    os.remove(str(tmp_path / 'tiff/a_00003.tif'))
+    for again in range(2):
+        good('prepare_patches.py', *PREPARE, 'TIFF_FOLDER=tiff', cwd=tmp_path)
+    for folder in ('out', 'tiff'):                       # an earlier version's
+        os.remove(str(tmp_path / folder / 'made_by.json'))
+    good('prepare_patches.py', *PREPARE, 'TIFF_FOLDER=tiff', cwd=tmp_path)
+
+
+def test_no_trace_replaces_files_of_others(tmp_path):
+    mask = drawn((20, 40, 60), LINE)[:, :24, :24]
+    stacks.write(str(tmp_path / 'in/a.mask.tif'), mask.astype(np.uint8))
+    for name in ('a.png', 'a.swc', 'scores.md'):
+        put(tmp_path / 'out', **{name: 'precious'})
+        refused('4_reconstruction.py', *TRACE, 'OVERWRITE=True', cwd=tmp_path,
+                words=['out/' + name])
+        os.remove(str(tmp_path / 'out' / name))
+    good('4_reconstruction.py', *TRACE, cwd=tmp_path)
+    os.remove(str(tmp_path / 'out/made_by.json'))        # an earlier version's
+    os.remove(str(tmp_path / 'out/a.png'))
+    assert '(1 new)' in good('4_reconstruction.py', *TRACE, cwd=tmp_path)
+
+
+def test_no_export_refined_stack_figure_or_page_replaces_files_of_others(tmp_path):
+    for kind, level in (('images', 9), ('labels', 1)):
+        stacks.write(str(tmp_path / kind / 'a.tif'), np.full((3, 4, 5), level, np.uint8))
+    places = [str(tmp_path / kind) for kind in ('images', 'labels')]
+    put(tmp_path / 'out', Dataset001_MPGAN__labelsTr__a_of_tif='precious',
+        images__a_of_tif='precious', panel_of_png='precious', index_of_html='precious')
+    before = bytes_below(tmp_path)
+    out = str(tmp_path / 'out')
+    for call in (lambda: export.nnunet(out, places[0], labels=places[1]),
+                 lambda: refined.claim_folder(out, ['in/a.tif']),
+                 lambda: figures.claim(out, [os.path.join(out, 'panel.png')]),
+                 lambda: figures.check_page(os.path.join(out, 'index.html'))):
+        with pytest.raises(UserError, match='not made by this script'):
+            call()
+        assert bytes_below(tmp_path) == before
+    export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
+    export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
+
+
+def test_a_dropped_result_is_forgotten_at_once(tmp_path):
+    record = batch.Record(str(tmp_path))
+    record.add('a', 'key')
+    record.drop('a')
+    assert batch.Record(str(tmp_path)).keys == {}
+
+
+# --- what feeds on itself ---
+
+@pytest.mark.parametrize('pattern, folder, words', [
+    ('in', 'in', 'give another'), ('in', './in/', 'give another'), ('in/*.tif', 'in', 'another'),
+    ('i*/*.tif', 'in2', 'another'), ('in', 'in/patches', None), ('in/a.tif', 'in', None),
+    ('in/?.tif', 'in', None)])
+def test_patches_do_not_become_stacks(tmp_path, monkeypatch, pattern, folder, words):
+    fibre(tmp_path / 'in/a.tif')
+    monkeypatch.chdir(str(tmp_path))
+    found = stacks.find(pattern)
+    assert prepared.is_among(folder, pattern, found=found) == bool(words)
+    if words:
+        refused('prepare_patches.py', *(PREPARE + ['STACKS=' + pattern, 'TIFF_FOLDER=' + folder]),
+                cwd=tmp_path, words=['TIFF_FOLDER=' + folder, words])
+
+
+# --- killed runs ---
+
+def test_leftovers_of_dead_processes_are_removed_and_only_those(tmp_path):
+    node, dead = platform.node(), subprocess.Popen([sys.executable, '-c', ''])
+    dead.wait()
+    old = time.time() - 2 * files.DAY
+    gone = ['a.%s.%d.partial.tif' % (node, dead.pid), 'b.%s.%d.partial' % (node, dead.pid),
+            'c.elsewhere.7.partial.h5']
+    stay = ['d.%s.%d.partial.tif' % (node, os.getpid()), 'e.elsewhere.7.partial.h5',
+            'f.partial.tif', 'g.partial', 'h.tif']
+    for name in gone + stay:
+        (tmp_path / name).write_text('half')
+    for name in ('c.elsewhere.7.partial.h5', 'f.partial.tif', 'g.partial', 'h.tif'):
+        os.utime(str(tmp_path / name), (old, old))
+    files.remove_unfinished([str(tmp_path), str(tmp_path / 'nowhere')])
+    assert sorted(os.listdir(str(tmp_path))) == stay
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
+    dead = subprocess.Popen([sys.executable, '-c', ''])
+    dead.wait()
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
+    left = [tmp_path / 'out' / (name + '.%s.%d.partial.tif' % (platform.node(), dead.pid))
+            for name in ('images/0001', 'labels/0001', 'parts/0001', 'patches')]
+    for path in left:
+        path.write_text('half')
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
+    assert not any(path.exists() for path in left)
+
+
+BEGUN = '''
+import os, sys, time
+sys.path.insert(0, %r)
+from utils.common import workers
+def work(name):
+    open(name + '.%%d' %% os.getpid(), 'w').close()
+    time.sleep(60)
+if __name__ == '__main__':
+    with workers.pool(2, most=2) as submit:
+        for result in [submit(work, name) for name in 'ab']:
+            result()
+''' % ROOT
+
+
+@pytest.mark.parametrize('bound', [True, False])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path, bound):
+    text = BEGUN if bound else BEGUN.replace(
+        'def work', 'workers.ctypes.CDLL = workers._none\nworkers.LOOK_EVERY = 0.1\ndef work')
+    text = text.replace('workers._none', 'lambda name: None')
+    (tmp_path / 'begun.py').write_text(text)
+    parent = subprocess.Popen([sys.executable, 'begun.py'], cwd=str(tmp_path))
+    until = time.time() + 20
+    while len(list(tmp_path.glob('[ab].*'))) < 2 and time.time() < until:
+        time.sleep(0.05)
+    workers = [int(path.name.split('.')[1]) for path in tmp_path.glob('[ab].*')]
+    assert len(workers) == 2 and all(map(files.is_running, workers))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    while any(map(files.is_running, workers)) and time.time() < until:
+        time.sleep(0.05)
+    assert not any(map(files.is_running, workers))
+
+
+# --- bad entries among stacks ---
+
+def bad_entries(folder):
+    """Names of entries that are no stacks, made in a folder."""
+    os.symlink('nowhere', str(folder / 'dangling.tif'))
+    os.symlink('loop.h5', str(folder / 'loop.h5'))
+    os.mkfifo(str(folder / 'pipe.tif'))
+    os.mkfifo(str(folder / 'pipes.h5'))
+    os.mkfifo(str(folder / 'piped.raw'))
+    (folder / 'folder.tif').mkdir()
+    long = 'n' * 240 + '.tif'
+    (folder / long).write_bytes((folder / 'a.tif').read_bytes())
+    with open(os.path.join(os.fsencode(str(folder)), b'\xff\n.tif'), 'wb') as file:
+        file.write((folder / 'a.tif').read_bytes())
+    return ['dangling.tif', 'loop.h5', 'pipe.tif', 'pipes.h5', 'piped.raw', 'folder.tif', long,
+            '\\udcff\\n.tif']
+
+
+@pytest.mark.parametrize('script', ['prepare_patches.py', '4_reconstruction.py'])
+def test_bad_entries_are_reported_and_the_rest_is_done(tmp_path, script):
+    fibre(tmp_path / 'in/a.tif')
+    fibre(tmp_path / 'in/z.partial.tif', seed=1)         # a name like any other
+    bad = bad_entries(tmp_path / 'in')
+    arguments = PREPARE if script == 'prepare_patches.py' else TRACE
+    for again in range(1 + (script == 'prepare_patches.py')):
+        status, out, err = run_script(script, *arguments, cwd=tmp_path)
+        lines = err.strip().split('\n')
+        assert status == 1 and len(lines) == len(bad) + 1, err
+        assert all(line.startswith('error: ') for line in lines)
+        for name in bad:
+            assert sum('in/' + name in line for line in lines[:-1]) == 1, name
+        assert '%d of %d stacks' % (len(bad), len(bad) + 2) in lines[-1]
+    made = {'prepare_patches.py': 'parts/%s.h5', '4_reconstruction.py': '%s.swc'}[script]
+    for name in ('a', 'z.partial'):
+        assert (tmp_path / 'out' / (made % name)).exists()
+    told = json.loads((tmp_path / 'out/made_by.json').read_text())
+    assert told['SCRIPT'] == script and set(told['NAMES']) > {'a', 'z.partial'}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='nothing is unreadable to root')
+def test_an_unreadable_stack_is_reported(tmp_path):
+    fibre(tmp_path / 'a.tif')
+    os.chmod(str(tmp_path / 'a.tif'), 0)
+    with pytest.raises(UserError, match='cannot be opened: Permission denied'):
+        stacks.read(str(tmp_path / 'a.tif'))
+
+
+def test_names_that_are_no_utf8_are_written_and_pipes_are_not_read(tmp_path):
+    files.write_text(str(tmp_path / 'command.txt'), 'OUTPUT=\udcff')
+    assert (tmp_path / 'command.txt').read_text() == 'OUTPUT=\\udcff'
+    os.mkfifo(str(tmp_path / 'a.json'))
+    with pytest.raises(UserError, match='no file .*a.json'):
+        files.read_json(str(tmp_path / 'a.json'))
+
+
+def test_a_damaged_record_is_one_line(tmp_path):
+    put(tmp_path / 'out', made_by_of_json='[]')
+    refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=['out/made_by.json'])

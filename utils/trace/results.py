@@ -1,0 +1,32 @@
+"""Folder of traces: the files of each stack, and which of them are this project's."""
+import os
+
+from utils.common import claims
+
+HEADER = '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x voxels'      # of a SWC
+
+
+def targets_of(output, name):
+    """Files of a stack: its SWC and its figure."""
+    return [os.path.join(output, name + kind) for kind in ('.swc', '.png')]
+
+
+def is_own(path):
+    """Whether a SWC has the first line that 4_reconstruction.py writes."""
+    with open(path, errors='replace') as file:
+        return HEADER.split('%s')[1] in file.readline()
+
+
+def owner(output, names, *, record):
+    """claims.Owner of the traces of some stacks.
+
+    Args:
+        names: of the stacks; record: batch.Record of the folder, which vouches for traces where
+        there is no made_by.json, as their first line does.
+    """
+    def known(name):
+        target = targets_of(output, name)[0]
+        return name in record.keys or os.path.isfile(target) and is_own(target)
+
+    return claims.Owner('4_reconstruction.py', {name: targets_of(output, name) for name in names},
+                        ('scores.csv', 'scores.md', 'made_from.json'), known)
