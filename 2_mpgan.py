@@ -23,7 +23,7 @@ from models import gan
 from utils.common import batch, claims, config, errors
 from utils.common.errors import UserError
 from utils.data import stacks
-from utils.train import checkpoints, critic, judging, processes, refiner_training
+from utils.train import checkpoints, critic, judging, processes, refiner_training, runs
 from utils.train.domains import open_domains
 from utils.train.refined import cut_patches, refine_patches
 from utils.train.refiner import Refiner
@@ -43,20 +43,21 @@ SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
 def train(cfg, ranks):
     """Train up to MAX_STEPS."""
-    domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS)
+    domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS, checked=ranks.rank == 0)
     if 'refine' in cfg.STAGE and os.path.isdir(domains.drafts.path):      # said before the training
         raise UserError('%s has no patches.h5 of 1_simulator.py: it serves for STAGE=train alone'
                         % domains.drafts.path)
-    if ranks.rank == 0:
-        constants = dict(vars(cfg), REAL_DIGEST=domains.real.digest, BITS=domains.bits,
-                         DRAFT_DIGEST=domains.drafts.digest, FORMAT=FORMAT)
-        claims.claim(cfg.RUN_DIR, constants, may_change=MAY_CHANGE,
-                     overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
-                     cure='give another RUN_DIR, or remove this one')
     model = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
     rest = [config.pick(cfg, group) for group in refiner_training.GROUPS]
-    refiner_training.train(cfg.RUN_DIR, domains, ranks=ranks,
-                           settings=refiner_training.Settings(model, *rest))
+    with runs.lock(cfg.RUN_DIR, ranks):
+        if ranks.rank == 0:
+            constants = dict(vars(cfg), REAL_DIGEST=domains.real.digest, BITS=domains.bits,
+                             DRAFT_DIGEST=domains.drafts.digest, FORMAT=FORMAT)
+            claims.claim(cfg.RUN_DIR, constants, may_change=MAY_CHANGE,
+                         overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
+                         cure='give another RUN_DIR, or remove this one')
+        refiner_training.train(cfg.RUN_DIR, domains, ranks=ranks,
+                               settings=refiner_training.Settings(model, *rest))
 
 
 def refine(cfg):
@@ -118,11 +119,8 @@ def judge(cfg):
 
 
 def open_refiner(cfg):
-    """The trained refiner of RUN_DIR; packed weights bring their own width.
-
-    Raises:
-        UserError: no checkpoint, or one of another width.
-    """
+    """The trained refiner of RUN_DIR; packed weights bring their own width. Raises UserError: no
+    checkpoint, or one of another width."""
     refiner = Refiner(cfg.RUN_DIR, checkpoint=cfg.CHECKPOINT, threads=cfg.THREADS,
                       tile=cfg.TILE_SHAPE)
     if checkpoints.is_packed(cfg.RUN_DIR):

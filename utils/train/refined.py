@@ -6,6 +6,7 @@ import numpy as np
 from utils.common import batch, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
+from utils.train import states
 
 
 def cut_patches(drafts_dir, refined_dir, *, names):
@@ -72,12 +73,20 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
     batch.run([job(name) for name in names], strict=True)
     images, source = np.empty((len(drafts),) + drafts.shape, drafts.dtype), np.array(drafts.source)
     for name in names:
-        images[source == name] = np.load(part(name))
+        images[source == name] = _read_part(part(name))
     _write(target, images, drafts=drafts)
     record.add('patches', key)
     for name in names:
         files.remove(part(name))
     return len(images)
+
+
+def _read_part(path):
+    """The refined patches of a stack."""
+    try:
+        return states.read_array(path)
+    except (ValueError, EOFError):
+        raise UserError('%s is damaged: remove it and run the same command again' % path)
 
 
 def _draft_of(drafts, folder, *, name):
@@ -90,7 +99,8 @@ def _draft_of(drafts, folder, *, name):
     path = os.path.join(folder, 'images', name + '.tif')
     voxels = stacks.read(path).voxels
     for i in rows:
-        if (patches.cut(voxels, drafts.origin[i], window=drafts.shape) != drafts.image[i]).any():
+        cut = patches.cut(voxels, drafts.origin[i], window=drafts.shape)
+        if not np.array_equal(cut, drafts.image[i]):
             raise UserError('%s was not cut from %s: run 1_simulator.py again'
                             % (drafts.path, path))
     return rows, voxels
