@@ -23,7 +23,7 @@ import time
 from models import gan
 from utils.common import batch, claims, config, errors
 from utils.data import stacks
-from utils.train import checkpoints, critic, judging, processes, refiner_training
+from utils.train import checkpoints, critic, judging, processes, refiner_training, runs
 from utils.train.domains import open_domains
 from utils.train.refined import (check_folders, claim_folder, cut_patches, refine_patches,
                                  target_of)
@@ -44,19 +44,22 @@ SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
 def train(cfg, ranks):
     """Train up to MAX_STEPS."""
-    domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS)
+    domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS, checked=ranks.rank == 0)
     if 'refine' in cfg.STAGE:                            # said before the training
         check_folders(domains.drafts.path, cfg.OUTPUT)
-    if ranks.rank == 0:
-        constants = dict(vars(cfg), REAL_DIGEST=domains.real.digest, BITS=domains.bits,
-                         DRAFT_DIGEST=domains.drafts.digest, FORMAT=FORMAT)
-        claims.claim(cfg.RUN_DIR, constants, owner=claims.training('2_mpgan.py'),
-                     may_change=MAY_CHANGE, overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
-                     cure='give another RUN_DIR, or remove this one')
     model = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
     rest = [config.pick(cfg, group) for group in refiner_training.GROUPS]
-    refiner_training.train(cfg.RUN_DIR, domains, ranks=ranks,
-                           settings=refiner_training.Settings(model, *rest))
+    owner = claims.training('2_mpgan.py')
+    claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
+    with runs.lock(cfg.RUN_DIR, ranks):
+        if ranks.rank == 0:
+            constants = dict(vars(cfg), REAL_DIGEST=domains.real.digest, BITS=domains.bits,
+                             DRAFT_DIGEST=domains.drafts.digest, FORMAT=FORMAT)
+            claims.claim(cfg.RUN_DIR, constants, owner=owner, may_change=MAY_CHANGE,
+                         overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
+                         cure='give another RUN_DIR, or remove this one')
+        refiner_training.train(cfg.RUN_DIR, domains, ranks=ranks,
+                               settings=refiner_training.Settings(model, *rest))
 
 
 def refine(cfg):
@@ -111,19 +114,15 @@ def pack(cfg):
 
 def judge(cfg):
     """Train critics on drafts and on refined patches, and say how well they tell them from real."""
-    settings = critic.Settings(
-        cfg.CRITIC_STEPS, block=cfg.CRITIC_BLOCK, threads=cfg.THREADS,
-        test_every=max(1, min(100, cfg.CRITIC_STEPS // 16)))     # often enough to see it settle
+    settings = critic.Settings(cfg.CRITIC_STEPS, block=cfg.CRITIC_BLOCK, threads=cfg.THREADS,
+                               test_every=max(1, min(100, cfg.CRITIC_STEPS // 16)))
     print(judging.judge_run(cfg.RUN_DIR, real=cfg.REAL_PATCHES, drafts=cfg.DRAFTS,
                             refined=cfg.OUTPUT, seeds=cfg.CRITIC_SEEDS, settings=settings))
 
 
 def open_refiner(cfg):
-    """The trained refiner of RUN_DIR; packed weights bring their own width.
-
-    Raises:
-        UserError: no checkpoint, or one of another width.
-    """
+    """The trained refiner of RUN_DIR; packed weights bring their own width. Raises UserError: no
+    checkpoint, or one of another width."""
     refiner = Refiner(cfg.RUN_DIR, checkpoint=cfg.CHECKPOINT, threads=cfg.THREADS,
                       tile=cfg.TILE_SHAPE)
     if checkpoints.is_packed(cfg.RUN_DIR):

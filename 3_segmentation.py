@@ -21,7 +21,7 @@ import time
 from utils.common import batch, claims, config, errors
 from utils.data import export, stacks
 from utils.score import masks
-from utils.train import augmentation, checkpoints, crops, labels, segmenter_training
+from utils.train import augmentation, checkpoints, crops, labels, runs, segmenter_training
 from utils.train.segmenter import Segmenter, mask_of
 from utils.train.segmenter_training import MAY_CHANGE
 
@@ -35,14 +35,17 @@ def train(cfg):
     folder are refused, as is any other constant that shapes the weights.
     """
     drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
-    claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
-                 owner=claims.training('3_segmentation.py'), may_change=MAY_CHANGE,
-                 overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
-                 cure='give another RUN_DIR, or remove this one')
-    segmenter_training.train(
-        cfg.RUN_DIR, config.pick(cfg, segmenter_training.Settings),
-        sources=segmenter_training.places(cfg.BATCH_SIZE, drafts=drafts),
-        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), held=drafts)
+    owner = claims.training('3_segmentation.py')
+    claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
+    with runs.lock(cfg.RUN_DIR):
+        claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
+                     owner=owner, may_change=MAY_CHANGE,
+                     overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
+                     cure='give another RUN_DIR, or remove this one')
+        segmenter_training.train(
+            cfg.RUN_DIR, config.pick(cfg, segmenter_training.Settings),
+            sources=segmenter_training.places(cfg.BATCH_SIZE, drafts=drafts),
+            strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), held=drafts)
 
 
 def open_network(cfg):

@@ -41,9 +41,9 @@ LAMBDA_LABEL = 10.0              # weight of the label-preserving term; 0 turns 
                                  # paper: 0.5, of the paper's form of it
 LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
                                  # the term: noise may be redrawn, structure may not; 0: paper
-LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: of each image 4
-                                 # over the distance of its cut from its background's median;
-                                 # paper: 0.1
+LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: the cut
+                                 # lies 3 of each image's own noise levels above its background's
+                                 # median, K is 4 over that; paper: 0.1 and BACKGROUND_QUANTILE
 LABEL_FOREGROUND_SHARE = 0.5     # of the term that the label's few voxels carry; 0: all voxels
                                  # count alike, as in the paper
 LABEL_CONTRAST = 1.0             # weight, within the term, of the change of each patch's mean

@@ -43,7 +43,8 @@ def background_quantile(grey, label, *, quantile):
     Returns:
         float32 [B, 1, 1, 1, 1], grey levels; 0 for an image without background. The gradient
         flows through it to the voxels at the quantile, so that the label loss does not change when
-        a whole image gets brighter: held constant, it would push every refined background voxel darker, and the cut would follow.
+        a whole image gets brighter: held constant, it would push every refined background voxel
+        darker, and the cut would follow.
     """
     with tf.name_scope('background_quantile'):
         batch = tf.shape(grey)[0]

@@ -7,6 +7,7 @@ from pictures import (BLUE, GREEN, ORANGE, cells, close, frame, gradient, grey, 
                       marked, panels, read)
 from scipy import ndimage
 
+from utils.common.errors import UserError
 from utils.data import swc
 from utils.draw import comparison, drafts, framework, priors, traces, training
 from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
@@ -186,6 +187,24 @@ def test_log_is_read_with_gaps(tmp_path):
     np.testing.assert_array_equal(log['gap'], [np.nan, 0.5])
     (tmp_path / 'log.csv').write_text('step,gap\n')
     assert training.read_log(str(tmp_path / 'log.csv')) == {}
+
+
+@pytest.mark.parametrize('log', [b'step,gap\n1,much\n', b'step,gap\n1,2,3\n', b'gap\n1\n',
+                                 b'step,gap\n\xff,1\n'])
+def test_a_damaged_log_is_one_line(tmp_path, log):
+    (tmp_path / 'log.csv').write_bytes(log)
+    with pytest.raises(UserError, match='log.csv is damaged .*: mend it, or remove it and train'):
+        training.read_log(str(tmp_path / 'log.csv'))
+
+
+@pytest.mark.parametrize('text', ['[]', '{}', '{"draft": {}, "floor": []}', '{"draft": 1}', 'x',
+                                  '{"draft": {"gap": "a"}, "floor": {}}'])
+def test_damaged_levels_are_one_line(tmp_path, text):
+    path = tmp_path / 'evaluation.json'
+    assert training.read_evaluation(str(path)) is None
+    path.write_text(text)
+    with pytest.raises(UserError, match='evaluation.json.*: remove it; STAGE=train writes it anew'):
+        training.read_evaluation(str(path))
 
 
 def test_histograms_stand_where_the_grey_levels_are(tmp_path, no_legend):

@@ -279,6 +279,56 @@ def test_bad_constants_are_one_clear_line(tmp_path, arguments, words):
     bad(*arguments, cwd=tmp_path, words=words)
 
 
+def damage(path, data):
+    """Change a file's last voxels."""
+    with h5py.File(str(path), 'r+') as file:
+        file[data][-1, -1] = 1 - file[data][-1, -1].clip(0, 1)
+
+
+def test_every_step_that_trains_checks_its_patches(tmp_path):
+    write_folder(tmp_path)
+    damage(tmp_path / 'data/patches/real.h5', 'image')
+    for stage in ('STAGE=train', 'STAGE=judge'):
+        bad(*(TRAIN + [stage]), cwd=tmp_path, words=['real.h5 is damaged', 'run the script again'])
+    write_folder(tmp_path)
+    damage(tmp_path / 'data/simulated/patches.h5', 'label')
+    for stage in ('STAGE=train', 'STAGE=judge'):
+        bad(*(TRAIN + [stage]), cwd=tmp_path, words=['simulated/patches.h5 is damaged'])
+    assert not (tmp_path / 'runs').exists()
+
+
+def test_a_second_training_in_a_folder_is_refused_and_refining_is_not(tmp_path, place):
+    write_folder(tmp_path)
+    run = tmp_path / 'runs/mpgan'
+    shutil.copytree(str(place / 'runs/mpgan'), str(run))
+    before = contents(run, '**/*')
+    hold = ("import sys; from utils.common import locks\n"
+            "with locks.hold(sys.argv[1], purpose='training'):"
+            " print('held', flush=True); sys.stdin.read()")
+    first = subprocess.Popen([sys.executable, '-c', hold, str(run)], cwd=ROOT,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert first.stdout.readline() == b'held\n'
+        bad(*(TRAIN + ['MAX_STEPS=6']), cwd=tmp_path,
+            words=['runs/mpgan is in use: process %d on' % first.pid, 'is training in it'])
+        assert contents(run, '**/*') == before
+        good(*(TRAIN + ['STAGE=refine']), cwd=tmp_path)
+    finally:
+        first.kill()
+        first.wait()
+
+
+@pytest.mark.parametrize('name, text, words', [
+    ('best.json', '[]', ['best.json', 'STAGE=train writes it anew']),
+    ('config.json', '[]', ['config.json', 'put back the constants']),
+    ('config.json', '{"REFINER_CHANNELS": "4", "BITS": 16}', ['is no run of 2_mpgan.py']),
+    ('checkpoints/step-abc', '', ['step-abc is no checkpoint', 'move it away'])])
+def test_damaged_files_of_a_run_are_one_clear_line(tmp_path, place, name, text, words):
+    shutil.copytree(str(place / 'runs/mpgan'), str(tmp_path / 'runs/mpgan'))
+    (tmp_path / 'runs/mpgan' / name).write_text(text)
+    bad(*(TRAIN + ['STAGE=refine', 'INPUT=x', 'OUTPUT=y']), cwd=tmp_path, words=words)
+
+
 # --- the other runtime ---
 
 def other_python():

@@ -11,8 +11,8 @@ from models import gan, losses, tf
 from utils.common import config, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.train import (checkpoints, domains, refined, refiner_training, reports, runs,
-                         samplers)
+from utils.train import (checkpoints, domains, history, processes, refined, refiner_training,
+                         reports, runs, samplers)
 from utils.train.refiner import Refiner, refine_patch
 
 pytestmark = pytest.mark.usefixtures('small_networks')
@@ -130,6 +130,28 @@ def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, cap
     assert states[0][0]['extra'] == states[1][0]['extra'] and len(states[0][1]) == 6
     np.testing.assert_array_equal(states[0][1], states[1][1])        # the history
     assert files.read_json(str(tmp_path / 'run/best.json')) == {'step': 3, 'score': 4.0}
+
+
+@pytest.mark.parametrize('patches, parts', [
+    (np.zeros((2, 3, 4, 5, 1)), None), (np.zeros((2, 9)), None), (np.zeros((3, 2, 2, 2, 1)), None),
+    (None, []), (None, 5), (None, [3]), (None, [(2, 5)]), (None, [(2, {'bit_generator': 'x'})]),
+    (None, [(2, {})])])
+def test_a_history_that_does_not_fit_is_a_damaged_checkpoint(patches, parts):
+    """Of patches of another shape or number, or without a random state of its kind."""
+    good = history.History(4, np.random.default_rng(0))
+    good.mix(np.zeros((2, 2, 2, 2, 1), np.float32))
+    whole, random_state = good.state()
+    run = SimpleNamespace(folder='runs/x', step=7, ranks=processes.Ranks(), extra=parts,
+                          history=whole if patches is None else patches)
+    if parts is None:
+        run.extra = [(2, random_state)]
+    trainer = SimpleNamespace(run=run, schedule=SimpleNamespace(crop_shape=(2, 2, 2)),
+                              history=history.History(4, np.random.default_rng(1)))
+    with pytest.raises(UserError, match='runs/x/checkpoints/step-000007 is damaged: remove it'):
+        refiner_training.Trainer._take_up_history(trainer)
+    run.history, run.extra = whole, [(2, random_state)]
+    refiner_training.Trainer._take_up_history(trainer)
+    assert len(trainer.history) == 2
 
 
 def test_training_settings_reach_the_graph(opened, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 """A training run: the loop's frame, whole checkpoints, the best one, packed weights, log."""
+import contextlib
 import os
 import resource
 import signal
@@ -132,16 +133,107 @@ def test_damaged_and_unlike_checkpoints_are_named(tmp_path, add):
     with runs.Run(str(tmp_path), []) as run:
         run.step = 1
         run.save()
-    state = tmp_path / 'checkpoints/step-000001/state.pickle'
+    state = tmp_path / 'checkpoints/step-000001/state.json'
     whole = state.read_bytes()
-    state.write_bytes(whole[:10])
-    with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
-        runs.Run(str(tmp_path), [])
+    for damaged in (whole[:10], b'[]', whole.replace(b'1', b'"1"'), whole.replace(b'best', b'b')):
+        state.write_bytes(damaged)
+        with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
+            runs.Run(str(tmp_path), [])
     state.write_bytes(whole)
+    history = tmp_path / 'checkpoints/step-000001/history.npy'
+    for wrong in (np.zeros(3), np.full(3, np.nan, np.float32)):
+        np.save(str(history), wrong)
+        with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
+            runs.Run(str(tmp_path), [])
+    np.save(str(history), np.zeros(0, np.float32))
     tf.reset_default_graph()
     tf.get_variable('weights', [5], initializer=tf.zeros_initializer())
     with pytest.raises(UserError, match='step-000001 does not fit these networks'):
         runs.Run(str(tmp_path), [])
+
+
+@pytest.mark.parametrize('text', ['{}', '[]', '{"step": "2"}', '{"step": true}', '{'])
+def test_a_damaged_mark_of_the_best_is_named_and_training_mends_it(tmp_path, add, text):
+    with runs.Run(str(tmp_path), []) as run:
+        run.step = 1
+        run.save_best(3.0)
+    (tmp_path / 'best.json').write_text(text)
+    with pytest.raises(UserError, match='best.json.*: remove it; STAGE=train writes it anew'):
+        checkpoints.best(str(tmp_path))
+    with runs.Run(str(tmp_path), []):
+        assert files.read_json(str(tmp_path / 'best.json')) == {'step': 1, 'score': 3.0}
+
+
+def test_what_goes_by_a_checkpoints_name_and_is_none_is_named(tmp_path):
+    for name in ('step-000001', 'step-abc', 'step-000002.partial', 'other'):
+        (tmp_path / 'checkpoints' / name).mkdir(parents=True)
+    with pytest.raises(UserError, match='step-abc is no checkpoint of a training: move it away'):
+        checkpoints.newest(str(tmp_path))
+    (tmp_path / 'checkpoints/step-abc').rmdir()
+    assert len(checkpoints.whole(str(tmp_path))) == 1
+
+
+@pytest.mark.parametrize('row', [b'x,1.0,0.5', b'1,1.0,much', b'\xff\xfe,1,2', b'1.5,1,2'])
+def test_a_damaged_log_is_named_and_stays(tmp_path, add, row):
+    with runs.Run(str(tmp_path), ['loss']) as run:
+        run.step = 1
+        run.log({'loss': 1.0})
+        run.save()
+    log = tmp_path / 'log.csv'
+    log.write_bytes(log.read_bytes() + row + b'\n')
+    before = log.read_bytes()
+    with pytest.raises(UserError, match='log.csv is damaged .*remove it to go on with a new one'):
+        runs.Run(str(tmp_path), ['loss'])
+    assert log.read_bytes() == before
+    log.unlink()
+    with runs.Run(str(tmp_path), ['loss']) as run:
+        assert run.step == 1
+
+
+def test_events_are_those_of_tensorboard(tmp_path, add):
+    for first in (1, 2):
+        with runs.Run(str(tmp_path), ['loss']) as run:
+            run.step = first
+            run.log({'loss': first / 4})
+            run.save()
+    found = [event for name in sorted(os.listdir(str(tmp_path / 'events')))
+             for event in tf.train.summary_iterator(str(tmp_path / 'events' / name))]
+    told = {event.step: event.summary.value[0].simple_value
+            for event in found if event.HasField('summary')}
+    assert told == {1: 0.25, 2: 0.5}
+    assert found[0].file_version == 'brain.Event:2' and found[0].wall_time > 0
+    assert [event.step for event in found if event.HasField('session_log')] == [1]
+    assert tf.GraphDef.FromString(found[1].graph_def).node
+
+
+@contextlib.contextmanager
+def full_disk(size):
+    """No file may grow beyond so many bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_disk_too_full_for_log_and_events_is_one_line(tmp_path, add):
+    with runs.Run(str(tmp_path / 'a'), ['loss']) as run:
+        log = tmp_path / 'a/log.csv'
+        with full_disk(log.stat().st_size):
+            with pytest.raises(UserError, match='log.csv cannot be written: File too large'):
+                run.log({'loss': 1.0})
+        size = os.path.getsize(run.events.path)
+        with full_disk(size + 10):
+            with pytest.raises(UserError, match='events.* cannot be written .File too large.'):
+                run.log({'loss': 1.0})
+    with full_disk(100):
+        with pytest.raises(UserError, match='events.* cannot be written .*free some space'):
+            runs.Run(str(tmp_path / 'b'), ['loss'])
+    with runs.Run(str(tmp_path / 'b'), ['loss']) as run:             # nothing holds its lock
+        run.log({'loss': 1.0})
 
 
 def test_full_disk_leaves_the_checkpoint_before_it(tmp_path):
@@ -149,20 +241,15 @@ def test_full_disk_leaves_the_checkpoint_before_it(tmp_path):
     tf.reset_default_graph()
     weights = tf.get_variable('weights', [40000], initializer=tf.zeros_initializer())
     add = tf.assign_add(weights, tf.ones([40000]))
-    small, limits = np.zeros(4, np.float32), resource.getrlimit(resource.RLIMIT_FSIZE)
+    small = np.zeros(4, np.float32)
     with runs.Run(str(tmp_path), []) as run:
         for step in (1, 2):
             run.session.run(add)
             run.step = step
             if step == 2:
-                before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
-                try:
+                with full_disk(20000):
                     with pytest.raises(UserError, match='step-000002 cannot be written.*free some'):
                         run.save(history=small, extra='two')
-                finally:
-                    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-                    signal.signal(signal.SIGXFSZ, before)
             else:
                 run.save(history=small, extra='one')
     with runs.Run(str(tmp_path), []) as run:

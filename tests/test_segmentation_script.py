@@ -314,6 +314,25 @@ def test_bad_input_is_one_clear_line(place, tmp_path):
     bad(*SMALL, 'PAIRS=one', cwd=tmp_path, words=['one stack', 'HELD_OUT'])
 
 
+def test_damaged_pairs_and_a_run_in_use_are_refused(tmp_path):
+    write_pairs(tmp_path / 'pairs')
+    code = ("import sys; from utils.common import locks\n"
+            "with locks.hold('runs/segmentation', purpose='training'):"
+            " print('held', flush=True); sys.stdin.read()")
+    first = subprocess.Popen([sys.executable, '-c', code], cwd=str(tmp_path),
+                             env=dict(os.environ, PYTHONPATH=ROOT),
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert first.stdout.readline() == b'held\n'
+        bad(*TRAIN, cwd=tmp_path, words=['runs/segmentation is in use: process %d on' % first.pid])
+    finally:
+        first.kill()
+        first.wait()
+    with h5py.File(str(tmp_path / 'pairs/patches.h5'), 'r+') as file:
+        file['image'][5, 15, 23, 23] += 1
+    bad(*TRAIN, cwd=tmp_path, words=['patches.h5 is damaged', 'run the script again'])
+
+
 @pytest.mark.parametrize('argument', ['STAGE=compare', 'ARMS=all', 'SEEDS=3', 'REAL=stacks'])
 def test_the_comparison_is_found_where_it_is_now(argument, tmp_path):
     bad(argument, cwd=tmp_path, words=[argument.split('=')[0], 'tests/benchmarks/comparison.py'])

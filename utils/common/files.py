@@ -94,21 +94,35 @@ def from_json(text):
     return json.loads(text)
 
 
-def read_json(path):
+def read_json(path, kind=dict, *, keys=None, cure='remove it and make it anew'):
     """Read a JSON file.
 
+    Args:
+        kind: type of what it holds; keys: None, or dict from required key to type of its value.
+        cure: end of the error's line.
+
     Raises:
-        UserError: if it is missing or not JSON.
+        UserError: if it is missing, not JSON, or holds another kind of thing.
     """
     if not os.path.isfile(path):                             # a pipe would be waited for
         raise UserError('no file %s' % path)
     try:
-        with open(path) as file:
-            return json.load(file)
-    except OSError:
+        with open(path, encoding='utf-8') as file:
+            values = json.load(file)
+    except FileNotFoundError:
         raise UserError('no file %s' % path)
-    except ValueError:
-        raise UserError('%s is not valid JSON: remove it and make it anew' % path)
+    except OSError as error:
+        raise UserError('%s cannot be read: %s' % (path, error.strerror or error))
+    except (ValueError, RecursionError):
+        raise UserError('%s is not valid JSON: %s' % (path, cure))
+    if not isinstance(values, kind):
+        raise UserError('%s holds a %s where a %s is wanted: %s'
+                        % (path, type(values).__name__, kind.__name__, cure))
+    for key, wanted in (keys or {}).items():
+        value = values.get(key)
+        if not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool:
+            raise UserError('%s has no %s, or a wrong one: %s' % (path, key, cure))
+    return values
 
 
 # --- files that may be gone ---

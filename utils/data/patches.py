@@ -12,8 +12,7 @@ import h5py
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.common.files import whole_file
-from utils.data import hdf5, stacks
+from utils.data import hdf5, hdf5_writer, patch_checks, stacks
 
 AT_A_TIME = 32           # patches of a stack that are in memory while they are cut and written
 
@@ -33,7 +32,8 @@ def write(path, images, *, origins, sources, labels=None, **attributes):
         origins: int [N, 3]; sources: list of N stack names.
         attributes: kept with the file (voxel_size, ...); None is left out.
     """
-    with _Writer(path, images.dtype, shape=images.shape[1:], labelled=labels is not None) as writer:
+    with _Writer(path, images.dtype, shape=images.shape[1:], labelled=labels is not None,
+                 count=len(images)) as writer:
         writer.add(images, labels, origins=origins, sources=sources)
         writer.finish(attributes)
 
@@ -52,7 +52,8 @@ def write_cut(path, voxels, *, corners, window, name, label=None, **attributes):
         return np.array([cut(array, c, window=window) for c in some], array.dtype).reshape(
             (-1,) + window)
 
-    with _Writer(path, voxels.dtype, shape=window, labelled=label is not None) as writer:
+    with _Writer(path, voxels.dtype, shape=window, labelled=label is not None,
+                 count=len(corners)) as writer:
         for i in range(0, max(len(corners), 1), AT_A_TIME):
             some = corners[i:i + AT_A_TIME]
             writer.add(patches_of(voxels, some),
@@ -65,11 +66,11 @@ def join(parts, path, **attributes):
     """Join patch files (some may be empty) into one; returns the number of patches.
 
     Raises:
-        UserError: if all are empty or they mix 8 and 16 bit.
+        UserError: if all are empty, they mix 8 and 16 bit, or one is damaged.
     """
     kinds, count, voxel_size, labelled = set(), 0, None, False
     for part in parts:
-        with h5py.File(part, 'r') as file:
+        with _part(part) as file:
             kinds.add((file['image'].dtype, file['image'].shape[1:]))
             count += len(file['image'])
             labelled = 'label' in file
@@ -80,27 +81,43 @@ def join(parts, path, **attributes):
     if count == 0:
         raise UserError('%s would hold no patch: make more or larger stacks' % path)
     dtype, shape = kinds.pop()
-    with _Writer(path, dtype, shape=shape, labelled=labelled) as writer:
+    with _Writer(path, dtype, shape=shape, labelled=labelled, count=count) as writer:
         for part in parts:
-            with h5py.File(part, 'r') as file:
-                writer.add(file['image'][:], file['label'][:] if labelled else None,
-                           origins=file['origin'][:], sources=file['source'][:])
+            with _part(part) as file:
+                images, labels = file['image'][:], file['label'][:] if labelled else None
+                if patch_checks.digest(images, labels) != file.attrs['digest']:
+                    raise ValueError('its patches are not those of its digest')
+                origins, sources = file['origin'][:], file['source'][:]
+            writer.add(images, labels, origins=origins, sources=sources)
         writer.finish(dict(attributes, voxel_size=voxel_size))
     return count
+
+
+@contextlib.contextmanager
+def _part(path):
+    """Yield an open part of a join; what is wrong with it is raised as a UserError."""
+    try:
+        with h5py.File(path, 'r') as file:
+            patch_checks.structure(file)
+            yield file
+    except patch_checks.DAMAGE as error:
+        raise UserError('%s is damaged (%s): remove it and run the same command again'
+                        % (path, patch_checks.reason(error)))
 
 
 class _Writer:
     """Appends patches to a file that is not there before finish(); the order of writes is part of
     the format, so that equal patches make equal bytes."""
 
-    def __init__(self, path, dtype, *, shape, labelled):
+    def __init__(self, path, dtype, *, shape, labelled, count):
+        """Args: count: patches that will come, about."""
         self.path, self.dtype, self.shape, self.labelled = path, dtype, tuple(shape), labelled
+        self.size = count * int(np.prod(shape)) * np.dtype(dtype).itemsize
         self.digest, self.n, self.origins, self.sources = hashlib.sha1(), 0, [], []
 
     def __enter__(self):
         with contextlib.ExitStack() as opened:               # what has been opened is closed again
-            self.file = opened.enter_context(
-                h5py.File(opened.enter_context(whole_file(self.path)), 'w'))
+            self.file, self.check = opened.enter_context(hdf5_writer.create(self.path, self.size))
             options = dict(chunks=(1,) + self.shape, maxshape=(None,) + self.shape)
             empty = (0,) + self.shape
             self.image = self.file.create_dataset('image', empty, self.dtype, **options)
@@ -121,9 +138,8 @@ class _Writer:
             data.resize(end, 0)
             if len(images):
                 data[self.n:] = values
-        together = images if labels is None else [p for pair in zip(images, labels) for p in pair]
-        for patch in together:
-            self.digest.update(np.ascontiguousarray(patch))
+            self.check()
+        patch_checks.update(self.digest, images, labels=labels)
         self.n = end
         self.origins.append(np.asarray(origins, np.int32).reshape(-1, 3))
         self.sources.extend(s.encode('utf-8') if isinstance(s, str) else s for s in sources)
@@ -147,7 +163,7 @@ def made_from(path):
     try:
         with h5py.File(path, 'r') as file:
             return file.attrs.get('made_from')
-    except OSError:
+    except patch_checks.DAMAGE:
         return None
 
 
@@ -163,7 +179,7 @@ class PatchFile:
 
     def __init__(self, path, with_labels=False):
         """Raises UserError: missing, empty, damaged, without the labels asked for, or patches of
-        unlike shapes."""
+        unlike shapes or other kinds of numbers. `check` tells whether they can be trained on."""
         self.path, self.file = path, None
         if os.path.isdir(path):
             self._open_folder(with_labels)
@@ -182,17 +198,17 @@ class PatchFile:
                             '1_simulator.py for drafts)' % self.path)
         try:
             self.file = h5py.File(self.path, 'r')
+            patch_checks.structure(self.file)
             self.image = hdf5.own(self.file['image'], path=self.path)
             self.origin = self.file['origin'][:]
-            self.source = [s.decode('utf-8') if isinstance(s, bytes) else s
-                           for s in self.file['source'][:]]
+            self.source = patch_checks.names(self.file['source'][:])
             self.label = (hdf5.own(self.file['label'], path=self.path) if with_labels
                           else None)
-            self.digest = self.file.attrs['digest']
+            self.digest = str(self.file.attrs['digest'])
             self.voxel_size = self.file.attrs.get('voxel_size')
-        except (OSError, KeyError) as error:
+        except patch_checks.DAMAGE as error:
             raise UserError('%s is damaged or no patch file (%s): make it anew'
-                            % (self.path, str(error).split('\n')[0].strip('"')))
+                            % (self.path, patch_checks.reason(error)))
 
     def _open_folder(self, with_labels):
         if with_labels:
@@ -214,6 +230,14 @@ class PatchFile:
         self.source = [stacks.name_of(image) for image, _ in pairs]
         self.origin = np.zeros((len(pairs), 3), int)
         self.digest = hashlib.sha1(b''.join(a.tobytes() for a in voxels + labels)).hexdigest()
+
+    def check(self, real=False):
+        """Read all patches once, and raise UserError for what cannot be trained on.
+
+        Args:
+            real: these are real patches; see patch_checks.check.
+        """
+        patch_checks.check(self, real=real)
 
     def __len__(self):
         return len(self.image)

@@ -152,8 +152,8 @@ def draw_curves(places, target):
     if not log:
         raise UserError('%s/log.csv has no row yet: train for longer than LOG_EVERY steps'
                         % places.run_dir)
-    judge = os.path.join(places.run_dir, 'evaluation.json')
-    training.curves(target, log, judge=files.read_json(judge) if os.path.exists(judge) else None)
+    judge = training.read_evaluation(os.path.join(places.run_dir, 'evaluation.json'))
+    training.curves(target, log, judge=judge)
 
 
 def draw_levels(places, target):

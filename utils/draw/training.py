@@ -1,9 +1,12 @@
 """Training of the refiner: curves of its log, and drafts beside what it made of them."""
 import csv
+import os
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from utils.common import files
+from utils.common.errors import UserError
 from utils.draw.base import RED, limits, project, save, show
 
 ALWAYS = (('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',),
@@ -20,12 +23,37 @@ def read_log(path):
 
     Returns:
         {} if the log has no row yet.
+
+    Raises:
+        UserError: it has no steps, or something else than numbers.
     """
-    with open(path, newline='') as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        return {}
-    return {name: np.array([float(row[name] or 'nan') for row in rows]) for name in rows[0]}
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        log = {name: np.array([float(row[name] or 'nan') for row in rows])
+               for name in (rows[0] if rows else ())}
+        if log and 'step' not in log:
+            raise ValueError('no column step')
+        return log
+    except (ValueError, TypeError, csv.Error) as error:
+        raise UserError('%s is damaged (%s): mend it, or remove it and train on'
+                        % (path, str(error)[:80]))
+
+
+def read_evaluation(path):
+    """The levels of evaluation.json, see curves, or None without the file.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if not os.path.exists(path):
+        return None
+    cure = 'remove it; STAGE=train writes it anew'
+    levels = files.read_json(path, keys={level: dict for level, _, _ in JUDGED}, cure=cure)
+    for level, _, _ in JUDGED:
+        if not all(isinstance(value, (int, float)) for value in levels[level].values()):
+            raise UserError('%s: %s holds more than numbers: %s' % (path, level, cure))
+    return levels
 
 
 def curves(path, log, *, judge=None):
@@ -43,7 +71,7 @@ def curves(path, log, *, judge=None):
     rows = -(-len(panels) // ACROSS)
     figure, axes = plt.subplots(rows, ACROSS, figsize=(15, 3 * rows), squeeze=False)
     for panel, names in zip(axes.flat, panels):
-        for name in names:
+        for name in [name for name in names if name in log]:
             there = np.isfinite(log[name])
             line, = panel.plot(log['step'][there], log[name][there], label=name, lw=1)
             for level, style, words in JUDGED if judge else ():

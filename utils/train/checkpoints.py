@@ -1,11 +1,11 @@
 """Checkpoints on disk, whole or absent: RUN_DIR/checkpoints/step-NNNNNN/ and the weights alone.
 
 A checkpoint of a training run holds `model.*` (all variables), `history.npy` (refined patches) and
-`state.pickle` (step, random states, seconds, best step). Packed weights are a RUN_DIR whose one
-checkpoint holds `model.*` alone, with the settings beside it.
+`state.json` (step, random states, seconds, best step; states.py). Packed weights are a RUN_DIR
+whose one checkpoint holds `model.*` alone, with the settings beside it. Reading them runs nothing.
 """
 import os
-import pickle
+import re
 import shutil
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from models import tf
 from utils.common import files
 from utils.common.errors import UserError
+from utils.train import states
 
 PACKED = 'packed.json'                  # beside weights that stand alone
 PACKED_NAMES = {'checkpoints', 'config.json', PACKED, 'README.md'}      # what their folder may hold
@@ -21,11 +22,19 @@ PACKED_NAMES = {'checkpoints', 'config.json', PACKED, 'README.md'}      # what t
 # --- which ---
 
 def whole(folder):
-    """Paths of a run's whole checkpoints, oldest first; [] if there is none."""
+    """Paths of a run's whole checkpoints, oldest first; [] if there is none.
+
+    Raises:
+        UserError: something else goes by such a name.
+    """
     root = os.path.join(folder, 'checkpoints')
-    names = os.listdir(root) if os.path.isdir(root) else []
-    return sorted((os.path.join(root, name) for name in names
-                   if name.startswith('step-') and not name.endswith('.partial')), key=step_of)
+    names = [name for name in (os.listdir(root) if os.path.isdir(root) else [])
+             if name.startswith('step-') and not name.endswith('.partial')]
+    for name in names:
+        if not re.match(r'step-[0-9]{1,18}$', name):
+            raise UserError('%s is no checkpoint of a training: move it away'
+                            % os.path.join(root, name))
+    return sorted((os.path.join(root, name) for name in names), key=step_of)
 
 
 def newest(folder):
@@ -35,11 +44,16 @@ def newest(folder):
 
 
 def best(folder):
-    """Path of a run's best checkpoint by its evaluations (best.json), or None."""
+    """Path of a run's best checkpoint by its evaluations (best.json), or None.
+
+    Raises:
+        UserError: best.json is damaged.
+    """
     path = os.path.join(folder, 'best.json')
     if not os.path.exists(path):
         return None
-    found = path_of(folder, files.read_json(path)['step'])
+    cure = 'remove it; STAGE=train writes it anew'
+    found = path_of(folder, files.read_json(path, keys={'step': int}, cure=cure)['step'])
     return found if os.path.isdir(found) else None
 
 
@@ -64,14 +78,28 @@ def read_state(checkpoint):
     Raises:
         UserError: a file is missing or damaged.
     """
+    state = states.read(checkpoint)
     try:
-        with open(os.path.join(checkpoint, 'state.pickle'), 'rb') as file:
-            state = pickle.load(file)
-        history = np.load(os.path.join(checkpoint, 'history.npy'))
-    except (OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
-        raise UserError('%s is damaged: remove it to go on from the checkpoint before it'
-                        % checkpoint)
+        history = states.read_array(os.path.join(checkpoint, 'history.npy'))
+        _check(state, history, step=step_of(checkpoint))
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        raise damaged(checkpoint)
     return state, history
+
+
+def _check(state, history, *, step):
+    """Raise ValueError, KeyError or TypeError unless a state is what runs.Run.save writes."""
+    best = state['best']
+    good = (state['step'] == step, np.isfinite(state['seconds']), 'extra' in state,
+            best is None or (isinstance(best['step'], int) and np.isfinite(best['score'])),
+            history.dtype == np.float32 and np.isfinite(history).all())
+    if not all(good):
+        raise ValueError('no state of a run')
+
+
+def damaged(checkpoint):
+    """The UserError that names a damaged checkpoint and the cure."""
+    return UserError('%s is damaged: %s' % (checkpoint, states.CURE))
 
 
 def write(folder, step, *, session, saver, state=None, history=None):
@@ -79,13 +107,13 @@ def write(folder, step, *, session, saver, state=None, history=None):
 
     Args:
         folder: of the run; session, saver: of the variables.
-        state: dict that pickles, with `history`, a float32 array; None: the variables alone.
+        state: dict, see states.write, with `history`, a float32 array; None: the variables alone.
 
     Returns:
         its path.
 
     Raises:
-        UserError: the disk is full; what was there before stays.
+        UserError: the disk is full; TypeError: as states.write. What was there before stays.
     """
     final = path_of(folder, step)
     partial = final + '.partial'
@@ -94,15 +122,15 @@ def write(folder, step, *, session, saver, state=None, history=None):
     try:
         saver.save(session, os.path.join(partial, 'model'), write_meta_graph=False)
         if state is not None:
-            np.save(os.path.join(partial, 'history.npy'), history)
-            with open(os.path.join(partial, 'state.pickle'), 'wb') as file:
-                pickle.dump(state, file, protocol=4)
+            np.save(os.path.join(partial, 'history.npy'), history, allow_pickle=False)
+            states.write(partial, state)
         shutil.rmtree(final, ignore_errors=True)
         os.rename(partial, final)
     except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise UserError('%s cannot be written (%s): free some space and run again; the checkpoint '
                         'before it stays' % (final, str(error).split('\n')[0][:120]))
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)       # gone already if all went well
     return final
 
 
@@ -131,7 +159,7 @@ def pack(folder, *, step, session, saver, settings, may_change):
         UserError: the folder holds a training run or other things, or the disk is full.
     """
     there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-    runs = [path for path in whole(folder) if os.path.exists(os.path.join(path, 'state.pickle'))]
+    runs = [path for path in whole(folder) if states.exists(path)]
     if there - PACKED_NAMES or runs:
         raise UserError('STAGE=pack: %s holds a training run or other things: give another OUTPUT'
                         % folder)

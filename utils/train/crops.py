@@ -32,11 +32,12 @@ class Synthetic:
                 0, one at least, and never all.
 
         Raises:
-            UserError: as PatchFile; one stack only, so that none can be held out.
+            UserError: as PatchFile and its check; one stack only, so that none can be held out.
         """
         path = folder if os.path.isfile(folder) else os.path.join(folder, 'patches.h5')
         whole = os.path.exists(path) or not os.path.isdir(folder)
         self.file = patches.PatchFile(path if whole else folder, with_labels=True)
+        self.file.check()
         self.settings, self.visible_contrast = settings, settings.visible_contrast
         self.source = np.array(self.file.source)
         names = sorted(set(self.file.source))

@@ -31,15 +31,16 @@ def bits_of(dtype):
     return 8 * np.dtype(dtype).itemsize
 
 
-def open_domains(real_path, drafts_path):
+def open_domains(real_path, drafts_path, *, checked=True):
     """Open the patches, checked to fit each other; Domains.
 
     Args:
         real_path: patch file or folder of TIFF patches.
         drafts_path: folder of 1_simulator.py, with patches.h5; or what a patch file may be.
+        checked: read all patches once; of several processes one does.
 
     Raises:
-        UserError: missing, damaged, without labels, or of unlike bits.
+        UserError: missing, damaged, without labels, of unlike bits, or unfit (PatchFile.check).
     """
     real = patches.PatchFile(real_path)
     inside = os.path.join(drafts_path, 'patches.h5')
@@ -49,6 +50,9 @@ def open_domains(real_path, drafts_path):
         raise UserError('%s is %d bit but %s %d bit: run 1_simulator.py BITS=%d' % (
             drafts.path, bits_of(drafts.dtype), real.path, bits_of(real.dtype),
             bits_of(real.dtype)))
+    if checked:
+        real.check(real=True)
+        drafts.check()
     return Domains(real, drafts)
 
 

@@ -47,7 +47,11 @@ class History:
         return np.array(self.patches, np.float32), self.rng.bit_generator.state
 
     def restore(self, patches, random_state):
-        """Take up a state() again; without a random state the own one stays."""
+        """Take up a state() again; without a random state the own one stays.
+
+        Raises:
+            ValueError, TypeError, KeyError, OverflowError: it is no random state of this kind.
+        """
         self.patches = [np.array(patch) for patch in patches[:self.capacity]]
         if random_state is not None:
             self.rng.bit_generator.state = random_state
@@ -69,7 +73,12 @@ def share(patches, parts, *, rank, size):
     Returns:
         (patches, random state). If another number of processes has joined them, the patches are
         dealt out anew and the random state is None.
+
+    Raises:
+        ValueError, TypeError: these are not of join().
     """
+    if sum(count for count, _ in parts) != len(patches):
+        raise ValueError('%d patches' % len(patches))
     if len(parts) != size:
         return patches[rank::size], None
     first = sum(count for count, _ in parts[:rank])

@@ -38,6 +38,7 @@ def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
     path = os.path.join(refined, 'patches.h5')
     if os.path.exists(path):
         sets['refined'] = patches.PatchFile(path)
+        sets['refined'].check()
     else:
         print('no %s: the drafts alone are judged' % path)
     rows = verdicts(domains.real, sets, seeds=seeds, settings=settings)

@@ -96,6 +96,7 @@ class Exchange:
         """The list of all processes' values, anything that pickles; all have to call it."""
         if not self.ranks.horovod:
             return [value]
+        # pickled: from process to process of one run, never from a file
         own = np.frombuffer(pickle.dumps(value, protocol=4), np.uint8)
         lengths = self.session.run(self._all_lengths, {self._length: [len(own)]})
         step, parts = GATHERED // self.ranks.size, [[] for _ in lengths]

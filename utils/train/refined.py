@@ -6,6 +6,7 @@ import numpy as np
 from utils.common import batch, claims, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
+from utils.train import states
 
 OWNER = claims.Owner('2_mpgan.py', files=('patches.h5', 'made_from.json'))
 
@@ -69,6 +70,9 @@ def cut_patches(drafts_dir, refined_dir, *, names):
         rows, _ = _draft_of(drafts, drafts_dir, name=name)
         refined = stacks.read(os.path.join(refined_dir, 'images', name + '.tif')).voxels
         images[rows] = [patches.cut(refined, drafts.origin[i], window=drafts.shape) for i in rows]
+    record = batch.Record(refined_dir)
+    if 'patches' in record.keys:                         # those of refine_patches are written over
+        record.drop('patches')
     _write(os.path.join(refined_dir, 'patches.h5'), images, drafts=drafts)
     return len(images)
 
@@ -110,12 +114,20 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
     batch.run([job(name) for name in names], strict=True)
     images, source = np.empty((len(drafts),) + drafts.shape, drafts.dtype), np.array(drafts.source)
     for name in names:
-        images[source == name] = np.load(part(name))
+        images[source == name] = _read_part(part(name))
     _write(target, images, drafts=drafts)
     record.add('patches', key)
     for name in names:
         files.remove(part(name))
     return len(images)
+
+
+def _read_part(path):
+    """The refined patches of a stack."""
+    try:
+        return states.read_array(path)
+    except (ValueError, EOFError):
+        raise UserError('%s is damaged: remove it and run the same command again' % path)
 
 
 def _draft_of(drafts, folder, *, name):
@@ -128,7 +140,8 @@ def _draft_of(drafts, folder, *, name):
     path = os.path.join(folder, 'images', name + '.tif')
     voxels = stacks.read(path).voxels
     for i in rows:
-        if (patches.cut(voxels, drafts.origin[i], window=drafts.shape) != drafts.image[i]).any():
+        cut = patches.cut(voxels, drafts.origin[i], window=drafts.shape)
+        if not np.array_equal(cut, drafts.image[i]):
             raise UserError('%s was not cut from %s: run 1_simulator.py again'
                             % (drafts.path, path))
     return rows, voxels

@@ -5,7 +5,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from models import gan, tf
-from utils.train import content, history, loop, processes, reports, runs, samplers
+from utils.train import checkpoints, content, history, loop, processes, reports, runs, samplers
 from utils.train.domains import calibration_crops, intensities
 from utils.train.streams import Stream
 
@@ -139,9 +139,7 @@ class Trainer:
         """
         self.run, schedule = run, self.schedule
         if run.step:
-            self.history.restore(*history.share(run.history, run.extra, rank=run.ranks.rank,
-                                                size=run.ranks.size))
-            run.history = None
+            self._take_up_history()
         else:
             if run.first:
                 crops = calibration_crops(self.domains.drafts, schedule.crop_shape,
@@ -153,6 +151,22 @@ class Trainer:
             run.share_weights()
         run.start(streams[0], run.step * schedule.refiner_updates)
         run.start(streams[1], run.step)
+
+    def _take_up_history(self):
+        """This process's part of the run's history buffer, and its random state.
+
+        Raises:
+            UserError: they are damaged, or of patches of another shape.
+        """
+        run, shape = self.run, tuple(self.schedule.crop_shape) + (1,)
+        try:
+            if len(run.history) and run.history.shape[1:] != shape:
+                raise ValueError('patches of another shape')
+            self.history.restore(*history.share(run.history, run.extra, rank=run.ranks.rank,
+                                                size=run.ranks.size))
+        except (ValueError, TypeError, KeyError, OverflowError):
+            raise checkpoints.damaged(checkpoints.path_of(run.folder, run.step))
+        run.history = None
 
     def update(self, step):
         """Refiner updates, then one of the discriminator on the last batch of them.

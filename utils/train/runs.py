@@ -1,4 +1,5 @@
 """One training run in a folder: session, newest checkpoint, log.csv, TensorBoard events."""
+import contextlib
 import csv
 import os
 import time
@@ -6,16 +7,24 @@ import time
 import numpy as np
 
 from models import tf
-from utils.common import files
+from utils.common import files, locks
 from utils.common.errors import UserError
 from utils.train import checkpoints, sessions
+from utils.train.events import Events
 from utils.train.processes import Exchange, Ranks
+
+
+def lock(folder, ranks=Ranks()):
+    """Context manager: no other run trains in a folder; see locks.hold. Of several processes the
+    first one holds the lock for all."""
+    return contextlib.nullcontext() if ranks.rank else locks.hold(folder, purpose='training')
 
 
 class Run:
     """One training run. Use as a context manager; it starts from the newest whole checkpoint.
 
     Of several processes the first alone reads and writes the folder; all start from its weights.
+    Another run in the same folder is refused as long as this one is open.
 
     Attributes:
         folder: of the run; columns: of log.csv.
@@ -36,7 +45,8 @@ class Run:
             ranks: of processes.find_ranks; xla: see sessions.open_session.
 
         Raises:
-            UserError: the newest checkpoint is damaged or of other networks.
+            UserError: the newest checkpoint or the log is damaged, or of other networks; another
+                process trains in the folder.
         """
         self.folder, self.columns, self.keep = folder, ['step', 'seconds'] + list(columns), keep
         self.ranks, self.first = ranks, ranks.rank == 0
@@ -49,11 +59,16 @@ class Run:
         self._start = time.time()
         exchange = Exchange(ranks, self.session)
         self.gather, self.share_weights = exchange.gather, exchange.share_weights
-        if self.first:
-            self._open()
-        self.share_weights()
-        self.step, self.history, self.extra = self.gather(
-            (self.step, self.history, self.extra) if self.first else None)[0]
+        with contextlib.ExitStack() as opened:           # closed again if one of them fails
+            opened.callback(self.session.close)
+            if self.first:
+                opened.enter_context(lock(folder))
+                self._open()
+                opened.callback(self.events.close)
+            self.share_weights()
+            self.step, self.history, self.extra = self.gather(
+                (self.step, self.history, self.extra) if self.first else None)[0]
+            self._opened = opened.pop_all()
 
     def _open(self):
         """Restore the newest checkpoint, and bring log and events to its step."""
@@ -66,18 +81,14 @@ class Run:
             self._start -= state['seconds']
         self._write_best()               # a kill may have come between the checkpoint and its mark
         self._trim_log()
-        self.events = tf.summary.FileWriter(os.path.join(self.folder, 'events'),
-                                            self.session.graph)
-        if self.step:                    # TensorBoard drops what a killed run logged beyond here
-            self.events.add_session_log(tf.SessionLog(status=tf.SessionLog.START), self.step)
+        self.events = Events(os.path.join(self.folder, 'events'), graph=self.session.graph,
+                             step=self.step)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.events:
-            self.events.close()
-        self.session.close()
+        self._opened.close()
 
     # --- training ---
 
@@ -102,15 +113,26 @@ class Run:
     # --- log ---
 
     def _trim_log(self):
-        """Drop rows of log.csv after the restored step; start the file if there is none."""
+        """Drop rows of log.csv after the restored step; start the file if there is none.
+
+        Raises:
+            UserError: it is damaged.
+        """
         path = os.path.join(self.folder, 'log.csv')
         rows = []
         if os.path.exists(path) and self.step:
-            with open(path, newline='') as file:
-                rows = [row for row in list(csv.reader(file))[1:]
-                        if len(row) == len(self.columns) and int(row[0]) <= self.step]
+            with open(path, newline='', encoding='utf-8') as file:
+                reader = csv.reader(file)
+                try:
+                    for row in list(reader)[1:]:
+                        [float(cell or 'nan') for cell in row]
+                        if len(row) == len(self.columns) and int(row[0]) <= self.step:
+                            rows.append(row)
+                except (ValueError, csv.Error) as error:             # no number, no text
+                    raise UserError('%s is damaged (%s): mend it, or remove it to go on with a new '
+                                    'one' % (path, str(error)[:80]))
         with files.whole_file(path) as partial:
-            with open(partial, 'w', newline='') as file:
+            with open(partial, 'w', newline='', encoding='utf-8') as file:
                 csv.writer(file).writerows([self.columns] + rows)
 
     def log(self, values):
@@ -120,16 +142,19 @@ class Run:
             values: dict from column to number.
 
         Raises:
-            UserError: see check.
+            UserError: see check; the disk is full.
         """
         self.check(values)
         row = [self.step, '%.1f' % (time.time() - self._start)] + [
             '%.6g' % values[name] if name in values else '' for name in self.columns[2:]]
-        with open(os.path.join(self.folder, 'log.csv'), 'a', newline='') as file:
-            csv.writer(file).writerow(row)
-        self.events.add_summary(tf.Summary(value=[
-            tf.Summary.Value(tag=name, simple_value=float(value))
-            for name, value in values.items()]), self.step)
+        path = os.path.join(self.folder, 'log.csv')
+        try:
+            with open(path, 'a', newline='', encoding='utf-8') as file:
+                csv.writer(file).writerow(row)
+        except OSError as error:
+            raise UserError('%s cannot be written: %s: the checkpoints stay'
+                            % (path, error.strerror or error))
+        self.events.add(values, self.step)
 
     def check(self, values):
         """Stop where training has diverged; the checkpoints before it stay.
@@ -153,7 +178,7 @@ class Run:
         """Write checkpoints/step-NNNNNN as a whole: variables, history buffer, random states.
 
         Args:
-            history: float32 array; extra: anything that pickles. A resumed run finds them again.
+            history: float32 array; extra: as states.write takes it. A resumed run finds both again.
 
         Raises:
             UserError: the disk is full.

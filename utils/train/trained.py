@@ -12,7 +12,7 @@ def settings_of(run_dir, names, *, script):
     """The constants that a run was trained with, of its config.json.
 
     Args:
-        names: constants that must be among them; script: that trains such runs.
+        names: constants that must be among them, whole numbers; script: that trains such runs.
 
     Returns:
         dict from constant to value.
@@ -20,8 +20,9 @@ def settings_of(run_dir, names, *, script):
     Raises:
         UserError: no config.json, or one of another script.
     """
-    settings = files.read_json(os.path.join(run_dir, 'config.json'))
-    if not set(names) <= set(settings):
+    cure = 'put back the constants that this run was trained with'
+    settings = files.read_json(os.path.join(run_dir, 'config.json'), cure=cure)
+    if not all(isinstance(settings.get(name), int) for name in names):
         raise UserError('%s is no run of %s: give another RUN_DIR' % (run_dir, script))
     return settings
 
