@@ -87,7 +87,7 @@ def run(case, *, base, place, rng, limit=60):
     """Run a case in a new folder, which is removed; list of what it has broken."""
     os.makedirs(place)
     try:
-        inputs.copy(base, place, case.needs)
+        inputs.copy(base, place, parts=case.needs)
         if case.build:
             case.build(place, rng)
         before = compare.bytes_in(place)

@@ -5,7 +5,7 @@ from tests.attack import inputs, runner
 from tests.attack.cases import Case
 from tests.attack.inputs import put
 
-# what is written -> (script, arguments without OUTPUT, parts of the base, files that it would write)
+# what is written -> (script, arguments without OUTPUT, parts of the base, files of OUTPUT)
 WRITERS = {
     'prepare': ('prepare_patches.py', inputs.PREPARE, ('data/real',),
                 ('real.h5', 'priors.json', 'real_s0.png')),

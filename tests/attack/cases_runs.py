@@ -63,28 +63,34 @@ def in_each(*endings, change):
 
 
 def halve(path, rng):
+    """Cut a file in the middle."""
     inputs.cut(path, 0.5)
 
 
 def scramble(path, rng):
+    """Random bytes inside a file."""
     size = os.path.getsize(path)
-    inputs.overwrite(path, size // 3, rng.bytes(max(16, size // 4)))
+    inputs.overwrite(path, size // 3, content=rng.bytes(max(16, size // 4)))
 
 
 def bomb(path, rng):
+    """A pickle that runs code in place of a file."""
     put(path, pickle.dumps(Bomb()))
 
 
 def older_bomb(path, rng):
+    """A pickle that runs code, as an older run's state."""
     os.remove(path)
     bomb(os.path.join(os.path.dirname(path), 'state.pickle'), rng)
 
 
 def numpy_bomb(path, rng):
+    """An array of objects that runs code when it is loaded."""
     np.save(path, np.array([Bomb()], object), allow_pickle=True)
 
 
 def no_step(run, rng):
+    """A row of log.csv whose step is no number."""
     path = os.path.join(run, 'log.csv')
     with open(path) as file:
         lines = file.read().split('\n')
@@ -93,10 +99,12 @@ def no_step(run, rng):
 
 
 def folder_abc(run, rng):
+    """A checkpoint whose name has no step."""
     shutil.copytree(checkpoints(run)[-1], os.path.join(run, 'checkpoints/step-abc'))
 
 
 def other_shape(path, rng):
+    """An array of another shape."""
     np.save(path, np.zeros((2, 3), np.float32))
 
 
@@ -142,8 +150,8 @@ def run_cases():
                 made.append(Case(
                     '%s: %s, %s' % (script, what, 'goes on' if table is TRAIN_ON else 'is used'),
                     script, arguments,
-                    lambda place, rng, run=run, damage=damage: damage(os.path.join(place, run), rng),
-                    words, needs, check=nothing_ran))
+                    lambda place, rng, run=run, damage=damage: damage(
+                        os.path.join(place, run), rng), words, needs, check=nothing_ran))
     return made
 
 
@@ -172,14 +180,16 @@ def random_inside(path, rng):
         n = len(file['image'])
         at = file['image'].id.get_chunk_info(int(rng.integers(n))).byte_offset
         size = file['image'][0].nbytes
-    inputs.overwrite(path, at + 64, rng.bytes(min(size - 64, 9000)))
+    inputs.overwrite(path, at + 64, content=rng.bytes(min(size - 64, 9000)))
 
 
 def without(name):
+    """Remove a data set."""
     return patch_edit(lambda file, rng: file.__delitem__(name))
 
 
 def no_digest(file, rng):
+    """Remove the digest."""
     del file.attrs['digest']
 
 

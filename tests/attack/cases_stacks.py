@@ -12,7 +12,8 @@ from tests.attack.inputs import put, voxels
 IN = 'in'                                    # folder of the bad stack, beside a good one
 # script -> (arguments, parts of the base) of a run that reads the stacks of IN
 READERS = {
-    'prepare_patches.py': (inputs.PREPARE + ['STACKS=in', 'OUTPUT=out'], ()),
+    'prepare_patches.py': (inputs.PREPARE + ['STACKS=in', 'OUTPUT=out', 'MAX_STACK_FIGURES=0'],
+                           ()),
     '4_reconstruction.py': (inputs.TRACE + ['INPUT=in', 'OUTPUT=out'], ()),
     '3_segmentation.py': (inputs.SEGMENT + ['STAGE=predict', 'INPUT=in', 'OUTPUT=out'],
                           ('runs/segmentation',)),
@@ -37,7 +38,7 @@ def tiff_lost_pages(writer):
     def build(path, rng):
         inputs.TIFFS[writer](path, voxels(1))
         offsets, _ = inputs.page_offsets(path)
-        inputs.cut(path, offsets[int(rng.integers(20, len(offsets) - 1))])
+        inputs.cut(path, offsets[int(rng.integers(len(offsets) // 2, len(offsets) - 1))])
     return build
 
 
@@ -46,8 +47,8 @@ def next_page(value):
     def build(path, rng):
         inputs.TIFFS['paged'](path, voxels(1))
         offsets, fields = inputs.page_offsets(path)
-        at = int(rng.integers(20, len(offsets) - 2))
-        inputs.overwrite(path, fields[at], int(value(offsets)).to_bytes(4, 'little'))
+        at = int(rng.integers(len(offsets) // 2, len(offsets) - 2))
+        inputs.overwrite(path, fields[at], content=int(value(offsets)).to_bytes(4, 'little'))
     return build
 
 
@@ -80,6 +81,7 @@ def hdf5_of(**datasets):
 
 
 def hdf5_cut(path, rng):
+    """An HDF5 file that lost its end."""
     inputs.hdf5(path, volume=voxels(1))
     inputs.cut(path, float(rng.uniform(0.2, 0.95)))
 
@@ -102,10 +104,12 @@ def virtual(path, rng):
 
 
 def fifo(path, rng):
+    """Nobody writes to it: whoever opens it waits."""
     os.mkfifo(path)
 
 
 def listening(path, rng):
+    """A socket."""
     server = socket.socket(socket.AF_UNIX)
     before = os.getcwd()
     os.chdir(os.path.dirname(path))          # names of sockets are short
@@ -116,6 +120,7 @@ def listening(path, rng):
         server.close()
 
 
+cut_raw = raw(lambda rng: inputs.vaa3d(V)[:int(rng.integers(50, 9999))])
 V, E = voxels(1), voxels(1, dtype=np.uint8)
 CUT = ('cut short', 'damaged', 'cut off')
 # (what, file name, maker, words)
@@ -141,9 +146,10 @@ BAD += [
     ('int16', 'bad.tif', written(V.astype(np.int16), metadata=None), ('int16',)),
     ('uint32', 'bad.tif', written(V.astype(np.uint32), metadata=None), ('uint32',)),
     ('OME with two images', 'bad.ome.tif', two_series, (('2 ', 'two', 'series', 'second'),)),
-    ('too small', 'bad.tif', written(V[:1, :2, :2], metadata=None, photometric='minisblack'), ()),
+    ('too small', 'bad.tif', written(V[:3, :8, :8], metadata=None, photometric='minisblack'), ()),
     ('HDF5, its end cut off', 'bad.h5', hdf5_cut, (('damaged', 'cut'),)),
-    ('random bytes as HDF5', 'bad.h5', random_bytes(b'\x89HDF\r\n\x1a\n'), (('damaged', 'no HDF5'),)),
+    ('random bytes as HDF5', 'bad.h5', random_bytes(b'\x89HDF\r\n\x1a\n'),
+     (('damaged', 'no HDF5'),)),
     ('HDF5 without a stack', 'bad.h5', hdf5_of(note=np.zeros(3)), ('3-D',)),
     ('HDF5 of two dimensions', 'bad.h5', hdf5_of(volume=V[0]), ('3-D',)),
     ('HDF5 of four dimensions', 'bad.h5', hdf5_of(volume=np.stack([V, V])), ('3-D',)),
@@ -152,19 +158,22 @@ BAD += [
     ('HDF5 int8', 'bad.h5', hdf5_of(volume=E.astype(np.int8)), ('int8',)),
     ('HDF5, external storage', 'bad.h5', external, (('external', 'another file', 'other file'),)),
     ('HDF5, virtual', 'bad.h5', virtual, (('virtual', 'another file', 'other file'),)),
-    ('raw, cut', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V)[:int(rng.integers(50, 9999))]), (CUT,)),
+    ('raw, cut', 'bad.v3draw', cut_raw, (CUT,)),
     ('raw, header cut', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V)[:30]), (CUT,)),
     ('raw, too long', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V) + rng.bytes(9)), ('longer',)),
     ('raw, no mark', 'bad.v3draw', raw(lambda rng: b'x' + inputs.vaa3d(V)[1:]), ('Vaa3D',)),
     ('raw, no voxels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(0, 80, 80))), ()),
     ('raw, negative', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(-4, 80, 80))), ()),
     ('raw, huge', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(2 ** 31 - 1,) * 3)), ()),
-    ('raw, two channels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, channels=2)), ('channel',)),
+    ('raw, two channels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, channels=2)),
+     ('channel',)),
     ('raw, unknown type', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, kind=7)), ('type',)),
-    ('pbd, cut', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:int(rng.integers(60, 9999))]), (CUT,)),
+    ('pbd, cut', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:int(rng.integers(60, 9999))]),
+     (CUT,)),
     ('pbd, huge', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:27] + b'\xff\xff\xff\x7f' * 3
                                     + inputs.pbd(E)[39:]), ()),
-    ('pbd, random runs', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:43] + rng.bytes(5000)), (CUT,)),
+    ('pbd, random runs', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:43] + rng.bytes(5000)),
+     (CUT,)),
     ('a link that leads nowhere', 'bad.tif', lambda path, rng: os.symlink('gone.tif', path), ()),
     ('a link to itself', 'bad.tif', lambda path, rng: os.symlink('bad.tif', path), ()),
     ('a FIFO', 'bad.tif', fifo, ()),
@@ -175,13 +184,16 @@ BAD += [
     ('a name that is not UTF-8', b'bad\xff.tif', tiff_cut('imagej'), ()),
     ('a name of 240 characters', 'bad' + 'n' * 233 + '.tif', tiff_cut('imagej'), ()),
 ]
+NAMES = 9                                    # entries at the end of BAD that are no plain file
 
 
-def beside_good(name, maker):
-    """A case's build: the bad stack and a good one in IN."""
+def in_folder(name, maker, *, beside_good):
+    """A case's build: the bad stack in IN, with a good one beside it or alone."""
     def build(place, rng):
         folder = os.path.join(place, IN)
-        inputs.imagej(os.path.join(folder, 'good.tif'), voxels(0))
+        os.makedirs(folder)
+        if beside_good:
+            inputs.imagej(os.path.join(folder, 'good.tif'), voxels(0))
         maker(os.path.join(folder, os.fsdecode(name)), rng)
     return build
 
@@ -195,11 +207,12 @@ def rest_is_done(script):
     return check
 
 
-def _case(what, name, *, maker, words, script):
+def _case(what, name, *, maker, words, script, beside_good):
     arguments, needs = READERS[script]
     named = 'bad' if isinstance(name, bytes) else name[:40]
-    return Case('%s: %s' % (script, what), script, arguments, beside_good(name, maker),
-                (named,) + tuple(words), needs, check=rest_is_done(script), batch=True)
+    return Case('%s: %s' % (script, what), script, arguments,
+                in_folder(name, maker, beside_good=beside_good), (named,) + tuple(words), needs,
+                check=rest_is_done(script) if beside_good else None, batch=True)
 
 
 def bad():
@@ -212,7 +225,10 @@ def bad():
         # 4_reconstruction.py takes floats from 0 to 1, and steps 2 to 4 small stacks
         if what == 'too small':
             scripts = ('prepare_patches.py',)
-        made += [_case(what, name, maker=maker, words=words, script=one) for one in scripts]
+        # strange names, the last of the list, and every third of the rest have a good neighbour
+        beside = i % 3 == 0 or i >= len(BAD) - NAMES
+        made += [_case(what, name, maker=maker, words=words, script=one, beside_good=beside)
+                 for one in scripts]
     return made
 
 

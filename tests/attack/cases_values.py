@@ -35,10 +35,12 @@ def written(content):
 
 
 def descending(values):
+    """Quantiles the wrong way round."""
     return values[::-1]
 
 
 def negative(values):
+    """Quantiles below zero, descending."""
     return [-abs(v) - 1 for v in values]
 
 

@@ -85,7 +85,7 @@ def run(report, *, base, folder, rng, count):
         quiet = storm.quiet_run(work, base=base, place=place + 'quiet')
         wanted = needed(os.path.join(place + 'quiet', work.result))
         size = max(LEAST, int(rng.uniform(0.02, 0.95) * wanted))
-        inputs.copy(base, place, work.needs)
+        inputs.copy(base, place, parts=work.needs)
         os.makedirs(place, exist_ok=True)
         disk = os.path.join(place, work.result)
         mount(disk, size)

@@ -104,7 +104,7 @@ def seeds(base, folder):
     inputs.hdf5(os.path.join(folder, 'stack.h5'), volume=small)
     inputs.put(os.path.join(folder, 'a.v3draw'), inputs.vaa3d(small))
     inputs.put(os.path.join(folder, 'a.v3dpbd'),
-               inputs.pbd(inputs.voxels(0, (12, 24, 24), np.uint8)))
+               inputs.pbd(inputs.voxels(0, (12, 24, 24), dtype=np.uint8)))
     inputs.swc(os.path.join(folder, 'a.swc'))
     made += [(name, reader, os.path.join(folder, name)) for name, reader in (
         ('stack.h5', read_stack), ('a.v3draw', read_stack), ('a.v3dpbd', read_stack),
@@ -172,7 +172,7 @@ def run(report, *, base, folder, seed, count):
         outcome = runner.Process(
             lambda first=at, some=some: read_some(some, first=first, folder=folder, seed=seed),
             cwd=folder).wait(LIMIT * 2 + len(some))
-        at += _note(report, outcome, at, valid=valid, asked=len(some))
+        at += _note(report, outcome, first=at, valid=valid, asked=len(some))
     shutil.rmtree(folder)
 
 
@@ -181,7 +181,7 @@ def _alone(reader, path):
     return done.out.strip() if done.status == 0 else 'ended with %s' % done.status
 
 
-def _note(report, outcome, first, *, valid, asked):
+def _note(report, outcome, *, first, valid, asked):
     """Note what a fork has said; how many files it is done with."""
     last = first - 1
     for line in outcome.out.splitlines():

@@ -9,9 +9,10 @@ import tifffile
 
 from tests.attack import runner
 
-SHAPE = (40, 80, 80)                     # (z, y, x) voxels of a real stack
+SHAPE = (24, 56, 56)                     # (z, y, x) voxels of a real stack
 SIZE = (1.0, 0.5, 0.5)                   # um
-PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=0']
+PREPARE = ['PATCH_SHAPE=16,24,24', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=0',
+           'MAX_STACK_FIGURES=1']
 SIMULATE = ['PRIORS=None', 'N_STACKS=2', 'VOLUME_SHAPE=48,96,64', 'BRANCH_LENGTH=10,16',
             'SOMA_RADIUS=4.0,6.0', 'DEBRIS=2000', 'PATCH_EVERY=4', 'PATCH_SHAPE=16,24,24',
             'WORKERS=1']
@@ -38,7 +39,7 @@ STEPS = (
 
 # --- stacks ---
 
-def voxels(seed=0, shape=SHAPE, dtype=np.uint16):
+def voxels(seed=0, shape=SHAPE, *, dtype=np.uint16):
     """A winding bright fibre in noise; [Z, Y, X]."""
     rng = np.random.default_rng(seed)
     image = rng.normal(60, 8, shape)
@@ -133,7 +134,7 @@ def cut(path, share):
         file.truncate(keep)
 
 
-def overwrite(path, offset, content):
+def overwrite(path, offset, *, content):
     """Replace bytes of a file from an offset on."""
     with open(path, 'r+b') as file:
         file.seek(offset)
@@ -168,7 +169,7 @@ def make_base(folder):
             raise RuntimeError('%s %s: %s\n%s' % (script, ' '.join(arguments), done.out, done.err))
 
 
-def copy(base, place, parts):
+def copy(base, place, *, parts):
     """Copy some folders or files of the base, times of files included."""
     for part in parts:
         source, target = os.path.join(base, part), os.path.join(place, part)

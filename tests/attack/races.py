@@ -3,7 +3,7 @@ import os
 import shutil
 import time
 
-from tests.attack import compare, inputs, runner, storm
+from tests.attack import inputs, runner, storm
 
 TRAININGS = {'train the segmenter': 'out', 'train and refine': 'out/run'}    # work -> its RUN_DIR
 HEAD_START = 0.5                             # of a run's time, most, that the first is ahead
@@ -58,15 +58,10 @@ def run(report, *, base, folder, rng, count):
         place = os.path.join(folder, 'race%d' % turn)
         os.makedirs(place)
         quiet = storm.quiet_run(work, base=base, place=place + 'quiet')
-        inputs.copy(base, place, work.needs)
+        inputs.copy(base, place, parts=work.needs)
         broken = race(work, quiet, place=place,
                       delay=float(rng.uniform(0, HEAD_START) * quiet.seconds))
         more, unequal = storm.finish(work, quiet, place=place)
         report.note('race, %s' % work.name, broken + more, unequal=unequal)
     shutil.rmtree(folder, ignore_errors=True)
     return len(chosen)
-
-
-def bytes_of(place):
-    """All bytes of a place, for a look at what a race has left."""
-    return compare.bytes_in(place)

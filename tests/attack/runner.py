@@ -101,6 +101,8 @@ class Process:
         for number, name in ((1, 'out'), (2, 'err')):
             os.dup2(os.open(os.path.join(self.logs, name), flags), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout, sys.stderr = [open(number, 'w', buffering=1, encoding='utf-8',
+                                       errors='backslashreplace') for number in (1, 2)]
         os.chdir(str(cwd))
         os.environ.update(environment)
 

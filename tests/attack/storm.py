@@ -64,7 +64,7 @@ def quiet_run(work, *, base, place):
     Raises:
         RuntimeError: it failed.
     """
-    inputs.copy(base, place, work.needs)
+    inputs.copy(base, place, parts=work.needs)
     done = runner.run(work.script, work.arguments, cwd=place, limit=300)
     if done.status != 0:
         raise RuntimeError('%s: %s' % (work.name, done.err))
@@ -190,7 +190,7 @@ def run(report, *, base, folder, rng, kills):
         os.makedirs(place)
         if work.name not in quiet:
             quiet[work.name] = quiet_run(work, base=base, place=place + 'quiet')
-        inputs.copy(base, place, work.needs)
+        inputs.copy(base, place, parts=work.needs)
         one_round(work, quiet[work.name], place=place, rng=rng, report=report,
                   most=max(1, min(A_ROUND, kills // len(WORKS), kills - report.kills)))
         shutil.rmtree(place)
