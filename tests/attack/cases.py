@@ -21,7 +21,7 @@ class Case(NamedTuple):
     build: Callable = None       # function (place, rng): makes what is bad, in the folder `place`
     words: tuple = ()            # of the error; a tuple within: any of these
     needs: tuple = ()            # parts of the base that are copied before
-    good: bool = False           # it has to succeed
+    good: bool = False           # it has to succeed; None: it may, else with an error line
     check: Callable = None       # function (place) -> what is broken, or None
     may_change: tuple = ()       # endings of paths that need not keep their bytes
     batch: bool = False          # several error lines; the rest of the stacks is done
@@ -49,7 +49,8 @@ def judge(case, outcome, *, before, place):
     left = set(compare.leftovers(place)) - set(before)
     if left:
         broken.append('temporary files: %s' % ', '.join(sorted(left)[:3]))
-    broken += (_judge_good if case.good else _judge_bad)(case, outcome)
+    well = case.good or (case.good is None and outcome.status == 0)
+    broken += (_judge_good if well else _judge_bad)(case, outcome)
     told = case.check(place) if case.check else None
     return broken + ([told] if told else [])
 
@@ -57,7 +58,7 @@ def judge(case, outcome, *, before, place):
 def _judge_good(case, outcome):
     broken = [] if outcome.status == 0 else [
         'has to succeed, exit %s: %s' % (outcome.status, outcome.err.strip()[-160:])]
-    return broken + _missing(case.words, outcome.out)
+    return broken + _missing(case.words if case.good else (), outcome.out)
 
 
 def _judge_bad(case, outcome):

@@ -89,7 +89,6 @@ PRIORS = [
 CONFIGS = [
     ('sys.exit(0)', 'import sys\nsys.exit(0)\n', ('exit', 'end')),
     ('exit with a text', 'raise SystemExit("bye")\n', ('exit', 'bye')),
-    ('Ctrl-C', 'raise KeyboardInterrupt\n', ('KeyboardInterrupt', 'stop', 'exit')),
     ('a syntax error', 'N_STACKS = = 3\n', ('Python',)),
     ('an error', 'N_STACKS = 1 / 0\n', ('Python', 'zero')),
     ('recursion', 'def f(): return f()\nN_STACKS = f()\n', ('Python', 'recursion')),
@@ -118,11 +117,11 @@ OWN = {                                  # script -> (arguments of a run, parts 
 CONSTANTS = [
     ('prepare_patches.py', ('OUTPUT=', 'STACKS=nowhere', 'STACKS=', 'PATCH_SHAPE=0,8,8',
                             'MAX_OVERLAP=nan', 'MIN_FOREGROUND=2', 'MIN_OBJECT=1e999',
-                            'CLIP_QUANTILE=nan', 'SMOOTH_SIGMA=1e9', 'TIFF_FOLDER=')),
+                            'CLIP_QUANTILE=nan', 'SMOOTH_SIGMA=1e9')),
     (SIMULATOR, ('OUTPUT=', 'N_STACKS=0', 'N_STACKS=1.5', 'SEED=-1', 'VOLUME_SHAPE=0,0,0',
                  'VOLUME_SHAPE=10000000,10000000,10000000', 'VOXEL_SIZE=1e30,1,1',
                  'VOXEL_SIZE=0,1,1', 'BITS=12', 'RADIUS=nan,nan', 'PSF_SIGMA=1e9,1,1',
-                 'DENSITY=10', 'LEVEL=5,1', 'GAIN=nan', 'PSF_FILE=nowhere.tif', 'WORKERS=-3',
+                 'DENSITY=10', 'LEVEL=5,1', 'GAIN=nan', 'PSF_FILE=nowhere.tif',
                  'BRANCH_LENGTH=-5,-1')),
     ('2_mpgan.py', ('RUN_DIR=', 'STAGE=dance', 'BATCH_SIZE=0', 'LEARNING_RATE=nan',
                     'CROP_SHAPE=999,999,999', 'MAX_STEPS=-1', 'DRAFTS=nowhere',
@@ -138,11 +137,18 @@ CONSTANTS = [
                       'RADIUS=3,1', 'GAIN=0', 'MIN_LENGTH=1e9', 'LEVEL=nan,nan'))]
 
 
+# what names some of them as well
+OTHER_WORDS = {
+    'STACKS=': ('no file',), 'INPUT=': ('no file',), 'SMOOTH_SIGMA=1e9': ('memory',),
+    'PSF_SIGMA=1e9,1,1': ('memory',), 'VOXEL_SIZE=1e30,1,1': ('RADIUS', 'written stack'),
+    'VOLUME_SHAPE=10000000,10000000,10000000': ('memory',)}
+
+
 def constant_case(script, given):
     """A case of one bad constant."""
     arguments, needs = OWN[script]
-    name = given.split('=')[0]
-    words = ((name, given.split('=')[1] or name),)
+    name, _, value = given.partition('=')
+    words = ((name, value or name) + OTHER_WORDS.get(given, ()),)
     return Case('%s: %s' % (script, given), script, arguments + [given], None, words, needs,
                 batch=True)
 
@@ -197,15 +203,21 @@ def swc_cases():
                          else ('s0.swc',), ('data/real',)))
         made.append(Case('%s: SWC_DIR with %s' % (SIMULATOR, what), SIMULATOR, DRAWN,
                          swc_at('trees/t.swc', content), ('t.swc',)))
-    made += [Case('%s: SWC_DIR with %s' % (SIMULATOR, what), SIMULATOR, DRAWN,
-                  swc_at('trees/t.swc', content), ('t.swc',)) for what, content in FAR]
+    # far nodes may be drawn and scored as far as they can be: what counts is that it ends well
+    for what, content in FAR:
+        made.append(Case('%s: SWC_DIR with %s' % (SIMULATOR, what), SIMULATOR, DRAWN,
+                         swc_at('trees/t.swc', content), (('t.swc', 'reconstruction'),),
+                         good=None))
+        made.append(Case('%s: GOLD with %s' % (RECONSTRUCTION, what), RECONSTRUCTION, GOLD,
+                         swc_at('gold/s0.swc', content), ('s0.swc',), ('data/real',), good=None))
     return made
 
 
 def bad():
     """All cases of bad values."""
     made = [Case('%s: priors, %s' % (SIMULATOR, what), SIMULATOR, MEASURED, build,
-                 ('priors.json',), ('data/patches/priors.json',)) for what, build in PRIORS]
+                 (('priors.json',) + ('radius',) * (what == 'radii 1e9'),),
+                 ('data/patches/priors.json',)) for what, build in PRIORS]
     made += [config_case(what, content, words=words) for what, content, words in CONFIGS]
     made += [constant_case(script, given) for script, all_given in CONSTANTS
              for given in all_given]
