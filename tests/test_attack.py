@@ -110,9 +110,8 @@ if seen:
 def stormed(path, tmp_path):
     """Report of four kills of a script that writes out/."""
     work, report = storm.Work('planted', path, [], (), 'out'), storm.Report()
-    for name in ('quiet', 'killed'):
-        (tmp_path / name).mkdir()
-    quiet = storm.quiet_run(work, base='', place=str(tmp_path / 'quiet'))
+    (tmp_path / 'killed').mkdir()
+    quiet = storm.quiet_run(work, report, base='', folder=str(tmp_path))
     storm.one_round(work, quiet._replace(seconds=0.25), place=str(tmp_path / 'killed'),
                     rng=np.random.default_rng(0), report=report, most=2)
     return report

@@ -13,11 +13,11 @@ from tests.attack.cases import Case
 from tests.attack.inputs import put
 
 GAN_RUN, SEG_RUN = 'runs/mpgan', 'runs/segmentation'
-# script -> (more arguments of a run, parts of the base, its run): goes on training, or uses it
+# script -> (arguments, parts of the base, its run): goes on training, or uses it
 TRAIN_ON = {
-    '2_mpgan.py': (inputs.GAN + ['STAGE=train', 'MAX_STEPS=4'],
-                   ('data/patches', 'data/simulated', GAN_RUN), GAN_RUN),
-    '3_segmentation.py': (inputs.SEGMENT + ['MAX_STEPS=5'], ('data/simulated', SEG_RUN), SEG_RUN)}
+    '2_mpgan.py': (inputs.GAN + ['STAGE=train'], ('data/patches', 'data/simulated', GAN_RUN),
+                   GAN_RUN),
+    '3_segmentation.py': (inputs.SEGMENT, ('data/simulated', SEG_RUN), SEG_RUN)}
 USE = {
     '2_mpgan.py': (inputs.GAN + ['STAGE=refine', 'INPUT=data/real', 'OUTPUT=out'],
                    ('data/real', GAN_RUN), GAN_RUN),
@@ -68,9 +68,9 @@ def halve(path, rng):
 
 
 def scramble(path, rng):
-    """Random bytes inside a file."""
+    """Random bytes inside a file, most of it."""
     size = os.path.getsize(path)
-    inputs.overwrite(path, size // 3, content=rng.bytes(max(16, size // 4)))
+    inputs.overwrite(path, size // 8, content=rng.bytes(max(16, 3 * size // 4)))
 
 
 def bomb(path, rng):
@@ -147,12 +147,24 @@ def run_cases():
                 continue                     # the segmenter keeps none
             for table in (TRAIN_ON, USE)[:2 if used else 1]:
                 arguments, needs, run = table[script]
+                # training writes best.json anew, of the checkpoint
+                mended = table is TRAIN_ON and what.startswith('best')
                 made.append(Case(
                     '%s: %s, %s' % (script, what, 'goes on' if table is TRAIN_ON else 'is used'),
-                    script, arguments,
-                    lambda place, rng, run=run, damage=damage: damage(
-                        os.path.join(place, run), rng), words, needs, check=nothing_ran))
+                    script, arguments, damaged(run, damage, unfinished=table is TRAIN_ON), words,
+                    needs, check=nothing_ran, good=None if mended else False,
+                    may_change=('',) if mended else ()))
     return made
+
+
+def damaged(run, damage, *, unfinished):
+    """A case's build: damage to a run, which lost its last checkpoint if it is to go on."""
+    def build(place, rng):
+        folder = os.path.join(place, run)
+        if unfinished:
+            shutil.rmtree(checkpoints(folder)[-1])
+        damage(folder, rng)
+    return build
 
 
 # --- patch files ---
@@ -270,7 +282,8 @@ def good():
     made = []
     for table, word in ((TRAIN_ON, 'goes on'), (USE, 'is used')):
         for script in sorted(table):
-            arguments, needs, _ = table[script]
-            made.append(Case('%s: a run %s' % (script, word), script, arguments, None, (), needs,
-                             good=True, may_change=('',) if table is TRAIN_ON else ()))
+            arguments, needs, run = table[script]
+            made.append(Case('%s: a run %s' % (script, word), script, arguments,
+                             damaged(run, lambda *_: None, unfinished=table is TRAIN_ON), (),
+                             needs, good=True, may_change=('',) if table is TRAIN_ON else ()))
     return made

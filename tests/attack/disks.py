@@ -3,11 +3,10 @@ import os
 import shutil
 import subprocess
 
-from tests.attack import compare, inputs, runner, storm
+from tests.attack import inputs, runner, storm
 
 LARGE = 256 << 20                            # bytes: room enough for all
 LEAST = 8 << 10                              # bytes of a small disk
-PAGE = 4096                                  # bytes: files take whole pages
 # works whose results can lie on a disk of their own: result is a folder beside the input
 WORKS = tuple(work for work in storm.WORKS if work.name != 'figures')
 
@@ -41,12 +40,6 @@ def allowed(folder):
     return True
 
 
-def needed(folder):
-    """Bytes that the files below a folder take on a disk."""
-    return sum(-(-os.path.getsize(os.path.join(folder, path)) // PAGE) * PAGE
-               for path in compare.files_in(folder))
-
-
 def on_small_disk(work, *, place, size):
     """Run a work whose results lie on a disk of `size` bytes; list of broken promises.
 
@@ -78,13 +71,12 @@ def run(report, *, base, folder, rng, count):
     if not allowed(os.path.join(folder, 'try')):
         print('skipped: full disks (mounting a tmpfs is not allowed here)')
         return 0
+    order = rng.permutation(len(WORKS))
     for turn in range(count):
-        work = WORKS[int(rng.permutation(len(WORKS))[0])] if count < len(WORKS) \
-            else WORKS[turn % len(WORKS)]
+        work = WORKS[order[turn % len(WORKS)]]
         place = os.path.join(folder, 'disk%d' % turn)
-        quiet = storm.quiet_run(work, base=base, place=place + 'quiet')
-        wanted = needed(os.path.join(place + 'quiet', work.result))
-        size = max(LEAST, int(rng.uniform(0.02, 0.95) * wanted))
+        quiet = storm.quiet_run(work, report, base=base, folder=folder)
+        size = max(LEAST, int(rng.uniform(0.02, 0.95) * quiet.size))
         inputs.copy(base, place, parts=work.needs)
         os.makedirs(place, exist_ok=True)
         disk = os.path.join(place, work.result)

@@ -56,8 +56,8 @@ def run(report, *, base, folder, rng, count):
     chosen = ([order[0]] + trainings[:1] + order[1:] + trainings[1:])[:count]
     for turn, work in enumerate(chosen):
         place = os.path.join(folder, 'race%d' % turn)
+        quiet = storm.quiet_run(work, report, base=base, folder=folder)
         os.makedirs(place)
-        quiet = storm.quiet_run(work, base=base, place=place + 'quiet')
         inputs.copy(base, place, parts=work.needs)
         broken = race(work, quiet, place=place,
                       delay=float(rng.uniform(0, HEAD_START) * quiet.seconds))

@@ -10,7 +10,7 @@ from tests.attack import compare, inputs, runner
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)    # in turn
 POLITE = 30                                  # seconds in which SIGTERM and Ctrl-C have to end it
 A_ROUND = 4                                  # kills of one folder, before the run to the end
-# name; script, arguments; needs: parts of the base; result: what it makes, compared
+# name; script, arguments; needs: parts of the base; result: folder that it makes
 Work = namedtuple('Work', 'name script arguments needs result')
 WORKS = (
     Work('prepare', 'prepare_patches.py', inputs.PREPARE + ['CALIBRATION_ROUNDS=1', 'OUTPUT=out',
@@ -34,8 +34,9 @@ WORKS = (
     Work('figures', 'make_figures.py', ['OUTPUT=out', 'FIGURES=levels,simulator'],
          ('data/patches', 'data/simulated', 'data/refined'), 'out'),
     Work('draw the phantom', runner.PHANTOM, inputs.DRAW + ['OUTPUT=out', 'N_STACKS=6'], (), 'out'))
-# what a quiet run left: results, names of all files, seconds
-Quiet = namedtuple('Quiet', 'results names seconds')
+# a quiet run: results, names of all files, seconds, bytes on disk of Work.result
+Quiet = namedtuple('Quiet', 'results names seconds size')
+PAGE = 4096                                  # bytes: files take whole pages
 
 
 class Report:
@@ -43,10 +44,11 @@ class Report:
 
     Attributes:
         kills: signals that reached a living process; broken, unequal: lists of texts.
+        quiet: name of a work -> Quiet, once it has run.
     """
 
     def __init__(self):
-        self.kills, self.broken, self.unequal = 0, [], []
+        self.kills, self.broken, self.unequal, self.quiet = 0, [], [], {}
 
     def note(self, name, problems, *, unequal=()):
         """Add what was found and print it."""
@@ -58,23 +60,38 @@ class Report:
             print('unequal: %s' % self.unequal[-1])
 
 
-def quiet_run(work, *, base, place):
-    """Run a work undisturbed in `place`; Quiet.
+def quiet_run(work, report, *, base, folder):
+    """Run a work undisturbed, once for the whole attack; Quiet.
+
+    Args:
+        report: Report, which keeps it; base: of inputs; folder: to work in.
 
     Raises:
         RuntimeError: it failed.
     """
-    inputs.copy(base, place, parts=work.needs)
-    done = runner.run(work.script, work.arguments, cwd=place, limit=300)
-    if done.status != 0:
-        raise RuntimeError('%s: %s' % (work.name, done.err))
-    result = os.path.join(place, work.result)
-    return Quiet(compare.results(result), names_of(result), done.seconds)
+    if work.name not in report.quiet:
+        place = os.path.join(folder, 'quiet')
+        inputs.copy(base, place, parts=work.needs)
+        os.makedirs(place, exist_ok=True)
+        done = runner.run(work.script, work.arguments, cwd=place, limit=300)
+        if done.status != 0:
+            raise RuntimeError('%s: %s' % (work.name, done.err))
+        report.quiet[work.name] = Quiet(compare.results(place), names_of(place), done.seconds,
+                                        size_of(os.path.join(place, work.result)))
+        shutil.rmtree(place)
+    return report.quiet[work.name]
 
 
 def names_of(folder):
-    """Names of what a run promises: all its files but events, which are named by the second."""
-    return {path for path in compare.files_in(folder) if 'events' not in path.split(os.sep)}
+    """Names of what a run promises: all its files but locks and events, named by the second."""
+    return {path for path in compare.files_in(folder)
+            if 'events' not in path.split(os.sep) and not path.endswith('.lock')}
+
+
+def size_of(folder):
+    """Bytes that the files below a folder take on a disk."""
+    return sum(-(-os.path.getsize(os.path.join(folder, path)) // PAGE) * PAGE
+               for path in compare.files_in(folder))
 
 
 def finish(work, quiet, *, place):
@@ -84,17 +101,16 @@ def finish(work, quiet, *, place):
         (list of broken promises, list of unequal results).
     """
     done = runner.run(work.script, work.arguments, cwd=place, limit=300)
-    result = os.path.join(place, work.result)
     if done.status != 0:
         return ['the rerun failed, exit %s: %s' % (done.status, done.err.strip()[-200:])], []
     broken = ['the rerun left %d processes' % done.orphans] if done.orphans else []
     left = compare.leftovers(place)
     if left:
         broken.append('the rerun left temporary files: %s' % ', '.join(left[:3]))
-    missing = quiet.names - names_of(result)
+    missing = quiet.names - names_of(place)
     if missing:
         broken.append('the rerun did not make %s' % ', '.join(sorted(missing)[:3]))
-    return broken, compare.unequal(quiet.results, compare.results(result))
+    return broken, compare.unequal(quiet.results, compare.results(place))
 
 
 def disturb(work, number, *, place, delay):
@@ -148,9 +164,10 @@ def one_round(work, quiet, *, place, rng, report, most):
     report.note('%s, after %d kills' % (name, report.kills - before), broken, unequal=unequal)
 
 
-def interrupted_imports(report, *, folder, rng):
-    """Ctrl-C while a script, in a Python of its own, loads its libraries."""
-    for script in runner.SCRIPTS:
+def interrupted_imports(report, *, folder, rng, count):
+    """Ctrl-C while some scripts, each in a Python of its own, load their libraries."""
+    for i in rng.permutation(len(runner.SCRIPTS))[:count]:
+        script = runner.SCRIPTS[i]
         process = runner.fresh(script, [], cwd=folder)
         while process.poll() is None and 'numpy' not in _mapped(process.pid):
             time.sleep(runner.POLL)
@@ -180,18 +197,17 @@ def run(report, *, base, folder, rng, kills):
     """
     os.makedirs(folder)
     if os.path.isdir('/proc/self'):
-        interrupted_imports(report, folder=folder, rng=rng)
+        interrupted_imports(report, folder=folder, rng=rng, count=kills // 8)
     else:
         print('skipped: Ctrl-C during the imports, and processes that stay (no /proc)')
-    quiet, turn = {}, 0
+    order, turn = rng.permutation(len(WORKS)), 0
     while report.kills < kills:
-        work = WORKS[turn % len(WORKS)]
+        work = WORKS[order[turn % len(WORKS)]]
         place = os.path.join(folder, 'round%d' % turn)
+        quiet = quiet_run(work, report, base=base, folder=folder)
         os.makedirs(place)
-        if work.name not in quiet:
-            quiet[work.name] = quiet_run(work, base=base, place=place + 'quiet')
         inputs.copy(base, place, parts=work.needs)
-        one_round(work, quiet[work.name], place=place, rng=rng, report=report,
+        one_round(work, quiet, place=place, rng=rng, report=report,
                   most=max(1, min(A_ROUND, kills // len(WORKS), kills - report.kills)))
         shutil.rmtree(place)
         turn += 1
