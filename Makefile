@@ -17,6 +17,7 @@ SEG_ARGS ?=
 TRACE_ARGS ?=
 FIG_ARGS ?=
 PAPER_ARGS ?=
+ATTACK_ARGS ?=
 TEST_ARGS ?=
 
 # Settings of the user's shell that would mix other packages into the environments.
@@ -24,13 +25,14 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test lint figures gallery compare paper bench python clean distclean
+.PHONY: help env demo test lint attack figures gallery compare paper bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
 	@echo 'make demo       run the whole pipeline, small, on a phantom it draws itself; needs no data, no GPU'
 	@echo 'make test       run the tests'
 	@echo 'make lint       check the style of the code (ruff, requirements-dev.txt)'
+	@echo 'make attack     bad input, kills, races and full disks on every script (docs/attack.md); ATTACK_ARGS='\''SEED=7 SHORT=True'\'''
 	@echo 'make figures    redraw the figures from the results on disk'
 	@echo 'make gallery    one page with the figures, tables and commands on disk, results/index.html'
 	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
@@ -40,7 +42,7 @@ help:
 	@echo 'make clean      remove caches and both environments; data/, runs/ and results/ stay'
 	@echo 'make distclean  the same, and data/demo, runs/demo*, results/demo'
 	@echo 'Add PYTHON=python3.11 (or a path) to force a Python: 3.7 takes TensorFlow 1.15, 3.8 - 3.13 TensorFlow 2.'
-	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS=, PAPER_ARGS= or TEST_ARGS= to pass arguments on.'
+	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS=, PAPER_ARGS=, ATTACK_ARGS= or TEST_ARGS= to pass arguments on.'
 
 env:
 	@eval "$$FUNCTIONS"; make_both
@@ -69,6 +71,9 @@ lint:
 	@eval "$$FUNCTIONS"; take && \
 	{ "$$py" -m ruff --version >/dev/null 2>&1 || "$$py" -m pip install --quiet -r requirements-dev.txt; } && \
 	step "$$py" -m ruff check .
+
+attack:
+	@eval "$$FUNCTIONS"; take && step "$$py" -m tests.attack $(ATTACK_ARGS)
 
 figures:
 	@eval "$$FUNCTIONS"; take && step "$$py" make_figures.py $(FIG_ARGS)
