@@ -18,8 +18,8 @@ sys.path.insert(0, ROOT)
 
 def quiet_tensorflow():
     """One thread for all sessions of this process, so that results repeat, and no warnings."""
+    from models import tf                    # first: it sets what TensorFlow reads when it loads
     from tensorflow.python.util import deprecation
-    from models import tf
 
     deprecation.silence().__enter__()        # a fifth of the time of making a graph goes into them
     tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1,

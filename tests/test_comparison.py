@@ -102,7 +102,8 @@ def test_each_end_is_predicted_by_the_network_that_saw_the_other(comparison, mon
     boxes = masks.halves(voxels.shape, 1, gap=16)
     labelled = comparison.Labelled(stacks.Stack(voxels, None, 'x.tif', {}), whole, whole, boxes, '')
     cfg, seen = comparison.load(['--config', 'configs/demo/comparison.py']), []
-    monkeypatch.setattr(comparison, 'claims', SimpleNamespace(claim=lambda *_, **__: None))
+    monkeypatch.setattr(comparison, 'claims', SimpleNamespace(
+        claim=lambda *_, **__: None, training=lambda _: None))
     monkeypatch.setattr(comparison.segmenter_training, 'train',
                         lambda *_, sources, **__: seen.append([source.box for source in sources]))
     monkeypatch.setattr(comparison, 'predict',

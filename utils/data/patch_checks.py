@@ -39,7 +39,7 @@ def structure(file):
             continue
         data = file[name]
         if data.is_virtual or data.external:
-            raise ValueError('%s lies in other files' % name)
+            raise ValueError('dataset /%s lies in other files' % name)
         if len(data.shape) != axes or data.dtype.name not in kinds:
             raise ValueError('%s is %s of %d axes: want %s of %d' % (
                 name, data.dtype.name, len(data.shape), ' or '.join(kinds), axes))
