@@ -153,8 +153,8 @@ def check(cfg):
     if cfg.INPUT and not cfg.WHOLE_STACKS:
         raise UserError('INPUT=%s: WHOLE_STACKS=False is for drafts alone' % cfg.INPUT)
     if cfg.STAGE == 'pack' and not own:
-        raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as '
-                        'models/pretrained/refiner')
+        raise UserError('STAGE=pack into %s: give an OUTPUT of its own, such as '
+                        'models/pretrained/refiner' % cfg.OUTPUT)
     steepness = cfg.LABEL_STEEPNESS
     if steepness != 'auto' and not (isinstance(steepness, (int, float)) and steepness > 0):
         raise UserError("LABEL_STEEPNESS=%s: want a number above 0, or 'auto'" % (steepness,))

@@ -139,8 +139,8 @@ def pack(cfg):
     What is no property of the weights (paths, the comparison's constants) stays behind.
     """
     if cfg.OUTPUT == config.read_constants(config.rooted(CONFIG))['OUTPUT']:
-        raise UserError('STAGE=pack: give an OUTPUT of its own with it, such as '
-                        'models/pretrained/segmentation')
+        raise UserError('STAGE=pack into %s: give an OUTPUT of its own, such as '
+                        'models/pretrained/segmentation' % cfg.OUTPUT)
     other = config.read_constants(config.rooted('configs/comparison.py'))
     with open_network(cfg) as network:
         path = network.pack(cfg.OUTPUT, may_change=MAY_CHANGE + tuple(other))

@@ -9,8 +9,8 @@ from tests.attack import compare, inputs, runner
 LOADS_TENSORFLOW = ('2_mpgan.py', '3_segmentation.py')
 # lines of standard error that are no error's: what was left out, and why
 ASIDE = re.compile(r'error: |left out: |warning: |stopped')
-# constants that name the folder of results
-MAY_CHANGE = ('command.txt',)
+# endings of paths that say who was at work, and may change in any run
+MAY_CHANGE = ('command.txt', '.lock')
 
 
 class Case(NamedTuple):

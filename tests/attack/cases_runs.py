@@ -23,6 +23,8 @@ USE = {
                    ('data/real', GAN_RUN), GAN_RUN),
     '3_segmentation.py': (inputs.SEGMENT + ['STAGE=predict', 'OUTPUT=out'],
                           ('data/real', SEG_RUN), SEG_RUN)}
+# what a training brings to its checkpoint's step before anything else
+REWRITTEN = 'config.json', 'best.json', 'log.csv'
 RUNS_CODE = 'RUN.txt'                        # what a file that runs code would leave
 
 
@@ -153,7 +155,7 @@ def run_cases():
                     '%s: %s, %s' % (script, what, 'goes on' if table is TRAIN_ON else 'is used'),
                     script, arguments, damaged(run, damage, unfinished=table is TRAIN_ON), words,
                     needs, check=nothing_ran, good=None if mended else False,
-                    may_change=('',) if mended else ()))
+                    may_change=('',) if mended else REWRITTEN if table is TRAIN_ON else ()))
     return made
 
 

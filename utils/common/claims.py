@@ -116,7 +116,8 @@ def check(folder, owner):
     script = owner_of(folder)
     own = script == owner.script or (script == RUN and owner.script.endswith(TRAIN))
     if script and not own:
-        raise UserError('%s is a folder of %s: give another one' % (folder, script))
+        raise UserError('%s is a folder of %s: give another %s' % (
+            folder, script, 'RUN_DIR' if owner.script.endswith(TRAIN) else 'OUTPUT'))
     known = vouches(folder, owner)
     foreign = [path for name, path in there if not known(name)] + others * (not own)
     if foreign:
