@@ -12,18 +12,18 @@ class UserError(ValueError):
     """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
 
 
-def _unhandled(kind, error, trace):
+def _unhandled(kind, *details):
     """What Python prints of an error that no one caught: a traceback, but for Ctrl-C.
 
     Ctrl-C while a library is loaded may come out as that library's ImportError.
     """
-    first = error
+    first = details[0]
     while first is not None and not isinstance(first, KeyboardInterrupt):
         first = first.__cause__ or first.__context__
     if first is not None:
         print(STOPPED, file=sys.stderr)
     else:
-        sys.__excepthook__(kind, error, trace)
+        sys.__excepthook__(kind, *details)
 
 
 sys.excepthook = _unhandled
