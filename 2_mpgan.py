@@ -36,7 +36,7 @@ MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', '
               'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY', 'THREADS', 'TILE_SHAPE',
               'EVALUATE_EVERY', 'CHECKPOINT', 'XLA', 'WHOLE_STACKS', 'CRITIC_STEPS', 'CRITIC_SEEDS',
               'CRITIC_BLOCK')
-FORMAT = 2                 # of runs: raised where an older one cannot go on
+FORMAT = 3                 # of runs: raised where an older one cannot go on
 SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
 
