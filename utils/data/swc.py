@@ -60,6 +60,13 @@ def write(path, tree, *, comment='', one_root=True):
     write_text(path, '\n'.join(lines) + '\n')
 
 
+def _seven(row):
+    """The first seven columns of a line; ValueError if there are fewer."""
+    if len(row) < 7:
+        raise ValueError('too few columns')
+    return row[:7]
+
+
 def read(path):
     """Read a SWC tree or forest; ids may be any whole numbers, in any order.
 
@@ -79,7 +86,7 @@ def read(path):
     except OSError as error:
         raise UserError('%s cannot be read: %s' % (path, error.strerror))
     try:
-        table = np.array([[float(v) for v in row[:7]] for row in rows]).reshape(-1, 7)
+        table = np.array([float(v) for row in rows for v in _seven(row)]).reshape(-1, 7)
     except ValueError:
         raise UserError('%s: every line wants seven numbers: id type x y z radius parent' % path)
     if not np.isfinite(table).all():
