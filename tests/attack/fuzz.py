@@ -2,6 +2,7 @@
 import os
 import resource
 import shutil
+import signal
 import traceback
 
 import numpy as np
@@ -148,7 +149,9 @@ def read_some(chosen, *, first, folder, seed):
         with open(path, 'wb') as file:
             file.write(mutate(data, np.random.default_rng([seed, i])))
         print('%d begun' % i, flush=True)
+        signal.alarm(LIMIT)                      # ends this fork, whatever holds it up
         print('%d %s' % (i, attempt(reader, path)), flush=True)
+        signal.alarm(0)
         os.remove(path)
     return 0
 
@@ -171,7 +174,7 @@ def run(report, *, base, folder, seed, count):
         some = [valid[(at + i) % len(valid)] for i in range(min(AT_A_TIME, count - at))]
         outcome = runner.Process(
             lambda first=at, some=some: read_some(some, first=first, folder=folder, seed=seed),
-            cwd=folder).wait(LIMIT * 2 + len(some))
+            cwd=folder).wait(LIMIT * (1 + len(some)))
         at += _note(report, outcome, first=at, valid=valid, asked=len(some))
     shutil.rmtree(folder)
 
@@ -195,5 +198,5 @@ def _note(report, outcome, *, first, valid, asked):
         return asked
     last = max(last, first)
     report.note('fuzz %d, %s' % (last, valid[last % len(valid)][0]), [
-        'did not end' if outcome.status is None else 'the process ended with %s' % outcome.status])
+        'did not end in %d s' % LIMIT if outcome.status in (None, -signal.SIGALRM) else 'the process ended with %s' % outcome.status])
     return last - first + 1

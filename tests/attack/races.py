@@ -1,6 +1,7 @@
 """Two processes with one folder of results."""
 import os
 import shutil
+import signal
 import time
 
 from tests.attack import inputs, runner, storm
@@ -13,18 +14,32 @@ def race(work, quiet, *, place, delay):
     """Run a work twice at a time; list of broken promises of the two.
 
     Two that share stacks both end well or refuse with a line; of two trainings in one RUN_DIR the
-    second is refused.
+    second is refused while the first, which is held up meanwhile, lives.
 
     Args:
         delay: seconds that the first is ahead.
     """
     first = runner.start(work.script, work.arguments, cwd=place)
-    if work.name in TRAININGS:
+    held = work.name in TRAININGS
+    if held:
         wait_for(os.path.join(place, TRAININGS[work.name], 'log.csv'), first)
+        _signal(first, signal.SIGSTOP)
     else:
         time.sleep(delay)
     second = runner.start(work.script, work.arguments, cwd=place)
+    if held:
+        second.wait(runner.LIMIT)
+        _signal(first, signal.SIGCONT)
     done = [first.wait(300), second.wait(300)]
+    return _judge(work, done)
+
+
+def _signal(process, number):
+    if not process.ended():
+        os.kill(process.pid, number)
+
+
+def _judge(work, done):
     broken = []
     for which, outcome in zip(('first', 'second'), done):
         if outcome.status is None or outcome.status < 0:
