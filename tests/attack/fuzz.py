@@ -197,6 +197,7 @@ def _note(report, outcome, *, first, valid, asked):
     if outcome.status == 0:
         return asked
     last = max(last, first)
+    hung = outcome.status in (None, -signal.SIGALRM)
     report.note('fuzz %d, %s' % (last, valid[last % len(valid)][0]), [
-        'did not end in %d s' % LIMIT if outcome.status in (None, -signal.SIGALRM) else 'the process ended with %s' % outcome.status])
+        'did not end in %d s' % LIMIT if hung else 'the process ended with %s' % outcome.status])
     return last - first + 1
