@@ -90,7 +90,10 @@ def run(case, *, base, place, rng, limit=60):
     try:
         inputs.copy(base, place, parts=case.needs)
         if case.build:
-            case.build(place, rng)
+            try:
+                case.build(place, rng)
+            except Exception as error:
+                return ['it could not be made: %r' % error]
         before = compare.bytes_in(place)
         outcome = runner.run(case.script, case.arguments, cwd=place, limit=limit)
         return judge(case, outcome, before=before, place=place)

@@ -6,6 +6,7 @@ import struct
 import h5py
 import numpy as np
 import tifffile
+from PIL import Image
 
 from tests.attack import runner
 
@@ -68,7 +69,7 @@ def imagej(path, image):
 TIFFS = {
     'plain': lambda path, image: write(path, image, photometric='minisblack', metadata=None),
     'paged': lambda path, image: write_pages(path, image),
-    'lzw': lambda path, image: write_pages(path, image, compression='lzw'),
+    'lzw': lambda path, image: write_lzw(path, image),
     'deflate': lambda path, image: write_pages(path, image, compression='zlib'),
     'imagej': imagej,
     'ome': lambda path, image: write(path, image, ome=True, metadata=dict(axes='ZYX')),
@@ -82,6 +83,13 @@ def write_pages(path, image, **options):
     with tifffile.TiffWriter(path) as file:
         for plane in image:
             file.write(plane, contiguous=False, metadata=None, photometric='minisblack', **options)
+
+
+def write_lzw(path, image):
+    """The same with LZW, by Pillow: the imagecodecs of Python 3.7 reads LZW alone."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    pages = [Image.fromarray(plane) for plane in image]
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression='tiff_lzw')
 
 
 def page_offsets(path):
