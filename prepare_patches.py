@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-from utils.common import batch, claims, config, errors, files, shares
+from utils.common import batch, claims, config, errors, files, schemas, shares
 from utils.data import parts, patches, prepared, stacks
 from utils.draw.priors import priors_page
 from utils.draw.steps import SHOWN, four_steps
@@ -107,7 +107,7 @@ def write_priors(measured, cfg, *, real):
     origin = hashlib.sha1(origin.encode()).hexdigest()
     figure = os.path.join(cfg.OUTPUT, 'priors.png')
     pooled = files.read_json(path) if os.path.exists(path) else {}
-    if pooled.get('made_from') != origin:
+    if pooled.get('made_from') != origin or schemas.fault(pooled, schemas.PRIORS):
         pooled = dict(pool.pool(measured), made_from=origin,
                       dtype_max=int(np.iinfo(real.dtype).max))
         pooled['drawn'] = calibrate(pooled, cfg)

@@ -48,7 +48,8 @@ LABEL_FOREGROUND_SHARE = 0.5     # of the term that the label's few voxels carry
                                  # count alike, as in the paper
 LABEL_CONTRAST = 1.0             # weight, within the term, of the change of each patch's mean
                                  # foreground on [-1, 1] intensities; 0: as in the paper
-BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own background
+BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own background, where
+                                 # LABEL_STEEPNESS is a number
 
 # --- schedule ---
 MAX_STEPS = 20000                # steps: refiner updates, then one discriminator update

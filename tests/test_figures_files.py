@@ -201,7 +201,8 @@ def test_first_trace_is_the_first_swc(places, tmp_path):
 def test_scores_over_noise_come_by_method_and_rising_noise(places, handed, tmp_path):
     (tmp_path / 'benchmark.csv').write_text(
         'stacks,noise,method,length_f1\nphantom,3,OTSU,0.3\nphantom,1,OTSU,0.9\n'
-        'phantom,3,network,0.8\nphantom,1,network,0.95\nsimulated,1,OTSU,0.5\nsimulated,3,OTSU,0.4\n')
+        'phantom,3,network,0.8\nphantom,1,network,0.95\n'
+        'simulated,1,OTSU,0.5\nsimulated,3,OTSU,0.4\n')
     page = handed(results, 'score_curves')
     results.draw_reconstruction(places._replace(benchmark=str(tmp_path)), 'a.png')
     assert page[1] == [1.0, 3.0]

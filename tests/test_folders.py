@@ -330,3 +330,14 @@ def test_names_that_are_no_utf8_are_written_and_pipes_are_not_read(tmp_path):
 def test_a_damaged_record_is_one_line(tmp_path):
     put(tmp_path / 'out', made_by_of_json='[]')
     refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=['out/made_by.json'])
+
+
+def test_edited_records_of_a_folder_are_one_line_or_do_not_matter(tmp_path):
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
+    os.remove(str(tmp_path / 'out/made_by.json'))
+    path = tmp_path / 'out/config.json'
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), N_STACKS='many')))
+    assert '(0 new)' in good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
+    put(tmp_path / 'traces', made_from_of_json='{"a": {}}')
+    with pytest.raises(UserError, match='made_from.json: a is {}: want string: remove it'):
+        batch.Record(str(tmp_path / 'traces'))

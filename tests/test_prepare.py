@@ -94,6 +94,11 @@ def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     known = json.loads((tmp_path / 'out/priors.json').read_text())
     assert sorted(known['stacks']) == ['a', 'b'] and known['dtype_max'] == 65535
     assert known['drawn']['rounds'] == [] and known['voxel_size'] == [1.0, 0.5, 0.5]
+    whole = (tmp_path / 'out/priors.json').read_text()
+    broken = dict(json.loads(whole), correlation=[])     # edited by hand: the simulator refuses it
+    (tmp_path / 'out/priors.json').write_text(json.dumps(broken))
+    assert run_script('prepare_patches.py', *figures, cwd=tmp_path)[0] == 0
+    assert (tmp_path / 'out/priors.json').read_text() == whole
 
 
 def test_a_stack_that_is_mostly_foreground_is_warned_of(tmp_path):

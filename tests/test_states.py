@@ -22,7 +22,8 @@ def same(a, b):
 
 
 STATE = {
-    'step': 7, 'seconds': 0.1 + 0.2, 'best': None, 'big': 2 ** 127 + 1, 'text': 'é"\n', 'yes': True,
+    'step': 7, 'seconds': 0.1 + 0.2, 'best': None, 'big': 2 ** 127 + 1,
+    'text': 'é"\n', 'yes': True,
     'extra': [(3, {'a': [1, (2, -0.0)]}), float('inf'), float('nan'), {1: 'one', (2, 'x'): 'two'}],
     'tuple': {'tuple': [1]}, 'arrays': [np.arange(6, dtype=np.uint32).reshape(2, 3), np.zeros(0)],
     'generator': np.random.default_rng(3).bit_generator.state,

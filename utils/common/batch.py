@@ -5,7 +5,7 @@ from collections import namedtuple
 
 from tqdm import tqdm
 
-from utils.common import errors, files
+from utils.common import errors, files, schemas
 from utils.common.errors import UserError
 
 # name: of the stack; path: named where it fails; finished: function () -> bool; make: function ()
@@ -75,9 +75,12 @@ class Record:
     """made_from.json of a folder of results: what each of them was made from."""
 
     def __init__(self, folder):
-        """Raises UserError: the file is there and not JSON."""
-        self.path = os.path.join(folder, 'made_from.json')
-        self.keys = files.read_json(self.path) if os.path.exists(self.path) else {}
+        """Raises UserError: the file is there, and damaged."""
+        self.path, self.keys = os.path.join(folder, 'made_from.json'), {}
+        if os.path.exists(self.path):
+            self.keys = files.read_json(self.path)
+            schemas.check(self.keys, schemas.RECORD, path=self.path,
+                          cure='remove it, and the results beside it are made anew')
 
     def holds(self, name, key, *, targets):
         """True if `name` was made from `key` and all its files are there."""

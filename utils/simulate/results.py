@@ -65,7 +65,8 @@ class Folder(NamedTuple):
         """
         path, begun = os.path.join(self.path, 'config.json'), 0
         if claims.owner_of(self.path) == SCRIPT and os.path.exists(path):
-            begun = int(files.read_json(path).get('N_STACKS', 0))
+            told = files.read_json(path).get('N_STACKS')     # a user may have edited it
+            begun = told if isinstance(told, int) else 0
         names = {'%04d' % (i + 1): [self.file(kind, i) for kind in EXTENSION] for i in range(count)}
         return claims.Owner(SCRIPT, names, ('patches.h5',), lambda name: int(name) <= begun or (
             patches.made_from(self.part(int(name) - 1)) is not None))
@@ -77,6 +78,8 @@ class Folder(NamedTuple):
             ours: function (name) -> True for those that are this script's, as claims.vouches.
         """
         for index in range(count, MOST):
-            if ours('%04d' % (index + 1)) and patches.made_from(self.part(index)) != self.origin:
+            there = any(os.path.lexists(self.file(kind, index)) for kind in EXTENSION)
+            if (there and ours('%04d' % (index + 1))
+                    and patches.made_from(self.part(index)) != self.origin):
                 for kind in EXTENSION:
                     files.remove(self.file(kind, index))

@@ -75,11 +75,11 @@ def intensities(domains):
     def level_and_spread(x):
         return float(np.median(x)), float(max(x.std(), 1e-3))
 
-    drafts, real = [to_network(_some(file.image), domains.bits)
-                    for file in (domains.drafts, domains.real)]
+    grey = _some(domains.real.image)
+    drafts, real = [to_network(x, domains.bits) for x in (_some(domains.drafts.image), grey)]
     rng = np.random.default_rng(0)                   # grey levels are rounded: steps are not noise
     deviations = []
-    for image in _some(domains.real.image):
+    for image in grey:
         spread = image + rng.uniform(-0.5, 0.5, image.shape)
         spread = to_network(np.maximum(spread, 0), domains.bits)
         deviations.append(np.abs(spread - np.median(spread)))
