@@ -3,6 +3,7 @@ import contextlib
 import io
 import os
 import runpy
+import signal
 import struct
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def run_script(name, *arguments, cwd, **environment):
 def _in_this_process(path, arguments, *, cwd):
     out, err = [io.TextIOWrapper(io.BytesIO(), 'utf-8') for _ in range(2)]
     before, argv, status = os.getcwd(), sys.argv, 0
+    interrupt = signal.getsignal(signal.SIGINT)
     os.chdir(cwd)
     sys.argv = [path] + list(arguments)
     try:
@@ -89,6 +91,7 @@ def _in_this_process(path, arguments, *, cwd):
     finally:
         os.chdir(before)
         sys.argv = argv
+        signal.signal(signal.SIGINT, interrupt)          # errors.run lets Ctrl-C end the process
     for stream in (out, err):
         stream.flush()
     return (status or 0,) + tuple(s.buffer.getvalue().decode('utf-8') for s in (out, err))

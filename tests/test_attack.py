@@ -13,6 +13,7 @@ sys.path.insert(0, ROOT)
 from tests.attack import __main__ as attack      # noqa: E402
 from tests.attack import cases, compare, fuzz, inputs, races, runner, storm    # noqa: E402
 
+from utils.common import errors                  # noqa: E402
 from utils.common.errors import UserError        # noqa: E402
 
 HONEST = "import sys; sys.stderr.write('error: bad.tif is cut short\\n'); sys.exit(1)"
@@ -121,6 +122,11 @@ def test_a_storm_tells_equal_results_from_others(script, tmp_path):
     steady = stormed(script(STEADY % ''), tmp_path)
     assert steady.kills > 0 and not steady.unequal
     assert all('KeyboardInterrupt' in problem for problem in steady.broken)
+
+
+def test_ctrl_c_outside_of_a_script_s_main_is_as_python_prints_it(script, tmp_path):
+    text = 'from utils.common import errors; raise KeyboardInterrupt'
+    assert runner.run(script(text), [], cwd=tmp_path).err == errors.STOPPED + '\n'
 
 
 def test_a_storm_finds_results_that_a_kill_changed(script, tmp_path):

@@ -16,7 +16,7 @@ from utils.measure import background, debris, otsu
 from utils.simulate import checks
 
 SCRIPTS = ('prepare_patches.py', '1_simulator.py', '2_mpgan.py', '3_segmentation.py',
-           '4_reconstruction.py', 'make_figures.py')
+           '4_reconstruction.py', 'make_figures.py', 'utils/simulate/phantom/__main__.py')
 
 
 # --- configs ---

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import namedtuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -62,7 +61,7 @@ def run_here(script, arguments):
             print(end.code, file=sys.stderr)
         return 1 if isinstance(end.code, str) else int(end.code or 0)
     except BaseException:                                    # what Python itself would print
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
         return 1
     return 0
 
@@ -88,7 +87,7 @@ class Process:
                 sys.stdout.flush()
                 sys.stderr.flush()
             except BaseException:                            # of a reader that has gone
-                traceback.print_exc()
+                sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(status)
 

@@ -3,9 +3,12 @@
 Scripts import this module before all others: Ctrl-C while those are imported gives one line, too.
 """
 import os
+import signal
 import sys
+import threading
 
 STOPPED = 'stopped: run the same command again to go on'
+AGAIN = 0.05                     # seconds until Ctrl-C that came amiss comes once more
 
 
 class UserError(ValueError):
@@ -29,6 +32,26 @@ def _unhandled(kind, *details):
 sys.excepthook = _unhandled
 
 
+def _unraisable(lost):
+    """What Python prints of an error that it cannot raise, as while an object is taken down.
+
+    Ctrl-C there would be a traceback, and the script would go on: it comes once more.
+    """
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        again = threading.Timer(AGAIN, signal.pthread_kill,
+                                [threading.main_thread().ident, signal.SIGINT])
+        again.daemon = True
+        try:
+            again.start()
+        except RuntimeError:                         # Python ends anyway
+            pass
+    else:
+        sys.__unraisablehook__(lost)
+
+
+sys.unraisablehook = _unraisable         # of Python 3.8 on; an earlier one does not look at it
+
+
 def line(text):
     """A text as one printable line: breaks and what is no UTF-8, as in names of files, escaped."""
     return text.encode('utf-8', 'backslashreplace').decode().replace('\r', '\\r').replace(
@@ -50,20 +73,27 @@ def run(main):
     """
     # progress shows in a log as it happens; names of files may hold what is no UTF-8
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
-    try:
-        status = main()
-    except UserError as error:
-        status = 'error: %s' % error
-    except KeyboardInterrupt as stop:
-        status = str(stop) or STOPPED
-    except BrokenPipeError:                          # the reader, head or less, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except OSError as error:
-        status = 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
-    except MemoryError:
-        status = 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'
+    status = _status(main)
     if isinstance(status, str):
         print(line(status), file=sys.stderr)
-        raise SystemExit(1)
+        status = 1
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)     # Ctrl-C while Python ends says nothing
     raise SystemExit(status or 0)
+
+
+def _status(main):
+    """main()'s exit status, or the text of an error's line."""
+    try:
+        return main()
+    except UserError as error:
+        return 'error: %s' % error
+    except KeyboardInterrupt as stop:
+        return str(stop) or STOPPED
+    except BrokenPipeError:                          # the reader, head or less, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
+    except MemoryError:
+        return 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'

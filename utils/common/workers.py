@@ -21,7 +21,8 @@ def pool(workers, *, most):
 
     With one worker the work is done when the result is asked for, else as soon as a process is
     free. Function, arguments and results must be picklable. What has not begun when the block ends
-    is dropped. Processes end with this one, even if that is killed.
+    is dropped. Processes end with this one, even if that is killed, and at once on Ctrl-C, which
+    this one alone hears.
 
     Args:
         workers: processes; 0: one per core. most: pieces of work, no more processes than these.
@@ -36,7 +37,7 @@ def pool(workers, *, most):
     begun = []
 
     def submit(function, *arguments):
-        with _survivors(workers):
+        with _survivors(workers), _deaf():
             future = executor.submit(function, *arguments)
         begun.append(future)
         return functools.partial(_result, future, workers)
@@ -45,13 +46,28 @@ def pool(workers, *, most):
                                      initargs=(os.getpid(),)) as executor:
         try:
             yield submit
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
         finally:
             for future in begun:
                 future.cancel()
 
 
+@contextlib.contextmanager
+def _deaf():
+    """Within the block this thread puts Ctrl-C off; processes that begin there never hear it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with(parent):
     """Begin a worker that ends when its parent, a process id, has ended in whatever way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         bound = ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) == 0
     except (OSError, AttributeError, TypeError):         # not Linux

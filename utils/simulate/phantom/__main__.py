@@ -7,6 +7,7 @@ Writes  OUTPUT/images/0001.tif ...          uint16, all that the pipeline may se
 Run     python -m utils.simulate.phantom OUTPUT=data/demo/phantom
         keeps finished stacks, redoes unfinished ones
 """
+from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
 import time
@@ -14,7 +15,6 @@ import time
 import numpy as np
 
 from utils.common import batch, claims, config, errors
-from utils.common.errors import UserError
 from utils.data import stacks
 from utils.simulate.phantom import axons, folder, settings
 from utils.simulate.phantom.stack import render

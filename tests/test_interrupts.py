@@ -1,0 +1,72 @@
+"""Ctrl-C at odd moments: in workers, where nothing can be raised, while Python ends."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+from utils.common import errors
+
+STOPPED = errors.STOPPED + '\n'
+BEGIN = "import os, signal, sys, time\nsys.path.insert(0, %r)\nfrom utils.common import errors\n" % (
+    ROOT)
+# one worker is at work, the other waits for some
+POOL = BEGIN + '''
+from utils.common import workers
+def work(name):
+    open(name, 'w').close()
+    time.sleep(60)
+def main():
+    with workers.pool(2, most=2) as submit:
+        submit(work, 'begun')()
+if __name__ == '__main__':
+    errors.run(main)
+'''
+TAKEN_DOWN = BEGIN + '''
+class Taken:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+def main():
+    Taken()
+    time.sleep(60)
+errors.run(main)
+'''
+ENDS = BEGIN + '''
+import atexit
+atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(60)))
+errors.run(lambda: print('done'))
+'''
+
+
+def started(tmp_path, text):
+    """A script of this text, in a process group of its own."""
+    (tmp_path / 'script.py').write_text(text)
+    return subprocess.Popen(
+        [sys.executable, 'script.py'], cwd=str(tmp_path), preexec_fn=os.setsid,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+
+
+def test_workers_do_not_hear_ctrl_c_and_end_with_the_parent_that_does(tmp_path):
+    process, until = started(tmp_path, POOL), time.time() + 20
+    while not (tmp_path / 'begun').exists() and time.time() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)                # as a terminal does: all of the group
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, STOPPED)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 8), reason='Python 3.7 cannot be told')
+def test_ctrl_c_where_nothing_can_be_raised_comes_again(tmp_path):
+    process = started(tmp_path, TAKEN_DOWN)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, STOPPED)
+
+
+def test_ctrl_c_while_python_ends_says_nothing(tmp_path):
+    process = started(tmp_path, ENDS)
+    assert process.communicate(timeout=20) == ('done\n', '')
+    assert process.returncode == -signal.SIGINT
