@@ -84,14 +84,8 @@ def refine(cfg):
 
 
 def job(cfg, path, *, refiner, record):
-    """The batch.Job of one stack.
-
-    Raises:
-        UserError: the result would be written over its stack.
-    """
+    """The batch.Job of one stack."""
     name, target = stacks.name_of(path), target_of(cfg.OUTPUT, path)
-    if os.path.realpath(path) == os.path.realpath(target):
-        raise UserError('%s would be overwritten: give another OUTPUT' % path)
     key = '%s %s' % (refiner.digest, batch.file_key(path))
 
     def make():
@@ -158,7 +152,10 @@ def check(cfg):
     steepness = cfg.LABEL_STEEPNESS
     if steepness != 'auto' and not (isinstance(steepness, (int, float)) and steepness > 0):
         raise UserError("LABEL_STEEPNESS=%s: want a number above 0, or 'auto'" % (steepness,))
-    config.require(cfg, LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1),
+    config.require(cfg, REFINER_CHANNELS=(1, 1024), DISCRIMINATOR_CHANNELS=(1, 1024),
+                   THREADS=(0, None), PRETRAIN_STEPS=(0, None), LAMBDA_IDENTITY=(0, 1e6),
+                   LAMBDA_LEVEL=(0, 1e6), LAMBDA_LABEL=(0, 1e6), BETA1=(0, 0.9999),
+                   DECAY_RATE=(0, 1), LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1),
                    AVERAGE_DECAY=(0, 0.99999), BACKGROUND_QUANTILE=(0.5, 0.9999),
                    LABEL_SMOOTHING=(0, 10), LABEL_FOREGROUND_SHARE=(0, 1), LABEL_CONTRAST=(0, 1000),
                    TILE_SHAPE=(2, None), SEED=(0, None), HISTORY_BATCHES=(0, None), **{

@@ -18,6 +18,13 @@ def noise(*shape):
 
 # --- TIFF ---
 
+def test_a_tiff_of_which_tifffile_makes_nothing_is_named(tmp_path, monkeypatch):
+    write_tiff(tmp_path / 'a.tif', 'plain')
+    monkeypatch.setattr(tifffile.TiffPageSeries, 'asarray', lambda self: None)
+    with pytest.raises(UserError, match='a.tif is cut short, damaged or no TIFF .no voxels.'):
+        tiff.read(str(tmp_path / 'a.tif'))
+
+
 def write_by_pillow(path, compression):
     """Pages one after another, each with its own directory, as microscopes write them."""
     slices = [Image.fromarray(plane) for plane in noise(8, 32, 32)]

@@ -120,6 +120,10 @@ def test_any_stack_of_any_format_can_be_refined(place, tmp_path):
     np.testing.assert_allclose(again.voxel_size, after.voxel_size, rtol=1e-4)
     bad(*(arguments + ['INPUT=whole/images/0001.tif', 'OUTPUT=whole']), cwd=tmp_path,
         words=['overwritten'])
+    (tmp_path / 'in').mkdir()                            # a folder that no script has made
+    shutil.copytree(str(tmp_path / 'whole/images'), str(tmp_path / 'in/images'))
+    bad(*(arguments + ['INPUT=in/images', 'OUTPUT=in']), cwd=tmp_path,
+        words=['in/images/0001.tif would be overwritten: give another OUTPUT'])
 
 
 def test_a_bad_stack_is_left_out_of_a_batch(place):
@@ -179,6 +183,14 @@ def test_changed_constants_are_refused_and_nothing_is_lost(place):
     bad(*(TRAIN + ['STAGE=refine', 'REFINER_CHANNELS=8']), cwd=place,
         words=['trained with REFINER_CHANNELS=4, not 8'])
     assert contents(place, 'data/**', 'runs/mpgan/checkpoints/**') == before
+
+
+@pytest.mark.parametrize('argument', [
+    'REFINER_CHANNELS=0', 'REFINER_CHANNELS=100000', 'DISCRIMINATOR_CHANNELS=0', 'THREADS=-1',
+    'PRETRAIN_STEPS=-1', 'LAMBDA_LABEL=-1', 'BETA1=1', 'DECAY_RATE=2', 'CROP_SHAPE=999,999,999'])
+def test_sizes_that_tensorflow_cannot_take_are_named(place, argument):
+    bad(*(TRAIN + ['STAGE=train', 'RUN_DIR=runs/sizes', argument]), cwd=place,
+        words=[argument.split('=')[0]])
 
 
 def start(place, arguments, python=sys.executable):
@@ -322,6 +334,9 @@ def test_a_second_training_in_a_folder_is_refused_and_refining_is_not(tmp_path, 
     ('best.json', '[]', ['best.json', 'STAGE=train writes it anew']),
     ('config.json', '[]', ['config.json', 'put back the constants']),
     ('config.json', '{"REFINER_CHANNELS": "4", "BITS": 16}', ['is no run of 2_mpgan.py']),
+    ('packed.json', '[]', ['packed.json', 'pack the weights anew']),
+    ('packed.json', '{"step": "x"}', ['packed.json', 'step', 'pack the weights anew']),
+    ('packed.json', '{', ['packed.json', 'pack the weights anew']),
     ('checkpoints/step-abc', '', ['step-abc is no checkpoint', 'move it away'])])
 def test_damaged_files_of_a_run_are_one_clear_line(tmp_path, place, name, text, words):
     shutil.copytree(str(place / 'runs/mpgan'), str(tmp_path / 'runs/mpgan'))

@@ -11,8 +11,11 @@ from conftest import ROOT
 from utils.common import errors
 
 STOPPED = errors.STOPPED + '\n'
-BEGIN = "import os, signal, sys, time\nsys.path.insert(0, %r)\nfrom utils.common import errors\n" % (
-    ROOT)
+BEGIN = """
+import os, signal, sys, time
+sys.path.insert(0, %r)
+from utils.common import errors
+""" % ROOT
 # one worker is at work, the other waits for some
 POOL = BEGIN + '''
 from utils.common import workers

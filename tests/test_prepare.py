@@ -7,6 +7,7 @@ import pytest
 from conftest import run_script
 
 from utils.common import config
+from utils.common.errors import UserError
 from utils.data import parts, patches, stacks
 from utils.draw import priors
 from utils.measure import calibration, otsu
@@ -152,3 +153,12 @@ def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     else:
         store = parts.Parts(str(tmp_path), {'MIN_OBJECT': 6})
     assert not store.is_made(str(path)) and not store.is_refused(str(path))
+
+
+@pytest.mark.parametrize('options', [{}, {'measured': '[]'}, {'measured': '{"density"'}])
+def test_a_part_without_measurements_is_named(tmp_path, options):
+    store = parts.Parts(str(tmp_path), {})
+    patches.write(store.path('a.tif'), np.zeros((1, 4, 4, 4), np.uint8), origins=[[0, 0, 0]],
+                  sources=['a'], **options)
+    with pytest.raises(UserError, match='parts/a.h5 holds no measurements: remove it and run'):
+        store.measured('a.tif')

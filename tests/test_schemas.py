@@ -122,8 +122,7 @@ def test_the_simulator_stops_with_one_line_and_draws_from_good_ones(tmp_path):
     (schemas.BEST, {'step': 3, 'score': 0.5}, ({}, [], {'step': -1}, {'step': 'x'},
                                                {'step': 1, 'score': float('nan')})),
     (schemas.PACKED, {'step': 30, 'anything': 1}, ({}, [], {'step': 1.5})),
-    (schemas.RECORD, {'a': '12 34'}, ([], {'a': 1}, {'a': {}})),
-    (schemas.EVALUATION, {'draft': {'inside': 0.1}, 'floor': None}, ([], 3))])
+    (schemas.RECORD, {'a': '12 34'}, ([], {'a': 1}, {'a': {}}))])
 def test_records_of_runs(schema, good, bad):
     assert schemas.fault(good, schema) == ''
     for values in bad:

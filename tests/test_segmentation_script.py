@@ -304,6 +304,7 @@ def test_bad_input_is_one_clear_line(place, tmp_path):
     bad('STAGE=export', cwd=tmp_path, words=['data/refined/images', '2_mpgan.py'])
     bad('CROP_SHAPE=30,32,32', cwd=tmp_path, words=['CROP_SHAPE', 'multiples of 4'])
     bad(*TRAIN, 'RUN_DIR=runs/threads', 'THREADS=-1', cwd=place, words=['THREADS'])
+    bad('CHANNELS=100000', cwd=tmp_path, words=['CHANNELS=100000', '1024'])
     bad('AUGMENT_CONTRAST=2,1', cwd=tmp_path, words=['AUGMENT_CONTRAST', 'smaller'])
     bad(*TRAIN, 'CROP_SHAPE=32,32,32', 'RUN_DIR=runs/large', cwd=place,
         words=['CROP_SHAPE', 'smaller'])

@@ -165,6 +165,10 @@ def test_folders_without_a_network_are_told(tmp_path, run_dir):
     (tmp_path / 'config.json').write_text('{"REFINER_CHANNELS": 4}')
     with pytest.raises(UserError, match='no run of 3_segmentation.py'):
         segmenter.Segmenter(str(tmp_path))
+    (tmp_path / 'best.json').write_text('{"step": 1, "score": 0.5}')
+    (tmp_path / 'checkpoints/step-abc').mkdir()
+    with pytest.raises(UserError, match='step-abc is no checkpoint.*move it away'):
+        segmenter.Segmenter(str(tmp_path))
 
 
 # --- masks ---

@@ -7,8 +7,6 @@ from tests.attack import inputs, runner, storm
 
 LARGE = 256 << 20                            # bytes: room enough for all
 LEAST = 8 << 10                              # bytes of a small disk
-# works whose results can lie on a disk of their own: result is a folder beside the input
-WORKS = tuple(work for work in storm.WORKS if work.name != 'figures')
 
 
 def mount(folder, size):
@@ -71,9 +69,10 @@ def run(report, *, base, folder, rng, count):
     if not allowed(os.path.join(folder, 'try')):
         print('skipped: full disks (mounting a tmpfs is not allowed here)')
         return 0
-    order = rng.permutation(len(WORKS))
+    works = [work for work in report.works if work.name != 'figures']
+    order = rng.permutation(len(works))
     for turn in range(count):
-        work = WORKS[order[turn % len(WORKS)]]
+        work = works[order[turn % len(works)]]
         place = os.path.join(folder, 'disk%d' % turn)
         quiet = storm.quiet_run(work, report, base=base, folder=folder)
         size = max(LEAST, int(rng.uniform(0.02, 0.95) * quiet.size))

@@ -64,7 +64,7 @@ def wait_for(path, process):
 
 def run(report, *, base, folder, rng, count):
     """Race `count` works, each twice; report: storm.Report, the rest as for storm.run."""
-    works = [work for work in storm.WORKS if work.name != 'figures']
+    works = [work for work in report.works if work.name != 'figures']
     trainings = [work for work in works if work.name in TRAININGS]
     others = [work for work in works if work not in trainings]
     order = [others[i] for i in rng.permutation(len(others))]

@@ -75,14 +75,20 @@ class Process:
             environment: variables that are set for it.
         """
         self.logs, self.outcome = tempfile.mkdtemp(prefix='attack_log_'), None
+        for name in ('out', 'err'):                          # it may end before it has settled
+            open(os.path.join(self.logs, name), 'w').close()
         self.begun = time.time()
         sys.stdout.flush()
         sys.stderr.flush()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         self.pid = os.fork()
-        if self.pid == 0:
+        if self.pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        else:
             status = 1
             try:
                 self._settle(cwd, environment or {})
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
                 status = begin()
                 sys.stdout.flush()
                 sys.stderr.flush()

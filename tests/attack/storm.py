@@ -34,6 +34,7 @@ WORKS = (
     Work('figures', 'make_figures.py', ['OUTPUT=out', 'FIGURES=levels,simulator'],
          ('data/patches', 'data/simulated', 'data/refined'), 'out'),
     Work('draw the phantom', runner.PHANTOM, inputs.DRAW + ['OUTPUT=out', 'N_STACKS=6'], (), 'out'))
+SLOW = ('train and refine',)                 # half a minute with TensorFlow 1.15
 # a quiet run: results, names of all files, seconds, bytes on disk of Work.result
 Quiet = namedtuple('Quiet', 'results names seconds size')
 PAGE = 4096                                  # bytes: files take whole pages
@@ -44,11 +45,12 @@ class Report:
 
     Attributes:
         kills: signals that reached a living process; broken, unequal: lists of texts.
-        quiet: name of a work -> Quiet, once it has run.
+        quiet: name of a work -> Quiet, once it has run; works: those that are disturbed.
     """
 
-    def __init__(self):
+    def __init__(self, works=WORKS):
         self.kills, self.broken, self.unequal, self.quiet = 0, [], [], {}
+        self.works = list(works)
 
     def note(self, name, problems, *, unequal=()):
         """Add what was found and print it."""
@@ -200,15 +202,15 @@ def run(report, *, base, folder, rng, kills):
         interrupted_imports(report, folder=folder, rng=rng, count=kills // 8)
     else:
         print('skipped: Ctrl-C during the imports, and processes that stay (no /proc)')
-    order, turn = rng.permutation(len(WORKS)), 0
+    works, turn = [report.works[i] for i in rng.permutation(len(report.works))], 0
     while report.kills < kills:
-        work = WORKS[order[turn % len(WORKS)]]
+        work = works[turn % len(works)]
         place = os.path.join(folder, 'round%d' % turn)
         quiet = quiet_run(work, report, base=base, folder=folder)
         os.makedirs(place)
         inputs.copy(base, place, parts=work.needs)
         one_round(work, quiet, place=place, rng=rng, report=report,
-                  most=max(1, min(A_ROUND, kills // len(WORKS), kills - report.kills)))
+                  most=max(1, min(A_ROUND, kills // len(works), kills - report.kills)))
         shutil.rmtree(place)
         turn += 1
     shutil.rmtree(folder)

@@ -52,8 +52,6 @@ ANY = {'type': 'object'}
 RECORD = {'type': 'object', 'additionalProperties': {'type': 'string'}}        # made_from.json
 BEST = record({'step': STEP}, {'score': {'type': ['number', 'null']}})         # best.json
 PACKED = record({'step': STEP})                                                # packed.json
-EVALUATION = {'type': 'object', 'additionalProperties': {                      # evaluation.json
-    'type': ['object', 'null', 'number', 'string', 'array']}}
 
 # --- priors.json: lengths in isotropic voxels, grey levels of the stacks (docs/files.md) ---
 

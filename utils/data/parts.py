@@ -43,9 +43,20 @@ class Parts:
         return key is not None and patches.made_from(self.path(stack)) == key
 
     def measured(self, stack):
-        """Measurements kept in a part; dict."""
-        with h5py.File(self.path(stack), 'r') as file:
-            return files.from_json(file.attrs['measured'])
+        """Measurements kept in a part; dict.
+
+        Raises:
+            UserError: the part has none.
+        """
+        try:
+            with h5py.File(self.path(stack), 'r') as file:
+                measured = files.from_json(file.attrs['measured'])
+        except (KeyError, OSError, TypeError, ValueError):
+            measured = None
+        if not isinstance(measured, dict):
+            raise UserError('%s holds no measurements: remove it and run the same command again'
+                            % self.path(stack))
+        return measured
 
     # --- stacks that cannot be used ---
 

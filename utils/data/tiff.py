@@ -33,6 +33,8 @@ def read(path):
             series = _only_series(tiff, path)
             _check_end(series, path)
             voxels, expected = series.asarray(), sum(page.size for page in _pages(series))
+            if voxels is None:                               # some pages without a size or a voxel
+                raise ValueError('no voxels')
             axes, voxel_size, notes = series.axes, _voxel_size(tiff), _notes(tiff)
     except (UserError, OSError, MemoryError):
         raise

@@ -11,7 +11,7 @@ import shutil
 import numpy as np
 
 from models import tf
-from utils.common import files
+from utils.common import files, schemas
 from utils.common.errors import UserError
 from utils.train import states
 
@@ -53,7 +53,9 @@ def best(folder):
     if not os.path.exists(path):
         return None
     cure = 'remove it; STAGE=train writes it anew'
-    found = path_of(folder, files.read_json(path, keys={'step': int}, cure=cure)['step'])
+    mark = files.read_json(path, cure=cure)
+    schemas.check(mark, schemas.BEST, path=path, cure=cure)
+    found = path_of(folder, mark['step'])
     return found if os.path.isdir(found) else None
 
 
@@ -174,5 +176,14 @@ def pack(folder, *, step, session, saver, settings, may_change):
 
 
 def is_packed(folder):
-    """True for a folder of weights that stand alone; it has no evaluations to name a best step."""
-    return os.path.exists(os.path.join(folder, PACKED))
+    """True for a folder of weights that stand alone; it has no evaluations to name a best step.
+
+    Raises:
+        UserError: packed.json is damaged.
+    """
+    path = os.path.join(folder, PACKED)
+    if not os.path.exists(path):
+        return False
+    cure = 'pack the weights anew (STAGE=pack)'
+    schemas.check(files.read_json(path, cure=cure), schemas.PACKED, path=path, cure=cure)
+    return True

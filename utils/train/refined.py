@@ -37,8 +37,12 @@ def claim_folder(refined_dir, paths=()):
         batch.Record of the folder.
 
     Raises:
-        UserError: it is another script's, or holds files of these names that nothing vouches for.
+        UserError: a stack would be written over; the folder is another script's, or holds files of
+            these names that nothing vouches for.
     """
+    for path in paths:
+        if os.path.realpath(path) == os.path.realpath(target_of(refined_dir, path)):
+            raise UserError('%s would be overwritten: give another OUTPUT' % path)
     record = batch.Record(refined_dir)
     claims.take(refined_dir, OWNER._replace(known=record.keys.__contains__, names={
         stacks.name_of(path): [target_of(refined_dir, path)] for path in paths}))

@@ -95,6 +95,8 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
 
 def _open_streams(domains, schedule, *, ranks):
     """Batches of drafts with labels, and of real patches; two Streams."""
+    for file in domains:
+        samplers.check(file, schedule.crop_shape)
     match = _match(domains, schedule) if schedule.match_content else None
     drafts, real = [
         samplers.Sampler(file, schedule.batch_size, crop=schedule.crop_shape,

@@ -4,6 +4,13 @@ import numpy as np
 from utils.common.errors import UserError
 
 
+def check(patches, crop):
+    """Raise UserError if crops of (z, y, x) voxels are larger than the patches of a PatchFile."""
+    if any(c > n for c, n in zip(crop, patches.shape)):
+        raise UserError('%s has patches of %s, smaller than CROP_SHAPE %s: take a smaller crop'
+                        % (patches.path, patches.shape, tuple(crop)))
+
+
 class Sampler:
     """Draws batches of random crops of patches.
 
@@ -26,9 +33,7 @@ class Sampler:
         Raises:
             UserError: if the crop is larger than the patches.
         """
-        if any(c > n for c, n in zip(crop, patches.shape)):
-            raise UserError('%s has patches of %s, smaller than CROP_SHAPE %s: take a smaller crop'
-                            % (patches.path, patches.shape, tuple(crop)))
+        check(patches, crop)
         self.patches, self.batch_size = patches, batch_size
         self.crop, self.seed = tuple(crop), list(seed)
         self.augment, self.rank, self.ranks, self.match = augment, rank, ranks, match

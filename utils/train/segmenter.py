@@ -33,7 +33,8 @@ class Segmenter(Trained):
         Raises:
             UserError: no checkpoint, none of this network, or no settings beside it.
         """
-        checkpoint = checkpoints.best(run_dir) or checkpoints.newest(run_dir)
+        newest = checkpoints.newest(run_dir)             # first: it looks at all of them
+        checkpoint = checkpoints.best(run_dir) or newest
         if checkpoint is None:
             raise UserError('%s has no checkpoint: train first (STAGE=train), or give another '
                             'RUN_DIR' % run_dir)

@@ -18,8 +18,9 @@ def settings_of(run_dir, names, *, script):
         dict from constant to value.
 
     Raises:
-        UserError: no config.json, or one of another script.
+        UserError: no config.json, or one of another script; a damaged packed.json.
     """
+    checkpoints.is_packed(run_dir)
     cure = 'put back the constants that this run was trained with'
     settings = files.read_json(os.path.join(run_dir, 'config.json'), cure=cure)
     if not all(isinstance(settings.get(name), int) for name in names):
