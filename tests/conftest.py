@@ -16,6 +16,10 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import utils.common.errors                       # noqa: E402, F401
+
+signal.signal(signal.SIGINT, signal.default_int_handler)     # what that sets is for scripts
+
 
 def quiet_tensorflow():
     """One thread for all sessions of this process, so that results repeat, and no warnings."""
@@ -76,7 +80,7 @@ def run_script(name, *arguments, cwd, **environment):
 def _in_this_process(path, arguments, *, cwd):
     out, err = [io.TextIOWrapper(io.BytesIO(), 'utf-8') for _ in range(2)]
     before, argv, status = os.getcwd(), sys.argv, 0
-    interrupt = signal.getsignal(signal.SIGINT)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)
     sys.argv = [path] + list(arguments)
     try:

@@ -73,3 +73,21 @@ def test_ctrl_c_while_python_ends_says_nothing(tmp_path):
     process = started(tmp_path, ENDS)
     assert process.communicate(timeout=20) == ('done\n', '')
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize('lose', [
+    'raise ImportError("failed")',                       # by C code, in place of Ctrl-C
+    'sys.excepthook(*found)\n    raise ImportError("failed") from None',
+    'errors.run(lambda: print("goes on"))'])
+def test_ctrl_c_that_a_library_loses_while_it_is_loaded_is_one_line(tmp_path, lose):
+    text = BEGIN + """
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    found = sys.exc_info()
+if True:
+    %s
+""" % lose
+    process = started(tmp_path, text)
+    assert process.communicate(timeout=20) == ('', STOPPED) and process.returncode == 1

@@ -15,21 +15,37 @@ class UserError(ValueError):
     """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
 
 
+# --- Ctrl-C outside of run() ---
+
+_seen = set()                    # 'heard': Ctrl-C before run(); 'told': its line is printed
+
+
+def _hear(*_):
+    """SIGINT until run() begins: as Python does, and noted, as C code may lose the exception."""
+    _seen.add('heard')
+    raise KeyboardInterrupt
+
+
 def _unhandled(kind, *details):
     """What Python prints of an error that no one caught: a traceback, but for Ctrl-C.
 
-    Ctrl-C while a library is loaded may come out as that library's ImportError.
+    Ctrl-C while a library is loaded may come out as that library's ImportError, or as both.
     """
     first = details[0]
     while first is not None and not isinstance(first, KeyboardInterrupt):
         first = first.__cause__ or first.__context__
-    if first is not None:
-        print(STOPPED, file=sys.stderr)
-    else:
+    if first is None and 'heard' not in _seen:
         sys.__excepthook__(kind, *details)
+    elif 'told' not in _seen:
+        _seen.add('told')
+        print(STOPPED, file=sys.stderr)
 
 
 sys.excepthook = _unhandled
+if (signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and threading.current_thread() is threading.main_thread()
+        and not hasattr(sys, 'ps1')):                # someone types, and goes on after Ctrl-C
+    signal.signal(signal.SIGINT, _hear)
 
 
 def _unraisable(lost):
@@ -52,6 +68,8 @@ def _unraisable(lost):
 sys.unraisablehook = _unraisable         # of Python 3.8 on; an earlier one does not look at it
 
 
+# --- lines ---
+
 def line(text):
     """A text as one printable line: breaks and what is no UTF-8, as in names of files, escaped."""
     return text.encode('utf-8', 'backslashreplace').decode().replace('\r', '\\r').replace(
@@ -65,6 +83,8 @@ def words_of(error, path):
     return '%s: %s' % (error.filename or path, error.strerror or error)
 
 
+# --- scripts ---
+
 def run(main):
     """Call a script's main() and exit; bad input and full disks become one line and status 1.
 
@@ -73,7 +93,12 @@ def run(main):
     """
     # progress shows in a log as it happens; names of files may hold what is no UTF-8
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
-    status = _status(main)
+    heard = False
+    if signal.getsignal(signal.SIGINT) is _hear:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        heard = 'heard' in _seen
+        _seen.clear()
+    status = STOPPED if heard else _status(main)
     if isinstance(status, str):
         print(line(status), file=sys.stderr)
         status = 1
