@@ -28,6 +28,16 @@ def main():
 if __name__ == '__main__':
     errors.run(main)
 '''
+HALF_MADE = BEGIN + '''
+class Half:
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+        self.whole = True
+    def __del__(self):
+        self.whole
+errors.run(Half)
+'''
 TAKEN_DOWN = BEGIN + '''
 class Taken:
     def __del__(self):
@@ -63,8 +73,9 @@ def test_workers_do_not_hear_ctrl_c_and_end_with_the_parent_that_does(tmp_path):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 8), reason='Python 3.7 cannot be told')
-def test_ctrl_c_where_nothing_can_be_raised_comes_again(tmp_path):
-    process = started(tmp_path, TAKEN_DOWN)
+@pytest.mark.parametrize('text', [TAKEN_DOWN, HALF_MADE])
+def test_ctrl_c_where_nothing_can_be_raised_is_one_line(tmp_path, text):
+    process = started(tmp_path, text)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (1, STOPPED)
 

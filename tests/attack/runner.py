@@ -99,8 +99,10 @@ class Process:
 
     def _settle(self, cwd, environment):
         """Be a process that a shell has started: signals, streams, folder, variables."""
+        from utils.common import errors
+
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, errors.hear)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         for number, name in ((1, 'out'), (2, 'err')):

@@ -17,11 +17,11 @@ class UserError(ValueError):
 
 # --- Ctrl-C outside of run() ---
 
-_seen = set()                    # 'heard': Ctrl-C before run(); 'told': its line is printed
+_seen = set()                    # 'heard': Ctrl-C came; 'told': its line is printed
 
 
-def _hear(*_):
-    """SIGINT until run() begins: as Python does, and noted, as C code may lose the exception."""
+def hear(*_):
+    """The handler of SIGINT: as Python's own, and noted, as C code may lose the exception."""
     _seen.add('heard')
     raise KeyboardInterrupt
 
@@ -45,13 +45,14 @@ sys.excepthook = _unhandled
 if (signal.getsignal(signal.SIGINT) is signal.default_int_handler
         and threading.current_thread() is threading.main_thread()
         and not hasattr(sys, 'ps1')):                # someone types, and goes on after Ctrl-C
-    signal.signal(signal.SIGINT, _hear)
+    signal.signal(signal.SIGINT, hear)
 
 
 def _unraisable(lost):
     """What Python prints of an error that it cannot raise, as while an object is taken down.
 
-    Ctrl-C there would be a traceback, and the script would go on: it comes once more.
+    Ctrl-C there would be a traceback, and the script would go on: it comes once more. Objects that
+    it left half made are taken down without a word.
     """
     if isinstance(lost.exc_value, KeyboardInterrupt):
         again = threading.Timer(AGAIN, signal.pthread_kill,
@@ -61,7 +62,7 @@ def _unraisable(lost):
             again.start()
         except RuntimeError:                         # Python ends anyway
             pass
-    else:
+    elif 'heard' not in _seen:
         sys.__unraisablehook__(lost)
 
 
@@ -93,16 +94,11 @@ def run(main):
     """
     # progress shows in a log as it happens; names of files may hold what is no UTF-8
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
-    heard = False
-    if signal.getsignal(signal.SIGINT) is _hear:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        heard = 'heard' in _seen
-        _seen.clear()
-    status = STOPPED if heard else _status(main)
+    status = STOPPED if 'heard' in _seen else _status(main)
     if isinstance(status, str):
         print(line(status), file=sys.stderr)
         status = 1
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) in (hear, signal.default_int_handler):
         signal.signal(signal.SIGINT, signal.SIG_DFL)     # Ctrl-C while Python ends says nothing
     raise SystemExit(status or 0)
 
