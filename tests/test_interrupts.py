@@ -16,7 +16,7 @@ import os, signal, sys, time
 sys.path.insert(0, %r)
 from utils.common import errors
 """ % ROOT
-# one worker is at work, the other waits for some
+# with one piece one worker is at work and the other waits for some, with more some wait
 POOL = BEGIN + '''
 from utils.common import workers
 def work(name):
@@ -24,7 +24,7 @@ def work(name):
     time.sleep(60)
 def main():
     with workers.pool(2, most=2) as submit:
-        submit(work, 'begun')()
+        [submit(work, 'begun') for i in range(PIECES)][0]()
 if __name__ == '__main__':
     errors.run(main)
 '''
@@ -63,8 +63,10 @@ def started(tmp_path, text):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
-def test_workers_do_not_hear_ctrl_c_and_end_with_the_parent_that_does(tmp_path):
-    process, until = started(tmp_path, POOL), time.time() + 20
+@pytest.mark.parametrize('pieces', [1, 50])
+def test_workers_do_not_hear_ctrl_c_and_end_with_the_parent_that_does(tmp_path, pieces):
+    text, until = POOL.replace('PIECES', str(pieces)), time.time() + 20
+    process = started(tmp_path, text)
     while not (tmp_path / 'begun').exists() and time.time() < until:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)                # as a terminal does: all of the group

@@ -47,6 +47,7 @@ def pool(workers, *, most):
         try:
             yield submit
         except KeyboardInterrupt:
+            begun.clear()                                # what they were to do fails with them
             for worker in multiprocessing.active_children():
                 worker.terminate()
             raise
