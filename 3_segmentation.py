@@ -22,10 +22,11 @@ from utils.common import batch, claims, config, errors
 from utils.data import export, stacks
 from utils.score import masks
 from utils.train import augmentation, checkpoints, crops, labels, runs, segmenter_training
-from utils.train.segmenter import Segmenter, mask_of
+from utils.train.segmenter import Segmenter, first_try, mask_of
 from utils.train.segmenter_training import MAY_CHANGE
 
 CONFIG = 'configs/segmentation.py'
+FIRST_TRY = 'models/pretrained/universal'    # predicts where nothing was trained
 
 
 def train(cfg):
@@ -34,11 +35,11 @@ def train(cfg):
     The digest of the pairs stands in config.json beside the constants: other pairs in the same
     folder are refused, as is any other constant that shapes the weights.
     """
-    drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
+    drafts = crops.synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
     owner = claims.training('3_segmentation.py')
     claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
     with runs.lock(cfg.RUN_DIR):
-        claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
+        claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.digest, MANUAL=''),
                      owner=owner, may_change=MAY_CHANGE,
                      overwrite=checkpoints.newest(cfg.RUN_DIR) is None,
                      cure='give another RUN_DIR, or remove this one')
@@ -48,9 +49,16 @@ def train(cfg):
             strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), held=drafts)
 
 
-def open_network(cfg):
-    """The trained network of RUN_DIR, a Segmenter; its best checkpoint."""
-    return Segmenter(cfg.RUN_DIR, threads=cfg.THREADS, tile=cfg.TILE_SHAPE, mirrors=cfg.MIRRORS)
+def open_network(cfg, run_dir=None):
+    """The network of run_dir, by default RUN_DIR's; a Segmenter of its best checkpoint."""
+    return Segmenter(run_dir or cfg.RUN_DIR, threads=cfg.THREADS, tile=cfg.TILE_SHAPE,
+                     mirrors=cfg.MIRRORS)
+
+
+def at_hand(cfg):
+    """RUN_DIR; FIRST_TRY if RUN_DIR is the config's own and nothing was trained there."""
+    return first_try(cfg.RUN_DIR, default=config.read_constants(config.rooted(CONFIG))['RUN_DIR'],
+                     pretrained=config.rooted(FIRST_TRY))
 
 
 def predict(cfg):
@@ -70,11 +78,11 @@ def predict(cfg):
     claims.take(cfg.OUTPUT, claims.Owner(
         '3_segmentation.py', {stacks.name_of(path): targets_of(cfg, path) for path in paths},
         ('made_from.json',), record.keys.__contains__))
-    with open_network(cfg) as network:
+    with open_network(cfg, at_hand(cfg)) as network:
         outcome = batch.run([job(cfg, path, network=network, record=record) for path in paths])
         print('%s: %d stacks (%d new) by step %d of %s' % (
             cfg.OUTPUT, len(outcome.made + outcome.kept), len(outcome.made), network.step,
-            cfg.RUN_DIR))
+            network.run_dir))
     return batch.failure(outcome)
 
 
@@ -121,7 +129,7 @@ def score(cfg):
         raise UserError('STAGE=score wants LABELLED=stack.tif and ANNOTATION=labels.tif')
     stack = stacks.read(cfg.LABELLED)
     annotation = masks.read_annotation(cfg.ANNOTATION, stack.voxels.shape)
-    with open_network(cfg) as network:
+    with open_network(cfg, at_hand(cfg)) as network:
         probability = network.predict(stack.voxels) / 255.0
     values = masks.score(probability, annotation, threshold=cfg.PROBABILITY_THRESHOLD)
     print('%s on %s: %s' % (cfg.RUN_DIR, cfg.LABELLED, ', '.join(

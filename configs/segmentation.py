@@ -3,7 +3,8 @@
 # --- what to do ---
 STAGE = 'train'                  # 'train', 'score', 'predict', 'export', or 'pack' (weights alone)
 PAIRS = 'data/refined'           # folder to train on: patches.h5 (image, label) with images/ beside
-                                 # it, or TIFF pairs; or a patch file alone
+                                 # it, or TIFF pairs; or a patch file alone; or a folder of such
+                                 # folders, all of which are trained on alike
 LABELS = 'data/simulated/labels'     # labels of PAIRS/images, for STAGE=export
 RUN_DIR = 'runs/segmentation'    # checkpoints, log.csv; to predict, also one of models/pretrained
 INPUT = 'data/real'              # stacks to predict: folder, file or pattern

@@ -198,3 +198,54 @@ def test_all_that_an_annotator_labelled_counts():
     source = crops.Manual(voxels, annotation, box=(slice(0, 8), slice(0, 16), slice(0, 16)))
     _, label, weight = crops.batch([source], (8, 16, 16), strength=STILL, seed=[1], index=0)
     assert label.any() and weight.all()
+
+
+# --- several data sets ---
+
+def write_sets(folder, levels):
+    """A data set of two patches for each grey level, an eighth of a plane foreground."""
+    for k, level in enumerate(levels):
+        label = np.zeros((2, 8, 8, 8), np.uint8)
+        label[:, 4, 4] = 1
+        (folder / str(k)).mkdir()
+        write(folder / str(k), (level + 50 * label.astype(int)).astype(np.uint16), label=label,
+              sources=['a', 'b'])
+
+
+def test_sets_of_a_folder_are_drawn_alike_and_whole_ones_are_held_out(tmp_path):
+    write_sets(tmp_path, [1000, 2000, 3000, 4000])
+    source = crops.synthetic(str(tmp_path), AS_DRAWN, held_out=0.25)
+    assert isinstance(source, crops.Mixture) and len(source.held) == 1
+    for one in source.trained + source.held:
+        one.scale = {name: crops.normalisation.Scale(0.0, 1.0) for name in 'ab'}
+    rng = np.random.default_rng(0)
+    levels = [source.draw((8, 8, 8), rng)[0].min() for _ in range(300)]
+    counts = [levels.count(level) for level in (1000, 2000, 3000)]
+    assert sum(counts) == 300 and min(counts) > 70
+    image, label, weight = source.validation((8, 8, 8), 10)
+    assert image.shape == (2, 8, 8, 8, 1) and label.sum() == 16 and weight.all()
+    np.testing.assert_allclose(image.min(), np.arcsinh(4000 / 4), rtol=1e-6)
+
+
+def test_digest_of_sets_tells_another_set(tmp_path):
+    write_sets(tmp_path, [1000, 2000])
+    before = crops.synthetic(str(tmp_path), AS_DRAWN).digest
+    assert crops.synthetic(str(tmp_path), AS_DRAWN).digest == before
+    (tmp_path / '2').mkdir()
+    write(tmp_path / '2', np.full((1, 8, 8, 8), 9, np.uint16), sources=['c'],
+          label=np.ones((1, 8, 8, 8)))
+    assert crops.synthetic(str(tmp_path), AS_DRAWN).digest != before
+
+
+def test_one_set_leaves_none_to_hold_out(tmp_path):
+    write_sets(tmp_path, [1000])
+    with pytest.raises(UserError, match='only set'):
+        crops.synthetic(str(tmp_path), AS_DRAWN, held_out=0.1)
+
+
+def test_a_folder_with_patches_is_one_set(tmp_path):
+    write_patches(tmp_path)
+    (tmp_path / 'sub').mkdir()
+    write(tmp_path / 'sub', np.full((1, 8, 8, 8), 9, np.uint16), sources=['c'],
+          label=np.ones((1, 8, 8, 8)))
+    assert isinstance(crops.synthetic(str(tmp_path), AS_DRAWN), crops.Synthetic)

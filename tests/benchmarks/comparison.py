@@ -122,7 +122,7 @@ def train(cfg, arm, *, seed, labelled, end=None):
     sources = segmenter_training.places(cfg.BATCH_SIZE, drafts=drafts, manual=manual,
                                         share=cfg.MANUAL_SHARE)
     settings = dict(vars(cfg), SEED=seed, RUN_DIR=run_dir, PAIRS=pairs, MANUAL=told,
-                    PAIRS_DIGEST=drafts.file.digest if drafts else '')
+                    PAIRS_DIGEST=drafts.digest if drafts else '')
     claims.claim(run_dir, settings, owner=claims.training('3_segmentation.py'),
                  may_change=may_change(),
                  overwrite=checkpoints.newest(run_dir) is None,

@@ -97,3 +97,29 @@ def _coloured(mask, truth, *, valid):
     picture[mask & valid & ~truth] = WRONG
     picture[~mask & valid & truth] = MISSED
     return picture
+
+
+def reliability(path, probability, share, voxels):
+    """Share of foreground against probability: on the diagonal, probabilities mean what they say.
+
+    Args:
+        path: of the figure; probability, share: float [N], in [0, 1], of bins of voxels.
+        voxels: int [N], of each bin, above it on a logarithmic scale.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    figure, (count, axes) = plt.subplots(2, 1, figsize=(4.5, 5.5), sharex=True,
+                                         gridspec_kw={'height_ratios': (1, 3)})
+    count.bar(probability, voxels, width=0.05, color='0.75')
+    count.set_yscale('log')
+    count.set_ylabel('voxels')
+    axes.plot((0, 1), (0, 1), '0.6', lw=1)
+    axes.plot(probability, share, 'k.-', lw=1)
+    axes.set_xlabel('probability that the network gives')
+    axes.set_ylabel('share that is foreground')
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    save(figure, path)

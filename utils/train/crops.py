@@ -1,9 +1,11 @@
 """Labelled crops to train a segmentation network on: of drafts, and of a stack labelled by hand.
 
-A source (Synthetic, Manual) draws crops (deviation, label, weight), each float32 [z, y, x]:
+A source (Synthetic, Mixture, Manual) draws crops (deviation, label, weight), each float32 [z, y, x]:
 noise levels above the background, {0, 1}, and 0 where a voxel does not count in the loss.
 """
+import hashlib
 import os
+from collections import OrderedDict
 
 import numpy as np
 
@@ -49,6 +51,11 @@ class Synthetic:
         self.trained = np.flatnonzero(~np.isin(self.source, held))
         self.scale = {name: self._scale(folder, name) for name in names}
 
+    @property
+    def digest(self):
+        """Digest of the pairs: a change of them starts a new run."""
+        return self.file.digest
+
     def _scale(self, folder, name):
         """normalisation.Scale of the whole stack where it lies at hand, else of its patches."""
         for extension in stacks.EXTENSIONS:
@@ -83,10 +90,16 @@ class Synthetic:
         i = int(self.trained[rng.integers(len(self.trained))])
         return self.cut(i, self._corner(crop, rng), crop=crop)
 
-    def validation(self, crop, count):
-        """The same crops, `count` at most, of the held-out stacks every time, as of collate."""
-        rng, count = np.random.default_rng(0), min(count, len(self.held))
-        chosen = self.held[np.linspace(0, len(self.held) - 1, count).astype(int)]
+    def validation(self, crop, count, patches_of='held'):
+        """The same crops every time, as of collate.
+
+        Args:
+            crop: (z, y, x) voxels; count: crops at most; patches_of: 'held', the held-out stacks,
+            or 'all'.
+        """
+        some = self.held if patches_of == 'held' else np.arange(len(self.source))
+        rng, count = np.random.default_rng(0), min(count, len(some))
+        chosen = some[np.linspace(0, len(some) - 1, count).astype(int)]
         return collate([self.cut(int(i), self._corner(crop, rng), crop=crop) for i in chosen])
 
     def _corner(self, crop, rng):
@@ -94,6 +107,66 @@ class Synthetic:
             raise UserError('%s has patches of %s, smaller than CROP_SHAPE %s: take a smaller crop'
                             % (self.file.path, self.file.shape, tuple(crop)))
         return [int(rng.integers(n - c + 1)) for n, c in zip(self.file.shape, crop)]
+
+
+class Mixture:
+    """Crops of several data sets, each as often as any other; whole sets are held out.
+
+    Attributes:
+        trained, held: lists of Synthetic; visible_contrast: see labels.Settings.
+        digest: of all pairs.
+    """
+
+    def __init__(self, folders, settings, *, held_out=0.0):
+        """Args:
+            folders: paths of data sets, each as Synthetic takes it.
+            settings, held_out: as for Synthetic; the last sets by name are kept for validation.
+
+        Raises:
+            UserError: as Synthetic; one set only, so that none can be held out.
+        """
+        sets = OrderedDict((path, Synthetic(path, settings)) for path in sorted(folders))
+        held = held_out_of(list(sets), held_out)
+        if held and len(held) == len(sets):
+            raise UserError('%s is the only set of its folder: make more, or none can be held out '
+                            'for validation (HELD_OUT)' % held[0])
+        self.trained = [one for path, one in sets.items() if path not in held]
+        self.held = [sets[path] for path in held]
+        self.visible_contrast = settings.visible_contrast
+        told = ['%s %s' % (os.path.basename(path), one.digest) for path, one in sets.items()]
+        self.digest = hashlib.sha1('\n'.join(told).encode()).hexdigest()
+
+    def draw(self, crop, rng):
+        """A random crop of a random set; crop: (z, y, x) voxels."""
+        return self.trained[int(rng.integers(len(self.trained)))].draw(crop, rng)
+
+    def validation(self, crop, count):
+        """The same crops of the held-out sets every time, as of collate; `count` in all, about."""
+        each = -(-count // len(self.held))
+        parts = [one.validation(crop, each, patches_of='all') for one in self.held]
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts))
+
+
+def synthetic(path, settings, *, held_out=0.0):
+    """Crops of a data set, or of each data set in a folder of them.
+
+    Args:
+        path: as Synthetic takes it, or a folder of such folders with a patches.h5 each.
+        settings, held_out: as for Synthetic.
+
+    Returns:
+        Synthetic or Mixture.
+
+    Raises:
+        UserError: as they.
+    """
+    sets = []
+    if os.path.isdir(path) and not os.path.exists(os.path.join(path, 'patches.h5')):
+        sets = [os.path.join(path, name) for name in sorted(os.listdir(path))
+                if os.path.exists(os.path.join(path, name, 'patches.h5'))]
+    if sets:
+        return Mixture(sets, settings, held_out=held_out)
+    return Synthetic(path, settings, held_out=held_out)
 
 
 def held_out_of(names, share):

@@ -1,4 +1,5 @@
 """The trained segmentation network as an object: probability maps and masks of whole stacks."""
+import os
 import sys
 
 import numpy as np
@@ -18,7 +19,8 @@ class Segmenter(Trained):
     """A trained segmentation network in a session of its own. Use as a context manager.
 
     Attributes: see Trained; and
-        levels: how many times the network halves the resolution; tile: (z, y, x) voxels of a tile.
+        run_dir: as given; levels: how many times the network halves the resolution; tile: (z, y, x)
+        voxels of a tile.
     """
 
     def __init__(self, run_dir, *, threads=0, tile=(64, 128, 128), mirrors=1):
@@ -39,7 +41,7 @@ class Segmenter(Trained):
             raise UserError('%s has no checkpoint: train first (STAGE=train), or give another '
                             'RUN_DIR' % run_dir)
         settings = settings_of(run_dir, ('CHANNELS', 'LEVELS'), script='3_segmentation.py')
-        self.levels = settings['LEVELS']
+        self.run_dir, self.levels = run_dir, settings['LEVELS']
         self.tile = tuple(n + -n % 2 ** self.levels for n in tile)
         self.mirrors = [tuple(axis for bit, axis in enumerate(ALONG) if copy >> bit & 1)
                         for copy in range(mirrors)]
@@ -75,6 +77,23 @@ class Segmenter(Trained):
             total += np.flip(self.session.run(self.inference.probability, feed), axes)
         mean = np.rint(255 / len(self.mirrors) * total[0, ..., 0]).astype(np.uint8)
         return mean[tuple(slice(n) for n in shape)]
+
+
+def first_try(run_dir, *, default, pretrained):
+    """The run that predicts: pretrained weights where a user trained nothing and named no run.
+
+    Args:
+        run_dir: as the user has it; default: that of the config; pretrained: packed weights.
+
+    Returns:
+        run_dir, or `pretrained`, and then a line says so.
+    """
+    if run_dir != default or os.path.lexists(run_dir):
+        return run_dir
+    print('%s: nothing was trained here yet, so the network of %s predicts: it was trained on '
+          'drafts of many kinds. One trained on your own stacks should do better'
+          % (run_dir, os.path.relpath(pretrained)))
+    return pretrained
 
 
 def mask_of(probability, threshold, *, smallest):

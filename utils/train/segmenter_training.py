@@ -65,7 +65,7 @@ def places(count, *, drafts=None, manual=None, share=0.5):
     """The source of each crop of a batch.
 
     Args:
-        count: crops; drafts: crops.Synthetic or None; manual: crops.Manual or None.
+        count: crops; drafts: crops.Synthetic, Mixture or None; manual: crops.Manual or None.
         share: of the batch that is manual where there are both; one crop of each at least.
 
     Returns:
@@ -90,8 +90,8 @@ def train(run_dir, settings, *, sources, strength, held=None):
 
     Args:
         settings: Settings; sources: source of each crop of a batch, see places.
-        strength: augmentation.Strength; held: crops.Synthetic whose held-out stacks score the
-            network, or None.
+        strength: augmentation.Strength; held: crops.Synthetic or Mixture whose held-out
+            stacks score the network, or None.
 
     Raises:
         UserError: as crops, runs.Run; KeyboardInterrupt: as loop.steps.

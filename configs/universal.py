@@ -1,0 +1,65 @@
+"""Constants of tests/benchmarks/universal.py: a network for stacks that nobody has drawn priors of.
+
+A kind is a data set of drafts with settings of its own, drawn from the ranges below. The network
+and its training stand in configs/segmentation.py; each constant of that file can be given, too.
+"""
+
+# --- what to do ---
+DATA = 'data/universal'          # drafts: kinds/001/ ... to train on, held/001/ ... to score on
+RUN_DIR = 'runs/universal'       # the network
+RESULTS = 'results'              # universal.csv, universal.md, universal_reliability.png
+N_KINDS = 160                    # kinds to train on
+N_HELD = 24                      # kinds of other seeds that only score
+STACKS_PER_KIND = 3              # draft stacks of a kind to train on; of one that scores, 1
+DRAFT_SHAPE = (96, 128, 128)     # (z, y, x) isotropic voxels of a draft
+PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels of a training patch
+PATCHES_PER_STACK = 40           # training patches of a stack, at most
+LABELLED = None                  # None: none; or a human-labelled stack, to report on
+ANNOTATION = None                # its labels, see configs/segmentation.py
+WORKERS = 2                      # scripts at a time
+THREADS = 1                      # of TensorFlow; 0: all cores
+
+# --- network: what differs from configs/segmentation.py ---
+MAX_STEPS = 6000                 # steps; so many kinds are not learnt by heart
+BATCH_SIZE = 4                   # crops
+CROP_SHAPE = (32, 32, 32)        # (z, y, x) voxels
+AVERAGE_DECAY = 0.995            # of the running average of the weights
+EVALUATE_EVERY = 250             # steps
+SAVE_EVERY = 250                 # steps
+EVALUATION_PATCHES = 120         # crops of the kinds held out of training
+HELD_OUT = 0.1                   # share of the kinds to train on that choose the checkpoint
+LABEL_WIDTH_LEVEL = 0.25         # half a voxel wider than drawn: a mask's thickness is the neurite's
+IGNORED_RIM = 0                  # voxels; the outline counts, so that probabilities mean shares
+AUGMENT_PUNCTA = 40
+AUGMENT_HAZE = 1.0
+AUGMENT_SNR = (0.3, 1.0)
+
+# --- kinds: neurites. (low, high) of a uniform draw, or log-uniform where it says so ---
+KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform; the neurites of a stack +- 40 %
+KIND_VOLUME_SHARE = (0.001, 0.08)    # of the voxels that are neurites, about, log-uniform
+KIND_DENSITY = (0.0001, 0.006)   # voxels of centreline per voxel^3, limits
+KIND_TORTUOSITY = (1.0, 1.2)     # arc over chord of 40 voxels
+KIND_WIGGLE = (0.0, 15.0)        # degrees
+KIND_BUNDLED = (0.2, 0.85)       # share of fibres beside another one, of half of the kinds
+KIND_TAPER = (0.0, 0.5)          # share of the radius lost to a tip, of half of the kinds
+KIND_BOUTONS = (8.0, 40.0)       # voxels between boutons, of half of the kinds
+KIND_SOMATA = 0.3                # share of the kinds whose first neuron may be a dendrite
+
+# --- kinds: light and noise ---
+KIND_SNR = (2.5, 60.0)           # brightness of a neurite in the image, in noise levels,
+                                 # log-uniform
+KIND_STAINED = (0.4, 1.0)        # share of stained voxels
+KIND_SPREAD = (0.0, 0.7)         # std of log brightness from neurite to neurite
+KIND_DRIFT = (0.0, 0.4)          # std of log brightness along a neurite
+KIND_DEBRIS = (30.0, 6000.0)     # balls per 256 x 512 x 256 voxels, log-uniform
+KIND_TEXTURE = (0.1, 1.5)        # std of the background's texture, in noise levels, log-uniform;
+                                 # of two thirds of the kinds
+KIND_GRAIN = (0.7, 8.0)          # voxels, sigma of that texture, log-uniform
+KIND_ILLUMINATION = (0.0, 0.5)   # std of the log of uneven light, of half of the kinds
+
+# --- kinds: optics and voxels ---
+KIND_BLUR = (0.6, 2.5)           # voxels, sigma of the point-spread function, log-uniform
+KIND_AXIAL = (1.0, 2.5)          # how much wider it is along z, in um
+KIND_WINGS = (0.0, 0.4)          # share of light in wide wings, of half of the kinds
+KIND_ANISOTROPY = (1.0, 3.0)     # height of a voxel over its width, of half of the kinds
+KIND_EIGHT_BIT = 0.35            # share of the kinds with 8 bits
