@@ -95,12 +95,17 @@ def _of_a_script():
     return not any(part.startswith('.') for part in inside)      # nor one of an environment
 
 
-if _of_a_script():
+def listen():
+    """Answer Ctrl-C, and errors that nothing catches, as the scripts do."""
     sys.excepthook, sys.unraisablehook = _unhandled, _unraisable
     if (signal.getsignal(signal.SIGINT) is signal.default_int_handler
             and threading.current_thread() is threading.main_thread()
             and not hasattr(sys, 'ps1')):            # someone types, and goes on after Ctrl-C
         signal.signal(signal.SIGINT, hear)
+
+
+if _of_a_script():
+    listen()
 
 
 # --- lines ---
