@@ -14,8 +14,9 @@ STOPPED = errors.STOPPED + '\n'
 BEGIN = """
 import os, signal, sys, time
 sys.path.insert(0, %r)
+__file__ = %r                    # a script of the project
 from utils.common import errors
-""" % ROOT
+""" % (ROOT, os.path.join(ROOT, 'script.py'))
 # with one piece one worker is at work and the other waits for some, with more some wait
 POOL = BEGIN + '''
 from utils.common import workers
@@ -74,7 +75,6 @@ def test_workers_do_not_hear_ctrl_c_and_end_with_the_parent_that_does(tmp_path, 
     assert (process.returncode, err) == (1, STOPPED)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 8), reason='Python 3.7 cannot be told')
 @pytest.mark.parametrize('text', [TAKEN_DOWN, HALF_MADE])
 def test_ctrl_c_where_nothing_can_be_raised_is_one_line(tmp_path, text):
     process = started(tmp_path, text)
@@ -102,5 +102,43 @@ except KeyboardInterrupt:
 if True:
     %s
 """ % lose
+    process = started(tmp_path, text)
+    assert process.communicate(timeout=20) == ('', STOPPED) and process.returncode == 1
+
+
+def test_another_program_that_imports_modules_keeps_its_own_ctrl_c(tmp_path):
+    text = BEGIN.replace("__file__ =", "name =") + """
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print('caught', signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)
+1 / 0
+"""
+    process = started(tmp_path, text)
+    out, err = process.communicate(timeout=20)
+    assert out == 'caught True\n' and 'ZeroDivisionError' in err and 'Traceback' in err
+
+
+def test_an_environment_inside_the_project_is_another_program(tmp_path):
+    inside = os.path.join(ROOT, '.venv-tf2', 'bin', 'pytest')
+    process = started(tmp_path, BEGIN.replace(repr(os.path.join(ROOT, 'script.py')), repr(inside))
+                      + 'print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)')
+    assert process.communicate(timeout=20) == ('True\n', '')
+
+
+def test_nothing_but_the_line_is_written_after_ctrl_c(tmp_path):
+    text = BEGIN + """
+import threading
+def main():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    finally:
+        thread = threading.Thread(target=lambda: 1 / 0)      # Python prints its traceback
+        thread.start()
+        thread.join()
+errors.run(main)
+"""
     process = started(tmp_path, text)
     assert process.communicate(timeout=20) == ('', STOPPED) and process.returncode == 1

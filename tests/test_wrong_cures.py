@@ -90,7 +90,7 @@ def test_scripts_import_the_line_for_ctrl_c_first(script):
 
 
 def test_ctrl_c_during_the_imports_is_one_line():
-    code = "import utils.common.errors\nraise KeyboardInterrupt\n"
+    code = "__file__ = 'a script'\nimport utils.common.errors\nraise KeyboardInterrupt\n"
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, stderr=subprocess.PIPE,
                           universal_newlines=True)
     assert done.stderr == errors.STOPPED + '\n' and done.returncode != 0

@@ -102,7 +102,8 @@ class Process:
         from utils.common import errors
 
         os.setsid()
-        signal.signal(signal.SIGINT, errors.hear)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        errors.listen()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         for number, name in ((1, 'out'), (2, 'err')):

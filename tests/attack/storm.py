@@ -6,6 +6,7 @@ import time
 from collections import namedtuple
 
 from tests.attack import compare, inputs, runner
+from utils.common import errors
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)    # in turn
 POLITE = 30                                  # seconds in which SIGTERM and Ctrl-C have to end it
@@ -141,7 +142,7 @@ def _plain(outcome, number, *, ended):
     broken = []
     if 'Traceback' in outcome.err:
         broken.append('a traceback%s: %s' % ('' if ended else ' after ' + number.name,
-                                             outcome.err.strip().split('\n')[-1][:160]))
+                                             errors.line(outcome.err.strip()[-800:])))
     if ended and outcome.status not in (0, None):
         broken.append('it failed by itself, exit %s: %s' % (outcome.status,
                                                             outcome.err.strip()[-160:]))

@@ -12,10 +12,9 @@ import runpy
 import tokenize
 from types import SimpleNamespace
 
-from utils.common.errors import UserError
+from utils.common.errors import ROOT, UserError
 from utils.common.renamed import MOVED, RENAMED
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def rooted(path):

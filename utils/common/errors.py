@@ -2,12 +2,14 @@
 
 Scripts import this module before all others: Ctrl-C while those are imported gives one line, too.
 """
+import io
 import os
 import signal
 import sys
 import threading
 
 STOPPED = 'stopped: run the same command again to go on'
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AGAIN = 0.05                     # seconds until Ctrl-C that came amiss comes once more
 
 
@@ -20,10 +22,32 @@ class UserError(ValueError):
 _seen = set()                    # 'heard': Ctrl-C came; 'told': its line is printed
 
 
+class _Mute(io.TextIOBase):
+    """Standard error after Ctrl-C, which is told in one line: what else is written is dropped."""
+
+    def __init__(self, before):
+        """before: the stream that the line goes to."""
+        super().__init__()
+        self.before = before
+
+    def write(self, text):
+        # Python 3.7 has no sys.unraisablehook
+        if text.startswith('Exception ignored') and sys.version_info < (3, 8):
+            _once_more()
+        return len(text)
+
+
 def hear(*_):
     """The handler of SIGINT: as Python's own, and noted, as C code may lose the exception."""
     _seen.add('heard')
+    if not isinstance(sys.stderr, _Mute):
+        sys.stderr = _Mute(sys.stderr)
     raise KeyboardInterrupt
+
+
+def _tell(text):
+    """Print a line to standard error, after Ctrl-C, too."""
+    print(text, file=sys.stderr.before if isinstance(sys.stderr, _Mute) else sys.stderr)
 
 
 def _unhandled(kind, *details):
@@ -38,14 +62,18 @@ def _unhandled(kind, *details):
         sys.__excepthook__(kind, *details)
     elif 'told' not in _seen:
         _seen.add('told')
-        print(STOPPED, file=sys.stderr)
+        _tell(STOPPED)
 
 
-sys.excepthook = _unhandled
-if (signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        and threading.current_thread() is threading.main_thread()
-        and not hasattr(sys, 'ps1')):                # someone types, and goes on after Ctrl-C
-    signal.signal(signal.SIGINT, hear)
+def _once_more():
+    """Ctrl-C comes again in AGAIN seconds: where it came first nothing can be raised."""
+    again = threading.Timer(AGAIN, signal.pthread_kill,
+                            [threading.main_thread().ident, signal.SIGINT])
+    again.daemon = True
+    try:
+        again.start()
+    except RuntimeError:                             # Python ends anyway
+        pass
 
 
 def _unraisable(lost):
@@ -55,18 +83,29 @@ def _unraisable(lost):
     it left half made are taken down without a word.
     """
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        again = threading.Timer(AGAIN, signal.pthread_kill,
-                                [threading.main_thread().ident, signal.SIGINT])
-        again.daemon = True
-        try:
-            again.start()
-        except RuntimeError:                         # Python ends anyway
-            pass
+        _once_more()
     elif 'heard' not in _seen:
         sys.__unraisablehook__(lost)
 
 
-sys.unraisablehook = _unraisable         # of Python 3.8 on; an earlier one does not look at it
+def _of_a_script():
+    """True if a script of this project runs, and not another program that imports its modules."""
+    path = os.path.realpath(getattr(sys.modules.get('__main__'), '__file__', None) or os.sep)
+    inside = os.path.relpath(path, os.path.realpath(ROOT)).split(os.sep)
+    return not any(part.startswith('.') for part in inside)      # nor one of an environment
+
+
+def listen():
+    """Answer Ctrl-C, and errors that nothing catches, as the scripts do."""
+    sys.excepthook, sys.unraisablehook = _unhandled, _unraisable
+    if (signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            and threading.current_thread() is threading.main_thread()
+            and not hasattr(sys, 'ps1')):            # someone types, and goes on after Ctrl-C
+        signal.signal(signal.SIGINT, hear)
+
+
+if _of_a_script():
+    listen()
 
 
 # --- lines ---
@@ -96,7 +135,7 @@ def run(main):
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
     status = STOPPED if 'heard' in _seen else _status(main)
     if isinstance(status, str):
-        print(line(status), file=sys.stderr)
+        _tell(line(status))
         status = 1
     if signal.getsignal(signal.SIGINT) in (hear, signal.default_int_handler):
         signal.signal(signal.SIGINT, signal.SIG_DFL)     # Ctrl-C while Python ends says nothing
