@@ -16,6 +16,10 @@ PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels of a training patch
 PATCHES_PER_STACK = 40           # training patches of a stack, at most
 LABELLED = None                  # None: none; or a human-labelled stack, to report on
 ANNOTATION = None                # its labels, see configs/segmentation.py
+PHANTOM_SHAPE = (64, 160, 160)   # (z, y, x) voxels of the phantoms that are scored
+TUBE_RADII = (1.0, 3.0, 6.0)     # voxels, of fibres whose masks' thickness is measured
+TUBE_BLURS = (0.7, 1.5, 3.0)     # voxels, sigma
+TUBE_SHAPE = (96, 128, 128)      # (z, y, x) voxels of a draft of them
 WORKERS = 2                      # scripts at a time
 THREADS = 1                      # of TensorFlow; 0: all cores
 
@@ -35,27 +39,34 @@ AUGMENT_HAZE = 1.0
 AUGMENT_SNR = (0.3, 1.0)
 
 # --- kinds: neurites. (low, high) of a uniform draw, or log-uniform where it says so ---
-KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform; the neurites of a stack +- 40 %
+KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform, of a kind's middle
 KIND_VOLUME_SHARE = (0.001, 0.08)    # of the voxels that are neurites, about, log-uniform
 KIND_DENSITY = (0.0001, 0.006)   # voxels of centreline per voxel^3, limits
 KIND_TORTUOSITY = (1.0, 1.2)     # arc over chord of 40 voxels
 KIND_WIGGLE = (0.0, 15.0)        # degrees
 KIND_BUNDLED = (0.2, 0.85)       # share of fibres beside another one, of half of the kinds
+KIND_BRANCH_SPACING = (40.0, 400.0)  # voxels of centreline, log-uniform
+KIND_ENDS_SPACING = (60.0, 600.0)    # voxels of centreline, log-uniform
 KIND_TAPER = (0.0, 0.5)          # share of the radius lost to a tip, of half of the kinds
 KIND_BOUTONS = (8.0, 40.0)       # voxels between boutons, of half of the kinds
 KIND_SOMATA = 0.3                # share of the kinds whose first neuron may be a dendrite
 
-# --- kinds: light and noise ---
-KIND_SNR = (2.5, 60.0)           # brightness of a neurite in the image, in noise levels,
-                                 # log-uniform
+# --- kinds: light ---
+KIND_SNR = (2.5, 50.0)           # brightness of a neurite in the image over the std of the
+                                 # background around it, log-uniform
 KIND_STAINED = (0.4, 1.0)        # share of stained voxels
 KIND_SPREAD = (0.0, 0.7)         # std of log brightness from neurite to neurite
 KIND_DRIFT = (0.0, 0.4)          # std of log brightness along a neurite
-KIND_DEBRIS = (30.0, 6000.0)     # balls per 256 x 512 x 256 voxels, log-uniform
-KIND_TEXTURE = (0.1, 1.5)        # std of the background's texture, in noise levels, log-uniform;
-                                 # of two thirds of the kinds
-KIND_GRAIN = (0.7, 8.0)          # voxels, sigma of that texture, log-uniform
-KIND_ILLUMINATION = (0.0, 0.5)   # std of the log of uneven light, of half of the kinds
+KIND_DEBRIS = (1e-6, 5e-4)       # bright specks per voxel, log-uniform
+KIND_DEBRIS_LEVEL = (0.15, 1.5)  # of a neurite's brightness, log-uniform within a kind
+
+# --- kinds: background. Standard deviations in that of its white noise, log-uniform, each of half
+# of the kinds ---
+KIND_FINE = (0.3, 2.0)           # grain of about a voxel: cameras, resampled stacks
+KIND_GRANULAR = (0.3, 3.0)       # grain of 1.5 to 4 voxels: autofluorescence
+KIND_SLOW = (0.5, 8.0)           # grain of 6 to 24 voxels: tissue, uneven light
+KIND_SKEW = (0.0, 0.5)           # std of the log, of a log-normal background
+KIND_ILLUMINATION = (0.0, 0.4)   # std of the log of uneven light, of half of the kinds
 
 # --- kinds: optics and voxels ---
 KIND_BLUR = (0.6, 2.5)           # voxels, sigma of the point-spread function, log-uniform

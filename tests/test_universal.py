@@ -15,7 +15,8 @@ import _universal_scores as scores               # noqa: E402  (the path first)
 
 TINY = ['N_KINDS=2', 'N_HELD=1', 'DRAFT_SHAPE=32,48,48', 'PATCH_SHAPE=8,16,16',
         'KIND_ANISOTROPY=1,1.01', 'KIND_SOMATA=0', 'CHANNELS=2', 'LEVELS=0', 'CROP_SHAPE=8,16,16',
-        'BATCH_SIZE=2', 'MAX_STEPS=1', 'EVALUATE_EVERY=1', 'EVALUATION_PATCHES=2', 'THREADS=1']
+        'BATCH_SIZE=2', 'MAX_STEPS=1', 'EVALUATE_EVERY=1', 'EVALUATION_PATCHES=2', 'THREADS=1', 'PHANTOM_SHAPE=32,48,48',
+        'TUBE_SHAPE=64,64,64']
 
 
 # --- calibration ---
@@ -86,7 +87,7 @@ def test_what_a_mask_misses_has_no_thickness():
 
 
 def test_thickness_is_drawn_as_asked():
-    _, label, line = scores.fibre(3.0, 1.5, rng=np.random.default_rng(0))
+    _, label, line = scores.fibre(3.0, 1.5, shape=(96, 128, 128), rng=np.random.default_rng(0))
     volume = label.sum() / scores.length_of(line)
     assert np.sqrt(volume / np.pi) == pytest.approx(3.0, abs=0.5)
 

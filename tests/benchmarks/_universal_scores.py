@@ -16,8 +16,7 @@ from utils.train.segmenter import mask_of
 BINS = 15                           # of a reliability curve
 POSSIBLE = 5                        # probability * 255 below which the network rules foreground out
 REACH = 5                           # voxels beyond a neurite's radius that its mask may lie in
-RADII, BLURS = (1.0, 2.0, 3.0, 4.5, 6.0), (0.7, 1.5, 3.0)      # voxels
-ONE_FIBRE = ('PRIORS=None', 'AXON_SHARE=1', 'VOXEL_SIZE=1,1,1', 'VOLUME_SHAPE=96,128,128',
+ONE_FIBRE = ('PRIORS=None', 'AXON_SHARE=1', 'VOXEL_SIZE=1,1,1',
              'AXON_DEPTH=3,3', 'BRANCH_LENGTH=35,40', 'DENSITY=0.0002', 'STAINED_SHARE=0.8',
              'DEBRIS=0', 'READ_NOISE=60', 'OFFSET=300')
 BRIGHTNESS = 1500.0                 # grey levels of these fibres in the image
@@ -96,26 +95,33 @@ def kind(folder, network, settings_):
 
 # --- thickness ---
 
-def thickness(network, *, threshold, rng):
+class Tubes(NamedTuple):
+    """Fibres whose masks' thickness is measured."""
+    radii: tuple                    # voxels
+    blurs: tuple                    # voxels, sigma
+    shape: tuple                    # (z, y, x) voxels of a draft of one radius and one blur
+
+
+def thickness(network, tubes, *, threshold, seed):
     """Error of the radius of masks, over drawn radii and blurs; voxels.
 
     Returns:
-        float [RADII, BLURS]: of the mask minus of the drawn label, NaN where nothing was found.
+        float [radii, blurs]: of the mask minus of the drawn label, NaN where nothing was found.
     """
-    found = np.full((len(RADII), len(BLURS)), np.nan)
-    for i, radius in enumerate(RADII):
-        for k, blur in enumerate(BLURS):
-            image, label, line = fibre(radius, blur, rng=rng)
+    found, rng = np.full((len(tubes.radii), len(tubes.blurs)), np.nan), np.random.default_rng(seed)
+    for i, radius in enumerate(tubes.radii):
+        for k, blur in enumerate(tubes.blurs):
+            image, label, line = fibre(radius, blur, shape=tubes.shape, rng=rng)
             mask = mask_of(network.predict(image), threshold, smallest=30) > 0
             found[i, k] = radius_error(mask, label, line=line, reach=radius + REACH)
     return found
 
 
-def fibre(radius, blur, *, rng):
+def fibre(radius, blur, *, shape, rng):
     """A draft of fibres of one radius: (image, label: bool [Z, Y, X], line: int [M, 3])."""
     level = BRIGHTNESS / 0.8 / float(1 - np.exp(-max(radius, 0.56) ** 2 / (2 * blur ** 2)))
     given = ['RADIUS=%g,%g' % (radius, radius), 'PSF_SIGMA=%g,%g,%g' % ((blur,) * 3),
-             'LEVEL=%g,%g' % (level, level)]
+             'LEVEL=%g,%g' % (level, level), 'VOLUME_SHAPE=%d,%d,%d' % tuple(shape)]
     constants = vars(config.load('configs/simulator.py', list(ONE_FIBRE) + given))
     values = settings.resolve(reconstruction.picked(constants, settings), None)
     draft = drafts.draw(values, priors.of(values.stack, values.neuron, measured=None), rng=rng)
@@ -157,17 +163,13 @@ def length_of(line):
 
 # --- phantoms, real labels ---
 
-def phantoms(network, *, noise, count_of, seed, settings_):
-    """Counts over phantoms of `noise` times the phantom's own noise, truth widened as above."""
-    own = vars(config.load('configs/demo/phantom.py', []))
+def phantom(network, settings_, *, noise, shape, seed):
+    """Counts of a phantom of `noise` times the phantom's own noise, truth widened as above."""
+    own = dict(vars(config.load('configs/demo/phantom.py', [])), SHAPE=tuple(shape))
     camera = dict(GAIN=own['GAIN'] * noise ** 2, READ_NOISE=own['READ_NOISE'] * noise)
-    total = np.zeros((2, 256), np.int64)
-    for child in np.random.SeedSequence(seed).spawn(count_of):
-        image, label, _, _ = reconstruction.phantom(dict(own, **camera),
-                                                    np.random.default_rng(child))
-        truth = labels.widened(label, settings_.label_width_level, blur=settings_.label_blur)
-        total += count(network.predict(image), truth, valid=np.ones(truth.shape, bool))
-    return Counts(*total)
+    image, label, _, _ = reconstruction.phantom(dict(own, **camera), np.random.default_rng(seed))
+    truth = labels.widened(label, settings_.label_width_level, blur=settings_.label_blur)
+    return count(network.predict(image), truth, valid=np.ones(truth.shape, bool))
 
 
 def labelled(network, stack, annotation, *, threshold):

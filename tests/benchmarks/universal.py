@@ -40,6 +40,11 @@ def ranges_of(cfg):
     return config.pick(cfg, kinds.Ranges, prefix='KIND_')
 
 
+def tubes_of(cfg):
+    """scores.Tubes of the constants TUBE_*."""
+    return config.pick(cfg, scores.Tubes, prefix='TUBE_')
+
+
 # --- drafts and the network, by the numbered scripts ---
 
 def draw(cfg, folder, *, count, stacks_of, base, jobs):
@@ -53,9 +58,12 @@ def draw(cfg, folder, *, count, stacks_of, base, jobs):
     """
     waiting, paths = [], []
     for i in range(count):
-        constants = kinds.draw(ranges_of(cfg), rng=np.random.default_rng([cfg.SEED, base, i]))
+        measured, constants = kinds.draw(ranges_of(cfg),
+                                         rng=np.random.default_rng([cfg.SEED, base, i]))
         path = os.path.join(folder, '%03d' % (i + 1))
+        files.write_json(path + '.priors.json', measured)
         constants.update(
+            PRIORS=path + '.priors.json',
             OUTPUT=path, N_STACKS=stacks_of, VOLUME_SHAPE=tuple(cfg.DRAFT_SHAPE), WORKERS=1,
             PATCH_SHAPE=tuple(cfg.PATCH_SHAPE), PATCH_EVERY=8, MAX_PATCHES=cfg.PATCHES_PER_STACK,
             SEED=int(np.random.default_rng([cfg.SEED, base, i, 1]).integers(2 ** 31)))
@@ -64,7 +72,8 @@ def draw(cfg, folder, *, count, stacks_of, base, jobs):
             for name, value in constants.items())]
         waiting.append(jobs.submit(
             jobs.script, '%s-%03d' % (os.path.basename(folder), i + 1), command, kind='drafts',
-            constants=constants, inputs=[], target=os.path.join(path, 'patches.h5')))
+            constants=constants, inputs=[measured],
+            target=os.path.join(path, 'patches.h5')))
         paths.append(path)
     for result in waiting:
         result()
@@ -101,13 +110,13 @@ def score(cfg, held):
         rows.append(('held-out kinds, median', {
             name: float(np.median([one[name] for one in single])) for name in COLUMNS}))
         for noise in NOISE:
-            counts = scores.phantoms(network, noise=noise, count_of=2, seed=cfg.SEED + 77,
-                                     settings_=known)
+            counts = scores.phantom(network, known, noise=noise, shape=cfg.PHANTOM_SHAPE,
+                                    seed=[cfg.SEED, HELD])
             rows.append(('phantom, noise x %g' % noise, scores.scores_of(counts, threshold)))
         if cfg.LABELLED:
             rows.append((os.path.basename(cfg.LABELLED), scores.labelled(
                 network, cfg.LABELLED, cfg.ANNOTATION, threshold=threshold)[0]))
-        thick = scores.thickness(network, threshold=threshold, rng=np.random.default_rng(cfg.SEED))
+        thick = scores.thickness(network, tubes_of(cfg), threshold=threshold, seed=cfg.SEED)
     rows += [('held-out kind %s' % os.path.basename(path), values)
              for path, values in zip(held, single)]
     return rows, pooled, thick
@@ -117,9 +126,9 @@ def write(cfg, rows, *, pooled, thick):
     """Write the tables and the reliability curve; the Markdown text."""
     text = tables.markdown(rows, COLUMNS, corner='stacks') + '\n'
     text += 'Radius of the mask minus that drawn, voxels:\n\n' + tables.markdown(
-        [('radius %g' % radius, dict(zip(map(str, scores.BLURS), line)))
-         for radius, line in zip(scores.RADII, thick)],
-        {str(blur): 'blur %g' % blur for blur in scores.BLURS}, corner='drawn', form='%+.2f')
+        [('radius %g' % radius, dict(zip(map(str, cfg.TUBE_BLURS), line)))
+         for radius, line in zip(cfg.TUBE_RADII, thick)],
+        {str(blur): 'blur %g' % blur for blur in cfg.TUBE_BLURS}, corner='drawn', form='%+.2f')
     files.write_text(os.path.join(cfg.RESULTS, 'universal.md'), text)
     tables.write_csv(os.path.join(cfg.RESULTS, 'universal.csv'),
                      [dict({column: values[column] for column in COLUMNS}, stacks=name)
@@ -133,7 +142,9 @@ def check(cfg):
     """Raise UserError for constants that cannot work."""
     config.require(cfg, **segmenter_training.RANGES)
     config.require(cfg, N_KINDS=(2, 999), N_HELD=(1, 999), STACKS_PER_KIND=(1, 99),
-                   DRAFT_SHAPE=(32, None), PATCH_SHAPE=(2, None), PATCHES_PER_STACK=(1, None), WORKERS=(1, None))
+                   DRAFT_SHAPE=(32, None), PATCH_SHAPE=(2, None), PATCHES_PER_STACK=(1, None), WORKERS=(1, None),
+                   PHANTOM_SHAPE=(32, None), TUBE_SHAPE=(32, None), TUBE_RADII=(0.5, 20),
+                   TUBE_BLURS=(0.3, 10))
     if bool(cfg.LABELLED) != bool(cfg.ANNOTATION):
         raise UserError('LABELLED and ANNOTATION go together: give both or none')
     if cfg.LABELLED:
