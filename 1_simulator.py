@@ -78,7 +78,7 @@ def check(cfg, measured):
     """
     config.require(
         cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), MAX_PATCHES=(1, None), SEED=(0, None),
-        AXON_SHARE=(0, 1), TAPER=(0, 0.99), BOUTON_SPACING=(0, None),
+        AXON_SHARE=(0, 1), RANDOM_PATCHES=(0, 1), TAPER=(0, 0.99), BOUTON_SPACING=(0, None),
         PSF_WING_WIDTH=(1, 10), ILLUMINATION=(0, 3), ILLUMINATION_SIGMA=(0.1, None),
         ATTENUATION=(0, None), TEXTURE_SIGMA=(0, None), GAIN=(0, None), OFFSET=(-65535, 65535),
         READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None), VOLUME_SHAPE=(4, None),

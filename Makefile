@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test lint attack figures gallery compare paper bench python clean distclean
+.PHONY: help env demo test lint attack figures gallery compare paper universal bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
@@ -37,6 +37,7 @@ help:
 	@echo 'make gallery    one page with the figures, tables and commands on disk, results/index.html'
 	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
 	@echo 'make paper      the paper'\''s experiment: raw drafts, SimGAN, MPGAN; data as for compare, hours; else small, the phantom'
+	@echo 'make universal  draw kinds of drafts at random, train the network for a first try, score it; hours'
 	@echo 'make bench      run every script in tests/benchmarks'
 	@echo 'make python     print the Python that would be taken; makes nothing'
 	@echo 'make clean      remove caches and both environments; data/, runs/ and results/ stay'
@@ -91,6 +92,9 @@ paper:
 	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') \
 	    $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(PAPER_ARGS)
 
+universal:
+	@eval "$$FUNCTIONS"; take && step "$$py" tests/benchmarks/universal.py --config configs/universal.py $(SEG_ARGS)
+
 bench:
 	@eval "$$FUNCTIONS"; bench
 
@@ -103,7 +107,7 @@ clean:
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper results/demo
+	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper runs/demo_universal results/demo
 
 # The recipes' shell functions (POSIX sh; $$ is make's way to write $). Two groups: find a Python, make
 # its environment. They hand back: python (a path), minor (11 of 3.11), version, env (folder), py (its Python).

@@ -51,6 +51,8 @@ AUGMENT_NOISE = 1.0              # noise levels, largest standard deviation
 MAX_STEPS = 400                  # steps; 0.17 s each on one core with TensorFlow 2.15
 BATCH_SIZE = 3                   # crops
 CROP_SHAPE = (32, 32, 32)        # (z, y, x) voxels, multiples of 2^LEVELS
+LAMBDA_DICE = 1.0                # weight of 1 - soft Dice beside the cross-entropy; the lower, the
+                                 # better probabilities mean shares of foreground
 LEARNING_RATE = 2e-3             # of Adam, falls linearly to a hundredth
 AVERAGE_DECAY = 0.98             # of the running average of the weights, which predicts
 HELD_OUT = 0.15                  # share of the draft stacks, one at least, that choose the best

@@ -13,6 +13,8 @@ N_HELD = 24                      # kinds of other seeds that only score
 STACKS_PER_KIND = 3              # draft stacks of a kind to train on; of one that scores, 1
 DRAFT_SHAPE = (96, 128, 128)     # (z, y, x) isotropic voxels of a draft
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels of a training patch
+RANDOM_PATCHES = 0.9             # share of them that are cut anywhere: a network that sees crops
+                                 # along neurites alone expects some everywhere
 PATCHES_PER_STACK = 40           # training patches of a stack, at most
 LABELLED = None                  # None: none; or a human-labelled stack, to report on
 ANNOTATION = None                # its labels, see configs/segmentation.py
@@ -27,12 +29,13 @@ THREADS = 1                      # of TensorFlow; 0: all cores
 MAX_STEPS = 6000                 # steps; so many kinds are not learnt by heart
 BATCH_SIZE = 4                   # crops
 CROP_SHAPE = (32, 32, 32)        # (z, y, x) voxels
+LAMBDA_DICE = 0.3                # soft Dice makes probabilities too high
 AVERAGE_DECAY = 0.995            # of the running average of the weights
 EVALUATE_EVERY = 250             # steps
 SAVE_EVERY = 250                 # steps
 EVALUATION_PATCHES = 120         # crops of the kinds held out of training
 HELD_OUT = 0.1                   # share of the kinds to train on that choose the checkpoint
-LABEL_WIDTH_LEVEL = 0.25         # half a voxel wider than drawn: a mask's thickness is the neurite's
+LABEL_WIDTH_LEVEL = 0.25         # half a voxel wider than drawn: masks are as thick as neurites
 IGNORED_RIM = 0                  # voxels; the outline counts, so that probabilities mean shares
 AUGMENT_PUNCTA = 40
 AUGMENT_HAZE = 1.0
@@ -40,7 +43,7 @@ AUGMENT_SNR = (0.3, 1.0)
 
 # --- kinds: neurites. (low, high) of a uniform draw, or log-uniform where it says so ---
 KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform, of a kind's middle
-KIND_VOLUME_SHARE = (0.001, 0.08)    # of the voxels that are neurites, about, log-uniform
+KIND_VOLUME_SHARE = (0.0005, 0.08)   # of the voxels that are neurites, about, log-uniform
 KIND_DENSITY = (0.0001, 0.006)   # voxels of centreline per voxel^3, limits
 KIND_TORTUOSITY = (1.0, 1.2)     # arc over chord of 40 voxels
 KIND_WIGGLE = (0.0, 15.0)        # degrees
@@ -52,7 +55,7 @@ KIND_BOUTONS = (8.0, 40.0)       # voxels between boutons, of half of the kinds
 KIND_SOMATA = 0.3                # share of the kinds whose first neuron may be a dendrite
 
 # --- kinds: light ---
-KIND_SNR = (2.5, 50.0)           # brightness of a neurite in the image over the std of the
+KIND_SNR = (3.0, 50.0)           # brightness of a neurite in the image over the std of the
                                  # background around it, log-uniform
 KIND_STAINED = (0.4, 1.0)        # share of stained voxels
 KIND_SPREAD = (0.0, 0.7)         # std of log brightness from neurite to neurite

@@ -28,14 +28,15 @@ class Inference(NamedTuple):
     probability: Any             # float32, same shape, in (0, 1)
 
 
-def build(crop, channels, *, levels, learning_rate, max_steps, average_decay):
-    """Build the training graph: Adam on soft Dice and cross-entropy, of equal weight.
+def build(crop, channels, *, levels, learning_rate, max_steps, average_decay, dice_weight=1.0):
+    """Build the training graph: Adam on soft Dice and cross-entropy.
 
     Args:
         crop: (z, y, x) voxels of the training crops, multiples of 2^levels.
         channels, levels: see unet.
         learning_rate: of the first step; it falls linearly to LAST_RATE of it at `max_steps`.
         average_decay: of the running average of the weights, which the inference graph uses.
+        dice_weight: of 1 - soft Dice beside the cross-entropy, whose weight is 1.
 
     Returns:
         Graph.
@@ -51,13 +52,14 @@ def build(crop, channels, *, levels, learning_rate, max_steps, average_decay):
     logits = unet(image, channels, levels=levels, moments=Moments(updates, BN_DECAY))
     dice = losses.masked_dice_loss(logits, label, weight=weight)
     entropy = losses.masked_cross_entropy(logits, label, weight=weight)
+    total = dice_weight * dice + entropy
     with tf.variable_scope('unet_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         update = tf.train.AdamOptimizer(rate).minimize(
-            dice + entropy, global_step=step, var_list=tf.trainable_variables('unet/'))
+            total, global_step=step, var_list=tf.trainable_variables('unet/'))
     start_average, update = averages.follow('unet', AVERAGE, step=step, decay=average_decay,
                                             after=update)
     return Graph(image, label, weight, step, rate, update, start_average,
-                 {'loss': dice + entropy, 'dice_loss': dice, 'cross_entropy': entropy})
+                 {'loss': total, 'dice_loss': dice, 'cross_entropy': entropy})
 
 
 def build_inference(channels, levels):

@@ -267,3 +267,20 @@ def test_patches_lie_inside_and_have_a_centreline_in_the_middle():
     assert 0.5 < len(corners) / (inner / 3) < 1.5
     few = drafts.patch_corners(draft, settings.Patches(window, 3, 4), rng=np.random.default_rng(0))
     assert len(few) == 4 and set(map(tuple, few)) <= set(map(tuple, corners))
+
+
+def test_a_share_of_the_patches_lies_anywhere():
+    """Of small windows in a sparse stack, few that lie anywhere meet the centreline."""
+    draft = draw(1, AXON_SHARE=1.0)
+    window, line = (4, 4, 4), set(map(tuple, draft.line))
+
+    def on_line(share):
+        corners = drafts.patch_corners(draft, settings.Patches(window, 2, 1000, share),
+                                       rng=np.random.default_rng(0))
+        assert (corners >= 0).all() and (corners + window <= draft.image.shape).all()
+        return len(corners), np.mean([tuple(corner + 2) in line for corner in corners])
+
+    count, all_on = on_line(0.0)
+    assert all_on == 1 and count > 20
+    assert on_line(0.5)[1] == pytest.approx(0.5, abs=0.2)
+    assert on_line(1.0)[0] >= count and on_line(1.0)[1] == pytest.approx(0, abs=0.1)

@@ -87,7 +87,7 @@ def built():
     with tf.Graph().as_default():
         tf.set_random_seed(0)
         graph = segmenter.build((8, 8, 8), 3, levels=1, learning_rate=0.01, max_steps=30,
-                                average_decay=0.3)
+                                average_decay=0.3, dice_weight=0.25)
         inference = segmenter.build_inference(3, 1)
         rng = np.random.default_rng(0)
         label = (rng.random((2, 8, 8, 8, 1)) > 0.7).astype(np.float32)
@@ -104,6 +104,13 @@ def small(built):
     session.run(init)
     session.run(graph.start_average)
     return graph, inference, feed, session
+
+
+def test_the_loss_weighs_dice_as_asked(small):
+    graph, _, feed, session = small
+    found = session.run(graph.losses, feed)
+    assert found['loss'] == pytest.approx(0.25 * found['dice_loss'] + found['cross_entropy'], 1e-6)
+    assert found['dice_loss'] > 0.1
 
 
 def test_weights_are_averaged_as_said(small):

@@ -58,6 +58,8 @@ def test_validation_loss_is_that_of_the_training_graph(weighted):
             tf.sigmoid(logits), losses.masked_dice_loss(logits, label, weight=weight),
             losses.masked_cross_entropy(logits, label, weight=weight)])
     assert segmenter_training.loss(p, label, weight=weight) == pytest.approx(dice + entropy, 1e-5)
+    assert segmenter_training.loss(p, label, weight=weight, dice_weight=0.5) == pytest.approx(
+        0.5 * dice + entropy, 1e-5)
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_loss_and_predicts(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ Writes  DATA/kinds/001/ ..., DATA/held/001/ ...       drafts, by 1_simulator.py
         RESULTS/universal.md, universal.csv, universal_reliability.png
 Run     python tests/benchmarks/universal.py --config configs/universal.py     (hours; goes on)
         python tests/benchmarks/universal.py           small: configs/demo/universal.py, minutes
-        python 3_segmentation.py STAGE=pack RUN_DIR=runs/universal OUTPUT=models/pretrained/universal
+        python 3_segmentation.py STAGE=pack RUN_DIR=runs/universal OUTPUT=folder
 """
 import os
 import sys
@@ -65,7 +65,8 @@ def draw(cfg, folder, *, count, stacks_of, base, jobs):
         constants.update(
             PRIORS=path + '.priors.json',
             OUTPUT=path, N_STACKS=stacks_of, VOLUME_SHAPE=tuple(cfg.DRAFT_SHAPE), WORKERS=1,
-            PATCH_SHAPE=tuple(cfg.PATCH_SHAPE), PATCH_EVERY=8, MAX_PATCHES=cfg.PATCHES_PER_STACK,
+            PATCH_SHAPE=tuple(cfg.PATCH_SHAPE), PATCH_EVERY=4, MAX_PATCHES=cfg.PATCHES_PER_STACK,
+            RANDOM_PATCHES=cfg.RANDOM_PATCHES,
             SEED=int(np.random.default_rng([cfg.SEED, base, i, 1]).integers(2 ** 31)))
         command = ['1_simulator.py'] + ['%s=%s' % item for item in sorted(
             (name, ','.join(map(repr, value)) if isinstance(value, tuple) else value)
@@ -142,7 +143,8 @@ def check(cfg):
     """Raise UserError for constants that cannot work."""
     config.require(cfg, **segmenter_training.RANGES)
     config.require(cfg, N_KINDS=(2, 999), N_HELD=(1, 999), STACKS_PER_KIND=(1, 99),
-                   DRAFT_SHAPE=(32, None), PATCH_SHAPE=(2, None), PATCHES_PER_STACK=(1, None), WORKERS=(1, None),
+                   DRAFT_SHAPE=(32, None), PATCH_SHAPE=(2, None), PATCHES_PER_STACK=(1, None),
+                   RANDOM_PATCHES=(0, 1), WORKERS=(1, None),
                    PHANTOM_SHAPE=(32, None), TUBE_SHAPE=(32, None), TUBE_RADII=(0.5, 20),
                    TUBE_BLURS=(0.3, 10))
     if bool(cfg.LABELLED) != bool(cfg.ANNOTATION):

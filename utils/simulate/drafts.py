@@ -102,7 +102,7 @@ def patch_corners(draft, patches, *, rng):
     """Corners of training patches along the centrelines.
 
     About one centreline voxel in `patch_every` becomes a centre, if the patch lies wholly inside,
-    and no more than `max_patches` in all.
+    and no more than `max_patches` in all. A share `random_patches` of them lies anywhere instead.
 
     Args:
         draft: Draft; patches: settings.Patches.
@@ -112,8 +112,11 @@ def patch_corners(draft, patches, *, rng):
     """
     window, most = np.array(patches.patch_shape), patches.max_patches
     chosen = draft.line[rng.random(len(draft.line)) < 1.0 / patches.patch_every]
-    corner = chosen - window // 2
-    corner = corner[((corner >= 0) & (corner + window <= draft.image.shape)).all(1)]
+    corner, last = chosen - window // 2, draft.image.shape - window
+    if patches.random_patches:
+        anywhere = rng.random(len(corner)) < patches.random_patches
+        corner[anywhere] = rng.integers(last + 1, size=(anywhere.sum(), 3))
+    corner = corner[((corner >= 0) & (corner <= last)).all(1)]
     if len(corner) <= most:
         return corner
     return corner[np.sort(rng.permutation(len(corner))[:most])]

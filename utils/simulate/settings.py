@@ -88,6 +88,7 @@ class Patches(NamedTuple):
     patch_shape: tuple               # (z, y, x) voxels
     patch_every: float               # one centreline voxel in so many becomes a centre
     max_patches: int                 # of a stack
+    random_patches: float = 0.0      # share of them that are cut anywhere
 
 
 class Settings(NamedTuple):

@@ -21,7 +21,7 @@ RANGES = dict(
     AUGMENT_BLUR=(0, 10), AUGMENT_SNR=(0.01, 1), AUGMENT_CONTRAST=(0.01, 100),
     AUGMENT_GAMMA=(0, 3), AUGMENT_OFFSET=(0, None), AUGMENT_NOISE=(0, None),
     LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9), THREADS=(0, None),
-    CHANNELS=(1, 1024),
+    CHANNELS=(1, 1024), LAMBDA_DICE=(0, 100),
     **{name: (1, None) for name in (
         'MAX_STEPS', 'BATCH_SIZE', 'CROP_SHAPE', 'LOG_EVERY', 'EVALUATE_EVERY',
         'EVALUATION_PATCHES', 'SAVE_EVERY', 'TILE_SHAPE')})
@@ -41,6 +41,7 @@ class Settings(NamedTuple):
     save_every: int                     # steps between checkpoints
     threads: int                        # of TensorFlow; 0: all cores
     seed: int                           # of weights and batches
+    lambda_dice: float = 1.0            # weight of 1 - soft Dice beside the cross-entropy
 
 
 def check(settings, *, strength, tile_shape, mirrors):
@@ -103,7 +104,7 @@ def train(run_dir, settings, *, sources, strength, held=None):
     graph = segmenter.build(
         settings.crop_shape, settings.channels, levels=settings.levels,
         learning_rate=settings.learning_rate, max_steps=settings.max_steps,
-        average_decay=settings.average_decay)
+        average_decay=settings.average_decay, dice_weight=settings.lambda_dice)
     inference = segmenter.build_inference(settings.channels, settings.levels)
     columns = list(graph.losses) + ['learning_rate', 'validation_loss', 'validation_dice']
     values = {}
@@ -126,7 +127,8 @@ def train(run_dir, settings, *, sources, strength, held=None):
                 index=step.index))
             evaluated = held and step.due(settings.evaluate_every)
             if evaluated:
-                values.update(validate(run.session, inference, held=held))
+                values.update(validate(run.session, inference, held=held,
+                                       dice_weight=settings.lambda_dice))
             if evaluated or step.due(settings.log_every):
                 run.log(values)
             if evaluated and (run.best is None or values['validation_loss'] < run.best['score']):
@@ -141,19 +143,20 @@ def update(run, graph, *, batch):
     return dict(losses, learning_rate=rate)
 
 
-def validate(session, inference, *, held):
+def validate(session, inference, *, held, dice_weight=1.0):
     """Loss and Dice of the averaged weights on crops; held: as crops.collate. Dict of floats."""
     image, label, weight = held
     probability = np.concatenate([
         session.run(inference.probability, {inference.image: image[i:i + 1]})
         for i in range(len(image))])
     found = (probability >= 0.5) & (weight > 0)
-    return {'validation_loss': loss(probability, label, weight=weight),
+    return {'validation_loss': loss(probability, label, weight=weight,
+                                    dice_weight=dice_weight),
             'validation_dice': masks.dice(found, label * weight)}
 
 
-def loss(probability, label, *, weight):
-    """1 - soft Dice + cross-entropy of all voxels that count, as the training graph has it.
+def loss(probability, label, *, weight, dice_weight=1.0):
+    """Soft Dice loss and cross-entropy of all voxels that count, as the training graph has it.
 
     It is NumPy since crops are predicted one by one, and both are of all of them at once.
 
@@ -166,4 +169,4 @@ def loss(probability, label, *, weight):
     p = np.clip(probability, 1e-6, 1 - 1e-6)
     entropy = -(weight * (label * np.log(p) + (1 - label) * np.log(1 - p))).sum()
     soft = (2 * (weight * p * label).sum() + 1) / ((weight * (p + label)).sum() + 1)
-    return float(entropy / max(weight.sum(), 1) + 1 - soft)
+    return float(entropy / max(weight.sum(), 1) + dice_weight * (1 - soft))
