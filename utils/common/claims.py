@@ -8,9 +8,10 @@ import glob
 import os
 import shlex
 import sys
+from types import SimpleNamespace
 from typing import Callable, NamedTuple, Optional
 
-from utils.common import files, renamed
+from utils.common import config, files, renamed
 from utils.common.config import ROOT
 from utils.common.errors import UserError
 
@@ -167,6 +168,23 @@ def differences(folder, settings, *, may_change=()):
     before = renamed.updated(files.read_json(path), now)
     return [(name, before.get(name), now.get(name)) for name in sorted(set(before) | set(now))
             if name not in may_change and before.get(name) != now.get(name)]
+
+
+def made_with(folder, *configs):
+    """Constants that a folder's results were made with, of the configs where it does not tell.
+
+    Args:
+        folder: of the results; configs: of its script, relative to the project's root.
+
+    Returns:
+        SimpleNamespace.
+
+    Raises:
+        UserError: no config.json, or a damaged one.
+    """
+    now, _ = config.read_defaults(*configs)
+    before = files.read_json(os.path.join(folder, 'config.json'))
+    return SimpleNamespace(**dict(now, **renamed.updated(before, now)))
 
 
 def claim(folder, settings, *, owner=None, may_change=(), overwrite=False, cure=CURE):

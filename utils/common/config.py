@@ -156,6 +156,19 @@ def require(cfg, **ranges):
 
 # --- a script's constants ---
 
+def read_defaults(*paths):
+    """Constants of a script's configs, relative to the project's root: (values, comments), dicts.
+
+    Raises:
+        UserError: see read_constants.
+    """
+    values, comments = {}, {}
+    for path in paths:
+        values.update(read_constants(rooted(path)))
+        comments.update(read_comments(rooted(path)))
+    return values, comments
+
+
 def load(defaults, argv, *, description=''):
     """Resolve a script's constants: defaults, then --config FILE, then NAME=VALUE.
 
@@ -172,10 +185,7 @@ def load(defaults, argv, *, description=''):
         SystemExit: after --help.
     """
     paths = [defaults] if isinstance(defaults, str) else list(defaults)
-    values, comments = {}, {}
-    for path in paths:
-        values.update(read_constants(rooted(path)))
-        comments.update(read_comments(rooted(path)))
+    values, comments = read_defaults(*paths)
     known = dict(values)
     config_file, overrides, show_help = _parse_arguments(argv)
 

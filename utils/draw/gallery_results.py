@@ -1,0 +1,112 @@
+"""The gallery's page from the folders of results: figures, tables, scores, commands, viewers."""
+import csv
+import glob
+import os
+
+from utils.common.errors import UserError
+from utils.data import stacks
+from utils.draw import folder, gallery, gallery_scenes, gallery_slices
+
+FIGURE_BYTES = 5.0e6                 # of all figures as text; viewers take 9 million at most
+FIGURE = 450000                      # bytes of a PNG; larger ones become JPEG
+REPORT = 'report.md'                 # in the folder of results: shown first
+
+
+def draw(places, *, captions, steps, real, images):
+    """Write one page of everything that there is; a figure of the same name is shown once.
+
+    Args:
+        places: results.Places; captions: dict from a figure's name to the words below it.
+        steps: list of gallery.Step; real, images: as for gallery_scenes.gather.
+
+    Returns:
+        path of the page.
+
+    Raises:
+        UserError: if there is no figure, or a page of others at its place.
+    """
+    files = figure_files(places, list(captions))
+    if not files:
+        raise UserError('no figure in %s: run make_figures.py first' % places.output)
+    path = os.path.join(places.results, 'index.html')
+    folder.check_page(path)
+    report = os.path.join(places.results, REPORT)
+    shown = gallery_scenes.gather(places, real=real, images=images)
+    own = {stacks.name_of(path): 'Traces of %s' % stacks.name_of(path)
+           for path in glob.glob(os.path.join(glob.escape(places.traces), '*.png'))}
+    figures, unfit = pictures(files, captions=dict(own, **captions))
+    notes = shown.left_out + ['%s: the page would be too large' % name for name in unfit]
+    gallery.page(path, 'MPGAN: %s' % places.run_dir, content=gallery.Content(
+        facts(shown, os.path.join(places.traces, 'scores.csv')),
+        dict(drafts=shown.drafts, stacks=shown.stacks, forests=shown.forests),
+        _text(report) if os.path.exists(report) else '', figures,
+        [(os.path.basename(table), _text(table)) for table in _found(places, '.md')
+         if os.path.abspath(table) != os.path.abspath(report)], steps, notes))
+    return path
+
+
+def _found(places, ending):
+    """Files of the folders of figures, results and traces, each once, in this order."""
+    folders = dict.fromkeys((places.output, places.results, places.traces))
+    return [path for place in folders
+            for path in sorted(glob.glob(os.path.join(glob.escape(place), '*' + ending)))]
+
+
+def figure_files(places, order):
+    """PNG figures, one of each name: those named in `order`, others, those of single traces."""
+    images = {}
+    for path in _found(places, '.png') + glob.glob(
+            os.path.join(glob.escape(places.run_dir), 'curves.png')):
+        images.setdefault(os.path.basename(path), path)
+    rank = {name + '.png': k for k, name in enumerate(order)}
+    return sorted(images.values(), key=lambda path: (
+        os.path.dirname(path) == places.traces, rank.get(os.path.basename(path), len(rank))))
+
+
+def _text(path):
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return file.read()
+
+
+def pictures(files, *, captions):
+    """Figures as data URIs, as many as FIGURE_BYTES allow.
+
+    Args:
+        files: PNG files, the most important first; captions: dict from a figure's name to words.
+
+    Returns:
+        (list of (caption, data URI), paths of the figures that did not fit).
+    """
+    shown, left_out, size = [], [], 0
+    for path in files:
+        uri = gallery_slices.figure_uri(path, most_bytes=FIGURE)
+        if size + len(uri) > FIGURE_BYTES:
+            left_out.append(path)
+            continue
+        size += len(uri)
+        shown.append((captions.get(stacks.name_of(path), path), uri))
+    return shown, left_out
+
+
+def facts(shown, scores):
+    """Numbers at the head of the page: list of (number, words).
+
+    Args:
+        shown: Shown; scores: path of scores.csv of 4_reconstruction.py, may be missing.
+    """
+    found = []
+    if shown.forests:
+        units = {forest['unit'] for forest in shown.forests}
+        length = sum(forest['length'] for forest in shown.forests)
+        found = [('%d' % len(shown.forests), 'stacks traced'),
+                 ('%d' % sum(forest['trees'] for forest in shown.forests), 'trees')]
+        if units == {'um'}:
+            found.append(('%.2f mm' % (length / 1000), 'of cable'))
+        elif len(units) == 1:
+            found.append(('{:,.0f}'.format(length), 'voxel widths of cable'))
+    if os.path.exists(scores):
+        with open(scores, newline='', encoding='utf-8') as file:
+            rows = [row for row in csv.DictReader(file) if row.get('stack') == 'mean']
+        if rows and rows[0].get('length_f1'):
+            found.append(('%.3f' % float(rows[0]['length_f1']), 'length F1 with the gold standard'))
+    return found
