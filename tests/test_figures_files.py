@@ -10,7 +10,7 @@ from pictures import cells, grey, panels, read
 from utils.common import files
 from utils.common.errors import UserError
 from utils.data import patches, stacks, swc
-from utils.draw import drafts, framework, results, training
+from utils.draw import drafts, framework, gallery_results, results, training
 from utils.measure import otsu
 from utils.score import summary
 
@@ -283,15 +283,18 @@ def test_gallery_shows_each_figure_once_with_its_words(places, folder, tmp_path)
     for name in ('imgs/panel.png', 'runs/mpgan/curves.png', 'results/panel.png'):
         square(folder / name, 0.5)
     (folder / 'results/scores.md').write_text('| a |\n| --- |\n| 1.5 |\n')
-    path = results.draw_gallery(places._replace(traces=str(tmp_path)), captions={'panel': 'PANEL'})
+    asked = dict(steps=[], real=None, images=[])
+    path = gallery_results.draw(places._replace(traces=str(tmp_path)), captions={'panel': 'PANEL'},
+                                **asked)
     assert path == os.path.join('results', 'index.html')
     page = (folder / path).read_text(encoding='utf-8')
     assert page.count('alt="PANEL"') == 1 and page.count('<td>1.5</td>') == 1
     for name in ('results/segmentation_arms.png', 'runs/mpgan/curves.png'):
         assert page.count('alt="%s"' % name) == 1
     with pytest.raises(UserError, match='no figure in nowhere: run make_figures.py first'):
-        results.draw_gallery(places._replace(output='nowhere', results=str(tmp_path),
-                                             traces='nowhere', run_dir='nowhere'), captions={})
+        gallery_results.draw(places._replace(output='nowhere', results=str(tmp_path),
+                                             traces='nowhere', run_dir='nowhere'), captions={},
+                             **asked)
 
 
 # --- the summary ---

@@ -235,7 +235,7 @@
       const rest = forest.shown < forest.trees ? ` (${forest.shown} shown)` : '';
       const length = forest.unit === 'um' ? `${(forest.length / 1000).toFixed(2)} mm`
         : `${Math.round(forest.length)} ${forest.unit}`;
-      told.textContent = `${forest.trees} trees${rest}, ${length} of cable`;
+      told.textContent = `${forest.trees} tree${forest.trees === 1 ? '' : 's'}${rest}, ${length} of cable`;
       [yaw, pitch, zoom] = [0.5, 0.95, 1];
       draw();
     }

@@ -98,8 +98,9 @@ def facts(shown, scores):
     if shown.forests:
         units = {forest['unit'] for forest in shown.forests}
         length = sum(forest['length'] for forest in shown.forests)
-        found = [('%d' % len(shown.forests), 'stacks traced'),
-                 ('%d' % sum(forest['trees'] for forest in shown.forests), 'trees')]
+        trees = sum(forest['trees'] for forest in shown.forests)
+        found = [('%d' % len(shown.forests), 'stack%s traced' % ('s' * (len(shown.forests) > 1))),
+                 ('%d' % trees, 'tree%s' % ('s' * (trees > 1)))]
         if units == {'um'}:
             found.append(('%.2f mm' % (length / 1000), 'of cable'))
         elif len(units) == 1:
