@@ -1,6 +1,7 @@
 """Folders of results: whose they are, and the constants and the command that made them.
 
-`made_by.json` names the script and the results that it has begun: {"SCRIPT": ..., "NAMES": [...]}.
+`made_by.json` names the script, its version and the results that it has begun: {"SCRIPT": ...,
+"VERSION": ..., "NAMES": [...]}.
 A folder of an earlier version is told by its command or by what it holds. Files that no record
 vouches for are neither overwritten nor removed.
 """
@@ -14,6 +15,7 @@ from typing import Callable, NamedTuple, Optional
 from utils.common import config, files, renamed
 from utils.common.config import ROOT
 from utils.common.errors import UserError
+from utils.common.version import VERSION
 
 CURE = 'give another OUTPUT folder, or OVERWRITE=True to redo it'
 RECORD = 'made_by.json'
@@ -144,7 +146,7 @@ def take(folder, owner):
     older = owner_of(folder) is not None
     record = _record(folder)
     names = set(record.get('NAMES', ())) | set(owner.names)
-    now = {'SCRIPT': owner.script, 'NAMES': sorted(names),
+    now = {'SCRIPT': owner.script, 'VERSION': VERSION, 'NAMES': sorted(names),
            'OLDER': bool(record['OLDER'] if record else older)}
     if now != record:
         files.write_json(os.path.join(folder, RECORD), now)
