@@ -29,8 +29,8 @@ const pixels = canvas => {
   let colours = 0, sum = 0;
   for (let i = 0; i < data.length; i += 4) {
     sum += data[i];
-    if (Math.max(data[i], data[i + 1], data[i + 2]) - Math.min(data[i], data[i + 1], data[i + 2]) > 60)
-      colours += 1;
+    const rgb = data.slice(i, i + 3);
+    if (Math.max(...rgb) - Math.min(...rgb) > 60) colours += 1;
   }
   return { colours, sum, count: data.length / 4 };
 };
@@ -58,12 +58,13 @@ const drag = (part, from, to) => {
     slide.value = z;
     slide.dispatchEvent(new Event('input'));
     await wait(200);
-    seen.slices.push([host.querySelector('output').textContent, at(canvas, 0.25, 0.5), at(canvas, 0.75, 0.5)]);
+    seen.slices.push([host.querySelector('output').textContent, at(canvas, 0.25, 0.5),
+      at(canvas, 0.75, 0.5)]);
   }
-  const cut = host.querySelector('.cut'), middle = [box.left + box.width / 2, box.top + 50];
-  drag(cut, middle, [box.left + box.width * 0.9, box.top + 50]);
+  const cut = host.querySelector('.cut'), place = part => [box.left + box.width * part, box.top + 50];
+  drag(cut, place(0.5), place(0.9));
   seen.dragged = [cut.style.left, at(canvas, 0.75, 0.5)];
-  drag(canvas, [box.left + box.width * 0.1, box.top + 50], [box.left + box.width * 0.2, box.top + 50]);
+  drag(canvas, place(0.1), place(0.2));
   seen.pressed = cut.style.left;
   cut.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
   seen.key = cut.getAttribute('aria-valuenow');
@@ -73,9 +74,9 @@ const drag = (part, from, to) => {
   await wait(200);
   seen.second = [host.querySelectorAll('.cut').length, canvas.width / canvas.height];
   const space = document.querySelector('#viewer-forests canvas'), s = space.getBoundingClientRect();
-  space.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));       // stops the turning
+  space.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));     // no turning now
   seen.space = pixels(space);
-  seen.told = [...document.querySelectorAll('#viewer-forests output')].map(part => part.textContent);
+  seen.told = [...document.querySelectorAll('#viewer-forests output')].map(one => one.textContent);
   drag(space, [s.left + 50, s.top + 50], [s.left + 150, s.top + 90]);
   seen.turned = pixels(space).sum !== seen.space.sum;
   const thick = document.querySelector('#viewer-forests input[type=checkbox]');
@@ -113,12 +114,13 @@ def open_page(chromium, path, *, size, arguments):
 
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
-    """A stack of five slices, bright at z 2 alone, beside a mask that is on at z 0 alone; a fork."""
+    """A stack of five slices, bright at z 2 alone, beside a mask on at z 0 alone; a line."""
     voxels, mask = np.zeros((5, 40, 60), np.uint16), np.zeros((5, 40, 60), bool)
     voxels[2] = 1000
     mask[0, 5:35, 5:55] = True
     scales = (0, 1000), (0, 1000)
-    scenes = [Scene('<b>first</b>', [Layer('stack', voxels, True), Layer('mask', mask)], mask, scales),
+    layers = [Layer('stack', voxels, True), Layer('mask', mask)]
+    scenes = [Scene('<b>first</b>', layers, mask, scales),
               Scene('second', [Layer(name, voxels[:, :, :40]) for name in 'abc'], None, scales)]
     n = 60
     position = np.stack([np.linspace(1, 30, n)] * 3, 1)
@@ -141,7 +143,8 @@ def seen(request, page, chromium):
         text = file.read()
     copy = page.replace('index', 'acted%d' % request.param[0])
     with open(copy, 'w', encoding='utf-8') as file:
-        file.write(text.replace('<style>', ERRORS + '<style>', 1).replace('</body>', ACTS + '</body>'))
+        file.write(text.replace('<style>', ERRORS + '<style>', 1).replace('</body>',
+                                                                          ACTS + '</body>'))
     dom = open_page(chromium, copy, size=request.param, arguments=['--dump-dom'])
     title = re.search('<title>(.*?)</title>', dom, re.S).group(1)
     for code, letter in (('&lt;', '<'), ('&gt;', '>'), ('&quot;', '"'), ('&amp;', '&')):
@@ -152,7 +155,7 @@ def seen(request, page, chromium):
 
 
 def test_page_loads_without_errors_and_fits_the_width(seen):
-    assert seen['wide'] <= seen['inner']                             # a wide table scrolls by itself
+    assert seen['wide'] <= seen['inner']                 # a wide table scrolls by itself
     assert seen['text'] == '<b>first</b>'
 
 

@@ -82,7 +82,8 @@ def test_help_of_a_script_names_every_constant_once(capsys):
     shown = capsys.readouterr().out
     for path in ('configs/reconstruction.py', 'configs/otsu.py'):
         for name in config.read_constants(os.path.join(ROOT, path)):
-            assert len([line for line in shown.split('\n') if line.startswith('  %s = ' % name)]) == 1
+            starts = [line.startswith('  %s = ' % name) for line in shown.split('\n')]
+            assert sum(starts) == 1
     assert '  LOW = 0.25 ' in shown and '\nsoma:\n' in shown
 
 

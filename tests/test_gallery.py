@@ -136,7 +136,7 @@ def test_commands_are_those_of_the_folders_and_constants_that_differ_are_told(pa
     assert words_of(page, 'summary') == ['all constants: %s' % (folder / 'run' / 'config.json')]
     assert words_of(page, 'td')[5:] == ['SEED', '7', '1', 'of <all> weights',
                                         'SHAPE', '[1, 2]', '[1, 3]']
-    assert words_of(page, 'h3')[2:] == ['Step <2>']                  # a folder without both is left out
+    assert words_of(page, 'h3')[2:] == ['Step <2>']      # a folder without both is left out
 
 
 def test_page_has_its_title_facts_report_and_notes(page):

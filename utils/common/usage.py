@@ -47,7 +47,8 @@ def read_groups(path):
     """
     with open(path, encoding='utf-8') as file:
         lines = file.read().split('\n')
-    headings = [(k + 1, found.group(1)) for k, found in enumerate(map(HEADING.match, lines)) if found]
+    found = enumerate(map(HEADING.match, lines))
+    headings = [(k + 1, heading.group(1)) for k, heading in found if heading]
     groups = [('', [])] + [(heading, []) for _, heading in headings]
     for node in ast.parse('\n'.join(lines)).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

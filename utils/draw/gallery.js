@@ -63,8 +63,8 @@
   function compare(host, scenes) {
     const frame = add(host, 'div', 'frame'), canvas = add(frame, 'canvas');
     const bar = add(host, 'div', 'bar'), pen = canvas.getContext('2d');
-    let scene, at, cuts, handles = [], tags = [], store, rims, fine, marked = true,
-      whole = true;                                      // the projection is shown, the last picture
+    let scene, at, cuts, handles = [], tags = [], store, rims, fine, marked = true;
+    let whole = true;                                    // the projection is shown, the last picture
 
     chooser(bar, scenes.map(one => one.name), show);
     const label = add(bar, 'label', '', 'Slice '), told = add(label, 'output');
@@ -157,8 +157,10 @@
 
     function rim() {
       const z = shown(), image = slice(scene.outline, rims, z);
-      if (image instanceof Image && image.complete && image.naturalWidth) rims[z] = outlined(image, fine);
-      return rims[z] instanceof Image ? null : rims[z];
+      if (!(image instanceof Image)) return image;       // outlined before
+      if (!image.complete || !image.naturalWidth) return null;
+      rims[z] = outlined(image, fine);
+      return rims[z];
     }
 
     function draw() {
@@ -174,7 +176,8 @@
         tags[k].style.left = `${50 * (edges[k] + edges[k + 1])}%`;
         const room = (edges[k + 1] - edges[k]) * canvas.clientWidth;
         tags[k].style.visibility = room < tags[k].offsetWidth ? 'hidden' : 'visible';
-        [at - 1, at + 1].filter(z => layer.slices[z]).forEach(z => slice(layer.slices, store[k], z));
+        [at - 1, at + 1].filter(z => layer.slices[z]).forEach(
+          z => slice(layer.slices, store[k], z));
       });
       handles.forEach((part, k) => {
         part.style.left = `${100 * cuts[k]}%`;
@@ -194,7 +197,8 @@
   function turn(host, forests) {
     const frame = add(host, 'div', 'frame space'), canvas = add(frame, 'canvas');
     const bar = add(host, 'div', 'bar'), pen = canvas.getContext('2d');
-    let forest, floor, yaw, pitch, zoom, turning = !still, visible = false, thick = false, below = true;
+    let forest, floor, yaw, pitch, zoom;
+    let turning = !still, visible = false, thick = false, below = true;
     canvas.tabIndex = 0;
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', 'traced trees; arrow keys turn, + and - zoom');
@@ -235,7 +239,8 @@
       const rest = forest.shown < forest.trees ? ` (${forest.shown} shown)` : '';
       const length = forest.unit === 'um' ? `${(forest.length / 1000).toFixed(2)} mm`
         : `${Math.round(forest.length)} ${forest.unit}`;
-      told.textContent = `${forest.trees} tree${forest.trees === 1 ? '' : 's'}${rest}, ${length} of cable`;
+      const trees = forest.trees === 1 ? '1 tree' : `${forest.trees} trees`;
+      told.textContent = `${trees}${rest}, ${length} of cable`;
       [yaw, pitch, zoom] = [0.5, 0.95, 1];
       draw();
     }
@@ -249,8 +254,8 @@
       const scale = zoom * 0.92 * Math.min(canvas.width / wide, canvas.height / tall);
       const put = (x, y, z) => {
         const across = (x - cx) * a - (y - cy) * b, along = (x - cx) * b + (y - cy) * a;
-        return [canvas.width / 2 + scale * across, canvas.height / 2 + scale * (along * c + (z - cz) * d),
-          (z - cz) * c - along * d];
+        return [canvas.width / 2 + scale * across,
+          canvas.height / 2 + scale * (along * c + (z - cz) * d), (z - cz) * c - along * d];
       };
       return { put, scale };
     }
@@ -306,13 +311,14 @@
     function lines(space, dots) {
       const n = forest.parent.length, at = new Float32Array(3 * n), paths = new Map();
       const reach = Math.hypot(...forest.size) / 2;
+      const radius = i => forest.radius[i] * forest.step * space.scale;
       for (let i = 0; i < n; i++) {
         at.set(space.put(forest.xyz[3 * i], forest.xyz[3 * i + 1], forest.xyz[3 * i + 2]), 3 * i);
       }
       for (const i of forest.children) {
         const j = forest.parent[i], middle = (at[3 * i + 2] + at[3 * j + 2]) / 2;
         const depth = bound(Math.floor((0.5 - middle / reach / 2) * DEPTHS), 0, DEPTHS - 1);
-        const width = thick ? bound(Math.round(2 * forest.radius[i] * forest.step * space.scale), 1, 60)
+        const width = thick ? bound(Math.round(2 * radius(i)), 1, 60)
           : Math.round((1 + depth / 3) * dots);
         const key = (depth * HUES + forest.hue[i]) * 64 + width;
         if (!paths.has(key)) paths.set(key, new Path2D());
@@ -330,14 +336,14 @@
       pen.lineWidth = 1.5 * dots;
       for (const i of forest.soma) {
         pen.beginPath();
-        pen.arc(at[3 * i], at[3 * i + 1], Math.max(3, forest.radius[i] * forest.step * space.scale), 0,
-          2 * Math.PI);
+        pen.arc(at[3 * i], at[3 * i + 1], Math.max(3, radius(i)), 0, 2 * Math.PI);
         pen.stroke();
       }
     }
 
-    function ruler(scale, dots) {                        // a round length, a fifth of the width about
-      const wanted = canvas.width / 5 / scale * forest.scale, power = 10 ** Math.floor(Math.log10(wanted));
+    function ruler(scale, dots) {                        // a round length, about a fifth of the width
+      const wanted = canvas.width / 5 / scale * forest.scale;
+      const power = 10 ** Math.floor(Math.log10(wanted));
       const length = power * [5, 2, 1].find(step => step * power <= wanted);
       const wide = length / forest.scale * scale, x = 16 * dots, y = canvas.height - 18 * dots;
       pen.strokeStyle = pen.fillStyle = '#fff';

@@ -30,16 +30,19 @@ PAGE = '''<!DOCTYPE html>
 %(script)s</script>
 </body></html>
 '''
-VIEWERS = (
-    ('drafts', 'Drafts', 'Draft, refined, real', 'Drag the two lines. The refined draft should look '
-     'like the real stack in background, noise and brightness, and its neurites should stay where '
-     'the label is. The real part is another place: only its look is to be compared.'),
-    ('stacks', 'Masks', 'Stack and mask', 'Drag the line. The mask should follow every neurite that '
-     'you see and leave the background alone. Specks away from neurites: raise MIN_OBJECT or '
-     'PROBABILITY_THRESHOLD of step 3. Gaps: lower PROBABILITY_THRESHOLD.'),
-    ('forests', 'Traces', 'Traces in 3-D', 'Drag to turn, pinch or use + and - to zoom. Each tree has '
-     'its colour; below them lies the projection of the stack. Neurites without a tree: lower LOW '
-     'and HIGH of step 4. Trees in the background: raise them, or MIN_LENGTH.'))
+VIEWERS = (                          # name, word of the head's links, heading, what to look at
+    ('drafts', 'Drafts', 'Draft, refined, real',
+     'Drag the two lines. The refined draft should look like the real stack in background, noise '
+     'and brightness, and its neurites should stay where the label is. The real part is another '
+     'place: only its look is to be compared.'),
+    ('stacks', 'Masks', 'Stack and mask',
+     'Drag the line. The mask should follow every neurite that you see and leave the background '
+     'alone. Specks away from neurites: raise MIN_OBJECT or PROBABILITY_THRESHOLD of step 3. Gaps: '
+     'lower PROBABILITY_THRESHOLD.'),
+    ('forests', 'Traces', 'Traces in 3-D',
+     'Drag to turn, pinch or use + and - to zoom. Each tree has its colour; below them lies the '
+     'projection of the stack. Neurites without a tree: lower LOW and HIGH of step 4. Trees in the '
+     'background: raise them, or MIN_LENGTH.'))
 
 
 class Step(NamedTuple):

@@ -123,7 +123,7 @@ def stack_paths(places, images):
         try:
             found.update((stacks.name_of(path), path) for path in stacks.find(pattern)
                          if stacks.name_of(path) in names)
-        except UserError:                                # no stack there: another folder may have it
+        except UserError:                    # no stack there: another folder may have it
             continue
     return found
 

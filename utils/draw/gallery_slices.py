@@ -1,4 +1,4 @@
-"""Stacks as series of small pictures for the gallery's page: slices, bounded in number and bytes."""
+"""Stacks as series of small pictures for the gallery's page, bounded in number and bytes."""
 import base64
 import io
 from typing import NamedTuple
