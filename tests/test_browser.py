@@ -61,7 +61,8 @@ const drag = (part, from, to) => {
     seen.slices.push([host.querySelector('output').textContent, at(canvas, 0.25, 0.5),
       at(canvas, 0.75, 0.5)]);
   }
-  const cut = host.querySelector('.cut'), place = part => [box.left + box.width * part, box.top + 50];
+  const cut = host.querySelector('.cut');
+  const place = part => [box.left + box.width * part, box.top + 50];
   drag(cut, place(0.5), place(0.9));
   seen.dragged = [cut.style.left, at(canvas, 0.75, 0.5)];
   drag(canvas, place(0.1), place(0.2));

@@ -116,6 +116,15 @@ def test_page_needs_nothing_else(page, text):
     assert '@import' not in text and 'url(' not in text and 'fetch(' not in text
 
 
+@pytest.mark.parametrize('name', ['gallery.js', 'gallery.css'])
+def test_script_and_style_are_read_as_the_code_is(name, text):
+    """Whole within the page, lines of 100, nothing that makes HTML of texts."""
+    with open(os.path.join(gallery.HERE, name), encoding='utf-8') as file:
+        asset = file.read()
+    assert asset in text and max(map(len, asset.split('\n'))) <= 100
+    assert not re.search(r'innerHTML|outerHTML|insertAdjacent|document\.write|eval\(', asset)
+
+
 def test_pictures_are_the_files_in_order_with_their_captions(page, folder):
     assert [image['alt'] for image in page.images] == ['first <figure>', 'second']
     assert words_of(page, 'figcaption') == ['first <figure>', 'second']

@@ -64,7 +64,7 @@
     const frame = add(host, 'div', 'frame'), canvas = add(frame, 'canvas');
     const bar = add(host, 'div', 'bar'), pen = canvas.getContext('2d');
     let scene, at, cuts, handles = [], tags = [], store, rims, fine, marked = true;
-    let whole = true;                                    // the projection is shown, the last picture
+    let whole = true;                                    // the last picture, the projection
 
     chooser(bar, scenes.map(one => one.name), show);
     const label = add(bar, 'label', '', 'Slice '), told = add(label, 'output');
@@ -341,7 +341,8 @@
       }
     }
 
-    function ruler(scale, dots) {                        // a round length, about a fifth of the width
+    // A round length, about a fifth of the picture's width.
+    function ruler(scale, dots) {
       const wanted = canvas.width / 5 / scale * forest.scale;
       const power = 10 ** Math.floor(Math.log10(wanted));
       const length = power * [5, 2, 1].find(step => step * power <= wanted);
@@ -353,8 +354,8 @@
       pen.lineTo(x + wide, y);
       pen.stroke();
       pen.font = `${13 * dots}px system-ui, sans-serif`;
-      pen.fillText(`${Number(length.toPrecision(2))} ${forest.unit === 'um' ? '\u00b5m' : forest.unit}`,
-        x, y - 7 * dots);
+      const unit = forest.unit === 'um' ? '\u00b5m' : forest.unit;
+      pen.fillText(`${Number(length.toPrecision(2))} ${unit}`, x, y - 7 * dots);
     }
 
     // One pointer turns, two zoom.
@@ -392,7 +393,8 @@
         ArrowLeft: () => { yaw += 0.1; }, ArrowRight: () => { yaw -= 0.1; },
         ArrowUp: () => { pitch = bound(pitch + 0.1, -Math.PI / 2, Math.PI / 2); },
         ArrowDown: () => { pitch = bound(pitch - 0.1, -Math.PI / 2, Math.PI / 2); },
-        '+': () => { zoom = bound(zoom * 1.3, 0.4, 30); }, '-': () => { zoom = bound(zoom / 1.3, 0.4, 30); },
+        '+': () => { zoom = bound(zoom * 1.3, 0.4, 30); },
+        '-': () => { zoom = bound(zoom / 1.3, 0.4, 30); },
       }[event.key];
       if (act) { event.preventDefault(); turning = false; act(); draw(); }
     });
