@@ -3,8 +3,7 @@
 Reads   what the numbered scripts left in data/, runs/ and results/
 Writes  imgs/NAME.png        figures of the names of FIGURES (docs/figures.md says what they show)
         imgs/summary.md      what was made, in numbers
-        results/index.html   with FIGURES=gallery (make gallery): one page: stacks slice by slice,
-                             traces in 3-D, figures, tables, commands
+        results/index.html   with FIGURES=gallery (make gallery): one page of all results
 Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py FIGURES=curves FORMAT=svg
         python make_figures.py --config configs/demo/figures.py        after make demo
@@ -107,10 +106,15 @@ FIGURES = {
     'framework': Figure(draw_framework, 'The method, with pictures of this run'),
     'traces': Figure(draw_traces, 'Traces by OTSU, and of the mask', later=True),
     'reconstruction': Figure(results.draw_reconstruction, 'Traces over noise', later=True)}
-for _name, _caption in (('arms', 'scores'), ('curves', 'precision against recall'),
-                        ('overlays', 'masks on one slice')):
-    FIGURES['segmentation_' + _name] = Figure(
-        results.draw_comparison, 'Segmentation networks: ' + _caption, copied=True, later=True)
+for _name, _caption in (
+        ('segmentation_arms', 'Segmentation networks: scores'),
+        ('segmentation_curves', 'Segmentation networks: precision against recall'),
+        ('segmentation_overlays', 'Segmentation networks: masks on one slice'),
+        ('paper_paper', "The paper's drafts beside real patches: draft, SimGAN, MPGAN"),
+        ('paper_measured', 'Drafts of measured priors beside real patches: the same'),
+        ('paper_arms', "The paper's experiment: networks trained on each")):
+    FIGURES[_name] = Figure(results.draw_comparison, _caption, copied=True, later=True)
+PAPER = [name for name in FIGURES if name not in ('priors', 'drafts', 'stack', 'levels')]
 FIGURES['architecture'] = Figure(lambda _, target: architecture.draw(target, config.ROOT),
                                  'Folders, modules, imports', of_code=True)
 
@@ -125,6 +129,8 @@ def wanted(cfg):
         raise UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
     if cfg.FIGURES == 'all':
         return [name for name, figure in FIGURES.items() if not figure.of_code]
+    if cfg.FIGURES == 'paper':
+        return list(PAPER)
     names = [name.strip() for name in cfg.FIGURES.split(',')]
     if not set(names) <= set(FIGURES):
         raise UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(FIGURES)))
@@ -165,7 +171,7 @@ def main():
             figure.draw(places, target)
             print('%-28s %s' % (target, figure.caption))
         except UserError as error:                       # the other figures are still worth drawing
-            late = cfg.FIGURES == 'all' and figure.later
+            late = cfg.FIGURES in ('all', 'paper') and figure.later
             print('%s: %s: %s' % ('left out' if late else 'error', target, error), file=sys.stderr)
             missing += not late
     if cfg.FIGURES == 'all' and not missing:

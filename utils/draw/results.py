@@ -192,9 +192,10 @@ def first_trace(places):
 
 
 def draw_comparison(places, target):
-    """Copy the figure of the comparison of networks that has the target's name."""
-    _copy(need(os.path.join(places.results, os.path.basename(target)),
-               'tests/benchmarks/comparison.py'), target)
+    """Copy the figure of the target's name, of the comparison of networks or of the paper's arms."""
+    name = os.path.basename(target)
+    script = 'paper.py' if name.startswith('paper_') else 'comparison.py'
+    _copy(need(os.path.join(places.results, name), 'tests/benchmarks/' + script), target)
 
 
 def draw_reconstruction(places, target):
