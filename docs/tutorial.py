@@ -25,7 +25,8 @@ def run(*command):
 
 # %% 1. Stacks without labels: a phantom that stands for yours
 # Your own stacks take its place: 8 or 16 bit, (z, y, x), at least 32 x 64 x 64 voxels.
-run('-m', 'utils.simulate.phantom', 'OUTPUT=data/tutorial/phantom', 'N_STACKS=1', 'SHAPE=48,128,128')
+run('-m', 'utils.simulate.phantom', 'OUTPUT=data/tutorial/phantom', 'N_STACKS=1',
+    'SHAPE=48,128,128')
 
 # %% 2. Step 0: where the neurites are, and how they look
 # Look at data/tutorial/patches/real_0001.png: OTSU should have found neurites, not background.
@@ -48,9 +49,10 @@ run('2_mpgan.py', '--config', SMALL + 'mpgan.py', 'REAL_PATCHES=data/tutorial/pa
     'MAX_STEPS=%d' % STEPS)
 
 # %% 5. Step 3: a segmentation network that has never seen a label of the stacks
-SEGMENT = ('3_segmentation.py', '--config', SMALL + 'segmentation.py', 'PAIRS=data/tutorial/refined',
-           'RUN_DIR=runs/tutorial_segmentation', 'INPUT=data/tutorial/phantom/images',
-           'OUTPUT=data/tutorial/segmented', 'MAX_STEPS=%d' % STEPS)
+SEGMENT = ('3_segmentation.py', '--config', SMALL + 'segmentation.py',
+           'PAIRS=data/tutorial/refined', 'RUN_DIR=runs/tutorial_segmentation',
+           'INPUT=data/tutorial/phantom/images', 'OUTPUT=data/tutorial/segmented',
+           'MAX_STEPS=%d' % STEPS)
 run(*SEGMENT)
 run(*SEGMENT, 'STAGE=predict')
 

@@ -54,9 +54,9 @@ def test_every_cell_runs_and_leaves_what_it_says(tmp_path, monkeypatch, capsys):
 def test_titles_follow_the_steps_of_the_readme():
     """Steps 0 to 4 in order, each by its script."""
     text = ''.join('%s\n%s' % cell for cell in cells())
-    places = [text.index(script) for script in ('prepare_patches.py', '1_simulator.py', '2_mpgan.py',
-                                                '3_segmentation.py', '4_reconstruction.py',
-                                                'make_figures.py')]
+    scripts = ('prepare_patches.py', '1_simulator.py', '2_mpgan.py', '3_segmentation.py',
+               '4_reconstruction.py', 'make_figures.py')
+    places = [text.index(script) for script in scripts]
     assert places == sorted(places)
     for k in range(5):
         assert '%d. Step %d:' % (k + 2, k) in text

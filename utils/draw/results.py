@@ -192,7 +192,7 @@ def first_trace(places):
 
 
 def draw_comparison(places, target):
-    """Copy the figure of the target's name, of the comparison of networks or of the paper's arms."""
+    """Copy the figure of the target's name, of the comparison of networks or the paper's arms."""
     name = os.path.basename(target)
     script = 'paper.py' if name.startswith('paper_') else 'comparison.py'
     _copy(need(os.path.join(places.results, name), 'tests/benchmarks/' + script), target)
