@@ -133,7 +133,7 @@ def page(tmp_path_factory):
     gallery.page(path, 'MPGAN: test', content=gallery.Content(
         [('1', 'stack')], dict(stacks=[gallery_slices.to_json(one, most_bytes=10 ** 6)
                                        for one in scenes], forests=[forest]),
-        '', [], [('wide', table)], [], []))
+        '', {}, [], [('wide', table)], [], []))
     return path
 
 

@@ -87,7 +87,8 @@ def folder(tmp_path_factory):
                         {'SEED': 'of <all> weights'})
     gallery.page(str(folder / 'index.html'), 'A "run" & more', content=gallery.Content(
         facts=[('0.9', 'length <F1>')], viewers={'stacks': [{'name': EVIL}], 'forests': []},
-        report='# All well\n- `OTSU` found **2 %**\n- ' + EVIL,
+        report='# All well\n- `OTSU` found **2 %**\n- ' + EVIL + '\n\n| light | picture |\n'
+               '| --- | --- |\n| YELLOW | run/<b>.png |\n', links={'run/<b>.png': 1},
         images=[('first <figure>', gallery_slices.figure_uri(str(folder / 'a.png'),
                                                              most_bytes=10 ** 6)),
                 ('second', gallery_slices.figure_uri(str(folder / 'b.png'), most_bytes=10 ** 6))],
@@ -133,7 +134,7 @@ def test_pictures_are_the_files_in_order_with_their_captions(page, folder):
 
 
 def test_tables_have_headings_rows_and_the_lines_around_them(page):
-    assert words_of(page, 'th')[:4] == ['arm', 'Dice', 'one', 'two']
+    assert words_of(page, 'th')[2:6] == ['arm', 'Dice', 'one', 'two']
     assert words_of(page, 'td')[:5] == ['x < y', '0.5', '1', '2', '3']
     assert words_of(page, 'h3')[:2] == ['scores', 'more']
     assert 'Scores' in words_of(page, 'h4') and 'all of them' in words_of(page, 'p')
@@ -148,10 +149,11 @@ def test_commands_are_those_of_the_folders_and_constants_that_differ_are_told(pa
     assert words_of(page, 'h3')[2:] == ['Step <2>']      # a folder without both is left out
 
 
-def test_page_has_its_title_facts_report_and_notes(page):
+def test_page_has_its_title_facts_report_and_notes(page, text):
     assert words_of(page, 'title') == words_of(page, 'h1') == ['A "run" & more']
     assert words_of(page, 'h2') == ['Report', 'Stack and mask', 'Figures', 'Tables',
                                     'Commands of the last run', 'Not shown']
+    assert words_of(page, 'span') == ['YELLOW'] and '<a href="#figure-1">&lt;b&gt;.png</a>' in text
     made = words_of(page, 'p')[0]
     assert made.startswith('Drawn 2') and made.endswith('by MPGAN %s.' % VERSION)
     for words in ('0.9', 'length <F1>', 'All well', 'OTSU', '2 %', 'no <mask>'):
@@ -160,7 +162,7 @@ def test_page_has_its_title_facts_report_and_notes(page):
 
 def test_links_of_the_head_lead_to_parts(page, text):
     targets = re.findall('<a href="#([^"]+)">', text)
-    assert targets == ['report', 'stacks', 'figures', 'tables', 'commands', 'missing']
+    assert targets == ['report', 'stacks', 'figures', 'tables', 'commands', 'missing', 'figure-1']
     assert set(targets) < set(page.ids)
 
 

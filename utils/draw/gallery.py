@@ -30,6 +30,7 @@ PAGE = '''<!DOCTYPE html>
 %(script)s</script>
 </body></html>
 '''
+LIGHTS = 'GREEN', 'YELLOW', 'RED'    # words of a report that are shown in their colours
 VIEWERS = (                          # name, word of the head's links, heading, what to look at
     ('drafts', 'Drafts', 'Draft, refined, real',
      'Drag the two lines. The refined draft should look like the real stack in background, noise '
@@ -58,6 +59,7 @@ class Content(NamedTuple):
     facts: list                      # of (number, words)
     viewers: dict                    # name of VIEWERS -> list for JSON
     report: str                      # Markdown, or ''
+    links: dict                      # path of a picture in the report -> number of its image
     images: list                     # of (caption, data URI)
     tables: list                     # of (title, Markdown)
     steps: list                      # of Step
@@ -73,7 +75,7 @@ def page(path, title, *, content):
     Raises:
         UserError: if the page cannot be written.
     """
-    parts = [('report', 'Report', _report(content.report))]
+    parts = [('report', 'Report', _report(content.report, content.links))]
     parts += [(name, short, _viewer(name, heading, words=words))
               for name, short, heading, words in VIEWERS if content.viewers.get(name)]
     parts += [('figures', 'Figures', _figures(content.images)),
@@ -119,15 +121,25 @@ def _viewer(name, heading, *, words):
             % (heading, html.escape(words), name))
 
 
-def _report(text):
-    return '<h2>Report</h2>\n<div class="report">%s</div>' % markdown(text) if text else ''
+def _report(text, links):
+    """The report; a cell that names a picture leads to it, a light of GREEN, YELLOW, RED shines."""
+    shown = markdown(text)
+    for path, number in links.items():
+        name = html.escape(path)
+        shown = shown.replace('<td>%s</td>' % name, '<td><a href="#figure-%d">%s</a></td>' % (
+            number, html.escape(os.path.basename(path))))
+    for light in LIGHTS:
+        shown = shown.replace('<td>%s</td>' % light, '<td><span class="light %s">%s</span></td>' % (
+            light.lower(), light))
+    return '<h2>Report</h2>\n<div class="report">%s</div>' % shown if text else ''
 
 
 def _figures(images):
     """Figures with their captions, to enlarge by a click."""
-    shown = ''.join('<figure><img alt="%s" loading="lazy" src="%s"><figcaption>%s</figcaption>'
-                    '</figure>\n' % (html.escape(caption), uri, html.escape(caption))
-                    for caption, uri in images)
+    shown = ''.join('<figure id="figure-%d"><img alt="%s" loading="lazy" src="%s"><figcaption>%s'
+                    '</figcaption></figure>\n' % (k, html.escape(caption), uri,
+                                                  html.escape(caption))
+                    for k, (caption, uri) in enumerate(images))
     return '<h2>Figures</h2>\n<div class="figures">%s</div>' % shown if shown else ''
 
 

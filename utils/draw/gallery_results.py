@@ -1,7 +1,9 @@
 """The gallery's page from the folders of results: figures, tables, scores, commands, viewers."""
 import csv
 import glob
+import hashlib
 import os
+import re
 
 from utils.common.errors import UserError
 from utils.data import stacks
@@ -9,6 +11,7 @@ from utils.draw import folder, gallery, gallery_scenes, gallery_slices
 
 FIGURE_BYTES = 5.0e6                 # of all figures as text; viewers take 9 million at most
 FIGURE = 450000                      # bytes of a PNG; larger ones become JPEG
+PICTURE = re.compile(r'[^\s|`]+\.png')
 REPORT = 'report.md'                 # in the folder of results: shown first
 
 
@@ -25,23 +28,27 @@ def draw(places, *, captions, steps, real, images):
     Raises:
         UserError: if there is no figure, or a page of others at its place.
     """
-    files = figure_files(places, list(captions))
+    report = os.path.join(places.results, REPORT)
+    text = _text(report) if os.path.exists(report) else ''
+    named = [word for word in dict.fromkeys(PICTURE.findall(text)) if os.path.isfile(word)]
+    main, single = figure_files(places, list(captions))
+    files = unlike(main + named + single)
     if not files:
         raise UserError('no figure in %s: run make_figures.py first' % places.output)
     path = os.path.join(places.results, 'index.html')
     folder.check_page(path)
-    report = os.path.join(places.results, REPORT)
     shown = gallery_scenes.gather(places, real=real, images=images)
     own = {stacks.name_of(path): 'Traces of %s' % stacks.name_of(path)
            for path in glob.glob(os.path.join(glob.escape(places.traces), '*.png'))}
-    figures, unfit = pictures(files, captions=dict(own, **captions))
+    figures, unfit = pictures(list(files), captions=dict(own, **captions))
+    fit = [path for path in files if path not in unfit]
     notes = shown.left_out + ['%s: the page would be too large' % name for name in unfit]
     gallery.page(path, 'MPGAN: %s' % places.run_dir, content=gallery.Content(
         facts(shown, os.path.join(places.traces, 'scores.csv')),
         dict(drafts=shown.drafts, stacks=shown.stacks, forests=shown.forests),
-        _text(report) if os.path.exists(report) else '', figures,
-        [(os.path.basename(table), _text(table)) for table in _found(places, '.md')
-         if os.path.abspath(table) != os.path.abspath(report)], steps, notes))
+        text, {name: fit.index(path) for path in fit for name in files[path] if name in named},
+        figures, [(os.path.basename(table), _text(table)) for table in _found(places, '.md')
+                  if os.path.abspath(table) != os.path.abspath(report)], steps, notes))
     return path
 
 
@@ -52,15 +59,26 @@ def _found(places, ending):
             for path in sorted(glob.glob(os.path.join(glob.escape(place), '*' + ending)))]
 
 
+def unlike(paths):
+    """Files of unlike contents: dict from the first path of each to all paths of it."""
+    first, found = {}, {}
+    for path in paths:
+        with open(path, 'rb') as file:
+            digest = hashlib.sha1(file.read()).digest()
+        found.setdefault(first.setdefault(digest, path), []).append(path)
+    return found
+
+
 def figure_files(places, order):
-    """PNG figures, one of each name: those named in `order`, others, those of single traces."""
+    """PNG figures, one of each name: (those of `order`, then others; those of single traces)."""
     images = {}
     for path in _found(places, '.png') + glob.glob(
             os.path.join(glob.escape(places.run_dir), 'curves.png')):
         images.setdefault(os.path.basename(path), path)
     rank = {name + '.png': k for k, name in enumerate(order)}
-    return sorted(images.values(), key=lambda path: (
-        os.path.dirname(path) == places.traces, rank.get(os.path.basename(path), len(rank))))
+    single = [path for path in images.values() if os.path.dirname(path) == places.traces]
+    return sorted(set(images.values()) - set(single), key=lambda path: (
+        rank.get(os.path.basename(path), len(rank)), path)), single
 
 
 def _text(path):
