@@ -57,7 +57,7 @@ const drag = (part, from, to) => {
   for (const z of [0, 2]) {
     slide.value = z;
     slide.dispatchEvent(new Event('input'));
-    await wait(200);
+    await wait(400);
     seen.slices.push([host.querySelector('output').textContent, at(canvas, 0.25, 0.5),
       at(canvas, 0.75, 0.5)]);
   }
@@ -72,7 +72,7 @@ const drag = (part, from, to) => {
   const select = host.querySelector('select');
   select.value = 1;
   select.dispatchEvent(new Event('change'));
-  await wait(200);
+  await wait(400);
   seen.second = [host.querySelectorAll('.cut').length, canvas.width / canvas.height];
   const space = document.querySelector('#viewer-forests canvas'), s = space.getBoundingClientRect();
   space.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));     // no turning now
@@ -105,7 +105,7 @@ def open_page(chromium, path, *, size, arguments):
     """Standard output of headless Chromium on a page; size: (width, height) of its window."""
     command = [chromium, '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
                '--disable-dev-shm-usage', '--user-data-dir=%s.profile' % path,
-               '--window-size=%d,%d' % size, '--virtual-time-budget=6000']
+               '--window-size=%d,%d' % size, '--virtual-time-budget=10000']
     done = subprocess.run(command + arguments + ['file://%s' % path], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=120)
     if done.returncode and not done.stdout:
