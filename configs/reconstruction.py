@@ -7,11 +7,15 @@ Lengths are in x voxels: z and y count by the voxel size.
 INPUT = 'data/segmented'         # folder, file or pattern of NAME.prob.tif (3_segmentation.py;
                                  # uint8, 255 for certain, or float, 0 to 1), NAME.mask.tif ({0, 1}
                                  # or {0, 255}), or 8- or 16-bit stacks
-OUTPUT = 'results/traces'        # folder: NAME.swc, NAME.png
+OUTPUT = 'results/traces'        # folder: NAME.swc (all trees of a stack), NAME.png
 IMAGES = None                    # folder of the stacks (NAME.tif, ...) to draw the traces over;
                                  # None: over INPUT itself
 GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc,
                                  # ...); None: no scores
+ONE_FILE_PER_TREE = False        # True: also NAME_trees/NAME_0001.swc, ...: one root in each file,
+                                 # as Vaa3D, SNT, neuTube and NeuroMorpho.Org want
+TREE_UNIT = 'voxel'              # of those files: 'voxel' to lie over the stack in Vaa3D and
+                                 # neuTube; 'um' for SNT, napari and measurements
 VOXEL_SIZE = 'auto'              # um (z, y, x); auto: of the files, cubes where they do not tell
 OVERWRITE = False                # True: redo results that other settings made
 

@@ -17,6 +17,7 @@ from tubes import drawn
 
 from utils.common import batch, claims, files
 from utils.common.errors import UserError
+from utils.common.version import VERSION
 from utils.data import export, prepared, stacks
 from utils.draw import folder as figures
 from utils.draw import priors, traces
@@ -309,6 +310,7 @@ def test_bad_entries_are_reported_and_the_rest_is_done(tmp_path, script):
         assert (tmp_path / 'out' / (made % name)).exists()
     told = json.loads((tmp_path / 'out/made_by.json').read_text())
     assert told['SCRIPT'] == script and set(told['NAMES']) > {'a', 'z.partial'}
+    assert told['VERSION'] == VERSION
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='nothing is unreadable to root')

@@ -1,6 +1,7 @@
 """Folders of results: whose they are, and the constants and the command that made them.
 
-`made_by.json` names the script and the results that it has begun: {"SCRIPT": ..., "NAMES": [...]}.
+`made_by.json` names the script, its version and the results that it has begun: {"SCRIPT": ...,
+"VERSION": ..., "NAMES": [...]}.
 A folder of an earlier version is told by its command or by what it holds. Files that no record
 vouches for are neither overwritten nor removed.
 """
@@ -8,11 +9,13 @@ import glob
 import os
 import shlex
 import sys
+from types import SimpleNamespace
 from typing import Callable, NamedTuple, Optional
 
-from utils.common import files, renamed
+from utils.common import config, files, renamed
 from utils.common.config import ROOT
 from utils.common.errors import UserError
+from utils.common.version import VERSION
 
 CURE = 'give another OUTPUT folder, or OVERWRITE=True to redo it'
 RECORD = 'made_by.json'
@@ -143,7 +146,7 @@ def take(folder, owner):
     older = owner_of(folder) is not None
     record = _record(folder)
     names = set(record.get('NAMES', ())) | set(owner.names)
-    now = {'SCRIPT': owner.script, 'NAMES': sorted(names),
+    now = {'SCRIPT': owner.script, 'VERSION': VERSION, 'NAMES': sorted(names),
            'OLDER': bool(record['OLDER'] if record else older)}
     if now != record:
         files.write_json(os.path.join(folder, RECORD), now)
@@ -167,6 +170,23 @@ def differences(folder, settings, *, may_change=()):
     before = renamed.updated(files.read_json(path), now)
     return [(name, before.get(name), now.get(name)) for name in sorted(set(before) | set(now))
             if name not in may_change and before.get(name) != now.get(name)]
+
+
+def made_with(folder, *configs):
+    """Constants that a folder's results were made with, of the configs where it does not tell.
+
+    Args:
+        folder: of the results; configs: of its script, relative to the project's root.
+
+    Returns:
+        SimpleNamespace.
+
+    Raises:
+        UserError: no config.json, or a damaged one.
+    """
+    now, _ = config.read_defaults(*configs)
+    before = files.read_json(os.path.join(folder, 'config.json'))
+    return SimpleNamespace(**dict(now, **renamed.updated(before, now)))
 
 
 def claim(folder, settings, *, owner=None, may_change=(), overwrite=False, cure=CURE):

@@ -6,14 +6,14 @@ single one.
 """
 import ast
 import difflib
-import io
 import os
 import runpy
-import tokenize
 from types import SimpleNamespace
 
+from utils.common import usage
 from utils.common.errors import ROOT, UserError
 from utils.common.renamed import MOVED, RENAMED
+from utils.common.usage import read_comments
 
 
 
@@ -42,35 +42,6 @@ def read_constants(path):
         raise UserError('%s does not run as Python: %s' % (path, str(error).replace('\n', ' ')))
     return {name: value for name, value in names.items()
             if name.isupper() and not name.startswith('_')}
-
-
-def read_comments(path):
-    """Map each constant of a config file to its trailing comment, continuation lines joined."""
-    with open(path, encoding='utf-8') as file:
-        source = file.read()
-    comment_at, indented = {}, set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            line, column = token.start
-            comment_at[line] = token.string.lstrip('# ').strip()
-            if column > 0 and not token.line[:column].strip():
-                indented.add(line)                   # a comment that goes on below its constant
-    comments = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            line = _last_line(node)
-            parts = [comment_at.get(line, '')]
-            while line + 1 in indented:
-                line += 1
-                parts.append(comment_at[line])
-            comments[node.targets[0].id] = ' '.join(part for part in parts if part)
-    return comments
-
-
-def _last_line(node):
-    """Last line of a statement; Python 3.7's syntax trees know first lines alone."""
-    known = [n.lineno for n in ast.walk(node) if hasattr(n, 'lineno')]
-    return getattr(node, 'end_lineno', None) or max(known)
 
 
 # --- values ---
@@ -155,6 +126,19 @@ def require(cfg, **ranges):
 
 # --- a script's constants ---
 
+def read_defaults(*paths):
+    """Constants of a script's configs, relative to the project's root: (values, comments), dicts.
+
+    Raises:
+        UserError: see read_constants.
+    """
+    values, comments = {}, {}
+    for path in paths:
+        values.update(read_constants(rooted(path)))
+        comments.update(read_comments(rooted(path)))
+    return values, comments
+
+
 def load(defaults, argv, *, description=''):
     """Resolve a script's constants: defaults, then --config FILE, then NAME=VALUE.
 
@@ -171,10 +155,7 @@ def load(defaults, argv, *, description=''):
         SystemExit: after --help.
     """
     paths = [defaults] if isinstance(defaults, str) else list(defaults)
-    values, comments = {}, {}
-    for path in paths:
-        values.update(read_constants(rooted(path)))
-        comments.update(read_comments(rooted(path)))
+    values, comments = read_defaults(*paths)
     known = dict(values)
     config_file, overrides, show_help = _parse_arguments(argv)
 
@@ -189,7 +170,8 @@ def load(defaults, argv, *, description=''):
     for name, text in overrides:
         put(name, text, where='command line')
     if show_help:
-        print(help_text(values, comments, description=description))
+        groups = [group for path in paths for group in usage.read_groups(rooted(path))]
+        print(usage.text(values, comments, groups=groups, description=description))
         raise SystemExit(0)
     return SimpleNamespace(**values)
 
@@ -212,15 +194,6 @@ def _parse_arguments(argv):
         else:
             raise UserError('%s: arguments are --config FILE, NAME=VALUE or --help' % argument)
     return config_file, overrides, show_help
-
-
-def help_text(values, comments, *, description):
-    """The constants, their values and their comments, one a line."""
-    width = min(max(len('%s = %r' % item) for item in values.items()), 48)
-    lines = [description.strip(), '', 'Constants (--config FILE replaces any, NAME=VALUE one):']
-    lines += ['  %-*s  %s' % (width, '%s = %r' % item, comments.get(item[0], ''))
-              for item in values.items()]
-    return '\n'.join(lines)
 
 
 def pick(cfg, kind, *, prefix=''):

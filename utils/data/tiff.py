@@ -145,6 +145,8 @@ def _voxel_size(tiff):
 def write(path, voxels, *, voxel_size=None, compress=False, notes=None):
     """Write a stack as ImageJ TIFF, whole or not at all; arguments as for stacks.write."""
     metadata, resolution = dict(notes or {}, axes='ZYX'), None
+    if voxels.dtype.itemsize == 1 and voxels.max(initial=0) <= 1:
+        metadata.update(min=0.0, max=1.0)                    # ImageJ shows a mask black and white
     if voxel_size is not None:
         metadata.update(spacing=voxel_size[0], unit='um')
         resolution = (1 / voxel_size[2], 1 / voxel_size[1])
