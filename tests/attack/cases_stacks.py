@@ -1,6 +1,7 @@
 """Bad stacks: TIFF, HDF5, Vaa3D, names; read by steps 0, 2, 3 and 4."""
 import os
 import socket
+import struct
 
 import h5py
 import numpy as np
@@ -165,6 +166,8 @@ BAD += [
     ('raw, no voxels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(0, 80, 80))), ()),
     ('raw, negative', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(-4, 80, 80))), ()),
     ('raw, huge', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(2 ** 31 - 1,) * 3)), ()),
+    ('raw, 2^64 voxels', 'bad.v3draw',
+     raw(lambda rng: inputs.vaa3d(V[:0], shape=(16, 2 ** 30, 2 ** 30))), (CUT,)),
     ('raw, two channels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, channels=2)),
      ('channel',)),
     ('raw, unknown type', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, kind=7)), ('type',)),
@@ -172,6 +175,8 @@ BAD += [
      (CUT,)),
     ('pbd, huge', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:27] + b'\xff\xff\xff\x7f' * 3
                                     + inputs.pbd(E)[39:]), ()),
+    ('pbd, 2^64 voxels', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:27] + struct.pack(
+        '<3i', 2 ** 30, 2 ** 30, 16) + inputs.pbd(E)[39:]), (CUT,)),
     ('pbd, random runs', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:43] + rng.bytes(5000)),
      (CUT,)),
     ('a link that leads nowhere', 'bad.tif', lambda path, rng: os.symlink('gone.tif', path), ()),
