@@ -1,4 +1,5 @@
 """Stacks that are cut, of several series, or held by other files; trees in any order."""
+import logging
 import shutil
 import struct
 
@@ -86,6 +87,50 @@ def test_a_page_beyond_the_end_or_in_a_circle_is_an_error(tmp_path, kind, page):
         path.write_bytes(data)
         with pytest.raises(UserError, match='a.tif is cut short'):
             stacks.read(str(path))
+
+
+@pytest.mark.parametrize('quiet', [
+    lambda logger: logging.disable(logging.CRITICAL), lambda logger: setattr(logger, 'disabled', 1),
+    lambda logger: logger.setLevel(logging.ERROR),
+    lambda logger: logger.addFilter(lambda record: False)])
+def test_a_cut_tiff_is_called_cut_whatever_is_set_for_loggers(tmp_path, monkeypatch, quiet):
+    path, logger = tmp_path / 'a.tif', logging.getLogger('tifffile')
+    write_tiff(path, 'tiff_adobe_deflate')
+    path.write_bytes(path.read_bytes()[:next_pages(path)[5]])
+    monkeypatch.setattr(logging.root.manager, 'disable', 0)
+    for name in ('level', 'disabled', 'filters'):
+        monkeypatch.setattr(logger, name, getattr(logger, name) or type(getattr(logger, name))())
+    logger.setLevel(logging.NOTSET)                      # it forgets what was enabled before
+    quiet(logger)
+
+    def state():
+        found = dict(vars(logger), disable=logger.manager.disable,
+                     enabled=logger.isEnabledFor(logging.WARNING))
+        found.pop('_cache')                              # of Python's own, by level
+        return found
+
+    before = state()
+    with pytest.raises(UserError, match='a.tif is cut short'):
+        stacks.read(str(path))
+    assert state() == before
+
+
+def next_pages(path):
+    """Where the directories of a classic TIFF's pages lie."""
+    data = path.read_bytes()
+    return [struct.unpack_from('<I', data, at)[0] for at in next_offsets(path)]
+
+
+@pytest.mark.parametrize('kind', ['imagej', 'ome'])
+def test_a_header_that_tells_of_fewer_slices_than_there_are_is_an_error(tmp_path, kind):
+    path = tmp_path / 'a.tif'
+    write_tiff(path, kind)
+    data = path.read_bytes()
+    for eight in (b'images=8', b'slices=8', b'SizeZ="8"', b'PlaneCount="8"'):
+        data = data.replace(eight, eight.replace(b'8', b'4'))
+    path.write_bytes(data)
+    with pytest.raises(UserError, match='a.tif holds 8 pages, its header tells of 4: save it again'):
+        stacks.read(str(path))
 
 
 def test_whole_files_are_heard_without_a_word_and_tags_may_be_odd(tmp_path, caplog):

@@ -58,6 +58,19 @@ def written(image, **options):
     return lambda path, rng: inputs.write(path, image, **options)
 
 
+def fewer_told(writer):
+    """Maker of a TIFF whose header tells of half of its slices."""
+    def build(path, rng):
+        inputs.TIFFS[writer](path, voxels(1))
+        with open(path, 'rb') as file:
+            data = file.read()
+        n = inputs.SHAPE[0]
+        for text in ('images=%d', 'slices=%d', 'SizeZ="%d"', 'PlaneCount="%d"'):
+            data = data.replace((text % n).encode(), (text % (n // 2)).encode())
+        put(path, data)
+    return build
+
+
 def two_series(path, rng):
     """An OME file with a second image."""
     import tifffile
@@ -147,6 +160,8 @@ BAD += [
     ('int16', 'bad.tif', written(V.astype(np.int16), metadata=None), ('int16',)),
     ('uint32', 'bad.tif', written(V.astype(np.uint32), metadata=None), ('uint32',)),
     ('OME with two images', 'bad.ome.tif', two_series, (('2 ', 'two', 'series', 'second'),)),
+    ('ImageJ header of half the slices', 'bad.tif', fewer_told('imagej'), ('pages',)),
+    ('OME header of half the slices', 'bad.tif', fewer_told('ome'), ('pages',)),
     ('too small', 'bad.tif', written(V[:3, :8, :8], metadata=None, photometric='minisblack'), ()),
     ('HDF5, its end cut off', 'bad.h5', hdf5_cut, (('damaged', 'cut'),)),
     ('random bytes as HDF5', 'bad.h5', random_bytes(b'\x89HDF\r\n\x1a\n'),
