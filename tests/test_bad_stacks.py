@@ -1,5 +1,6 @@
 """Stacks that are cut, of several series, or held by other files; trees in any order."""
 import logging
+import os
 import shutil
 import struct
 
@@ -181,22 +182,30 @@ def test_hdf5_whose_voxels_other_files_hold_is_refused(tmp_path):
 
 def test_patch_files_whose_patches_other_files_hold_are_refused(tmp_path):
     (tmp_path / 'secret').write_bytes(noise(2, 4, 4, 4).tobytes())
-    good, bad = str(tmp_path / 'good.h5'), str(tmp_path / 'bad.h5')
+    good, bad, pipe = [str(tmp_path / name) for name in ('good.h5', 'bad.h5', 'pipe.h5')]
+    os.mkfifo(pipe)
     patches.write(good, noise(2, 4, 4, 4), origins=np.zeros((2, 3)), sources=['a', 'a'],
                   labels=np.ones((2, 4, 4, 4), np.uint8))
     assert len(patches.PatchFile(good, with_labels=True)) == 2
-    for name in ('image', 'label'):
-        for kind in ('external', 'link'):
+    for name in ('image', 'label', 'origin', 'source'):
+        for kind in ('external', 'link', 'soft link', 'FIFO'):
             shutil.copy(good, bad)
             with h5py.File(bad, 'r+') as file:
+                kept = file[name]
                 del file[name]
-                if kind == 'external':
-                    file.create_dataset(name, (2, 4, 4, 4), 'u1' if name == 'label' else 'u2',
-                                        external=[(str(tmp_path / 'secret'), 0, 256)])
+                if kind == 'external' and name in ('image', 'label', 'origin'):
+                    file.create_dataset(name, kept.shape, kept.dtype,
+                                        external=[(str(tmp_path / 'secret'), 0, 10 ** 6)])
+                elif kind == 'soft link':
+                    file['there'] = h5py.ExternalLink(good, name)
+                    file[name] = h5py.SoftLink('/there')
                 else:
-                    file[name] = h5py.ExternalLink(good, name)
-            with pytest.raises(UserError, match='bad.h5.*dataset /%s lies in other files' % name):
+                    file[name] = h5py.ExternalLink(pipe if kind == 'FIFO' else good, name)
+            said = 'bad.h5.*dataset /%s lies in other files' % name
+            with pytest.raises(UserError, match=said):
                 patches.PatchFile(bad, with_labels=True)
+            with pytest.raises(UserError, match=said):
+                patches.join([good, bad], str(tmp_path / 'joined.h5'))
 
 
 # --- memory ---

@@ -207,6 +207,17 @@ def no_digest(file, rng):
     del file.attrs['digest']
 
 
+def linked(name):
+    """Put a data set into another file, which a link names."""
+    def damage(path, rng):
+        other = os.path.join(os.path.dirname(path), 'elsewhere')
+        with h5py.File(path, 'r+') as file, h5py.File(other, 'w') as there:
+            file.copy(name, there)
+            del file[name]
+            file[name] = h5py.ExternalLink('elsewhere', name)
+    return damage
+
+
 PATCHES = [
     ('cut', lambda path, rng: inputs.cut(path, float(rng.uniform(0.2, 0.9)))),
     ('random bytes', lambda path, rng: put(path, rng.bytes(3000))),
@@ -216,6 +227,8 @@ PATCHES = [
     ('float', replaced('image', lambda a: a.astype(np.float32))),
     ('all zero', replaced('image', np.zeros_like)),
     ('no patch', replaced('image', lambda a: a[:0])),
+    ('images in another file', linked('image')), ('origin in another file', linked('origin')),
+    ('source in another file', linked('source')),
     ('no source', without('source')), ('no origin', without('origin')),
     ('no image', without('image')), ('no digest', patch_edit(no_digest)),
     ('source of one', replaced('source', lambda a: a[:1])),
@@ -225,7 +238,7 @@ LABELS = [
     ('labels of 2', replaced('label', lambda a: a * 2)),
     ('labels of 255', replaced('label', lambda a: a * 255)),
     ('no label voxel', replaced('label', np.zeros_like)),
-    ('no labels', without('label')),
+    ('no labels', without('label')), ('labels in another file', linked('label')),
     ('labels of another shape', replaced('label', lambda a: a[:, :, :-1])),
     ('labels fewer', replaced('label', lambda a: a[:-1]))]
 
