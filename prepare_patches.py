@@ -8,7 +8,7 @@ Writes  data/patches/real.h5                   patches, their corners and stacks
         data/patches/parts/                    finished stacks; a rerun does only what is missing
 Run     python prepare_patches.py STACKS=folder_or_pattern      a SLURM job array shares the work
 """
-from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
+from utils.common.errors import MachineError, UserError      # first: Ctrl-C from here on is a line
 import hashlib
 import os
 import sys
@@ -38,8 +38,9 @@ def job_of(path, cfg, *, store, figure):
         store.forget_refusal(path)
         try:
             count = prepare(path, cfg, store=store, figure=figure)
-        except UserError:
-            store.refuse(path)
+        except UserError as error:
+            if not isinstance(error, MachineError):      # else the stack may be good
+                store.refuse(path)
             raise
         return '%s: %d patches' % (path, count)
 

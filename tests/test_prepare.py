@@ -1,4 +1,5 @@
 """Step 0 as a user runs it: what is cut, what is kept, what is refused, what other shares see."""
+import errno
 import json
 import os
 
@@ -8,9 +9,9 @@ from conftest import run_script
 
 from utils.common import config
 from utils.common.errors import UserError
-from utils.data import parts, patches, stacks
+from utils.data import hdf5_writer, parts, patches, stacks, tiff
 from utils.draw import priors
-from utils.measure import calibration, otsu
+from utils.measure import calibration, otsu, stack
 from utils.simulate import raster, trial
 
 SMALL = ['STACKS=in', 'OUTPUT=out', 'PATCH_SHAPE=8,16,16', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=0',
@@ -69,6 +70,43 @@ def test_a_refusal_is_seen_by_other_shares_until_the_stack_is_another(tmp_path, 
     status, said, _ = prepare(tmp_path)
     assert status == 0 and 'of 2 stacks (1 new, 1 kept)' in said
     assert not os.path.exists(str(tmp_path / 'out/parts/a.bad'))
+
+
+@pytest.mark.parametrize('fault, words', [
+    ('disk', 'out/parts/a.h5 cannot be written: No space left on device'),
+    ('memory to read', 'in/a.tif: not enough memory to read it'),
+    ('memory', 'in/a.tif: not enough memory: take smaller stacks')])
+def test_a_full_disk_or_memory_makes_no_refusal(tmp_path, monkeypatch, fault, words):
+    for name in 'abc':
+        fibre(tmp_path / ('in/%s.tif' % name))
+    fails = iter([True, False, False])
+
+    def once(whole, error):
+        def replaced(*arguments, **named):
+            if next(fails):
+                raise error
+            return whole(*arguments, **named)
+        return replaced
+
+    monkeypatch.setenv('SLURM_ARRAY_TASK_COUNT', '2')
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '0')
+    with monkeypatch.context() as patch:
+        if fault == 'disk':
+            patch.setattr(hdf5_writer._Disk, 'write', once(
+                hdf5_writer._Disk.write, OSError(errno.ENOSPC, 'No space left on device')))
+        elif fault == 'memory to read':
+            patch.setattr(tiff, 'read', once(tiff.read, MemoryError()))
+        else:
+            patch.setattr(stack, 'measure', once(stack.measure, MemoryError()))
+        status, said, err = prepare(tmp_path)
+    assert status == 1 and words in err and 'Traceback' not in err, err
+    assert err.strip().endswith('error: 1 of 3 stacks were left out: in/a.tif')
+    assert os.listdir(str(tmp_path / 'out/parts')) == ['c.h5'], 'the stack after it is done'
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '1')
+    status, said, _ = prepare(tmp_path)
+    assert status == 0 and '1 of other shares are not' in said
+    monkeypatch.delenv('SLURM_ARRAY_TASK_ID')
+    assert 'of 3 stacks (1 new, 2 kept)' in prepare(tmp_path)[1]
 
 
 def test_a_rerun_makes_what_is_missing_or_another(tmp_path):

@@ -139,7 +139,7 @@ CONSTANTS = [
 
 # what names some of them as well
 OTHER_WORDS = {
-    'STACKS=': ('no file',), 'INPUT=': ('no file',), 'SMOOTH_SIGMA=1e9': ('memory',),
+    'STACKS=': ('no file',), 'INPUT=': ('no file',), 'SMOOTH_SIGMA=1e9': ('s0.tif: not enough memory',),
     'PSF_SIGMA=1e9,1,1': ('memory',), 'VOXEL_SIZE=1e30,1,1': ('RADIUS', 'written stack'),
     'VOLUME_SHAPE=10000000,10000000,10000000': ('memory',)}
 

@@ -9,12 +9,17 @@ import sys
 import threading
 
 STOPPED = 'stopped: run the same command again to go on'
+NO_MEMORY = 'not enough memory: take smaller stacks, tiles or batches, or fewer workers'
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AGAIN = 0.05                     # seconds until Ctrl-C that came amiss comes once more
 
 
 class UserError(ValueError):
     """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
+
+
+class MachineError(UserError):
+    """The input may be good, but the disk is full or the memory is not enough."""
 
 
 # --- Ctrl-C outside of run() ---
@@ -118,6 +123,8 @@ def line(text):
 
 def words_of(error, path):
     """What an exception says: of an OSError the file's name, or `path`, and the reason."""
+    if isinstance(error, MemoryError):
+        return '%s: %s' % (path, NO_MEMORY)
     if not isinstance(error, OSError):
         return str(error)
     return '%s: %s' % (error.filename or path, error.strerror or error)
@@ -156,4 +163,4 @@ def _status(main):
     except OSError as error:
         return 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
     except MemoryError:
-        return 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'
+        return 'error: ' + NO_MEMORY
