@@ -292,6 +292,25 @@ def test_packed_weights_and_what_packing_refuses(tmp_path, add):
     assert len(checkpoints.whole(run_dir)) == 2          # refused, and nothing was lost
 
 
+def test_a_run_of_an_earlier_version_gives_its_weights_but_does_not_go_on(tmp_path, add):
+    run_dir, packed = str(tmp_path / 'run'), str(tmp_path / 'packed')
+    with runs.Run(run_dir, []) as run:
+        run.session.run(add)
+        run.step = 1
+        run.save()
+    checkpoint = checkpoints.newest(run_dir)
+    state = os.path.join(checkpoint, 'state.json')
+    os.rename(state, state.replace('.json', '.pickle'))
+    with trained.Trained(checkpoint, tf.global_variables(), settings={}) as network:
+        np.testing.assert_array_equal(network.session.run('weights:0'), np.full(4, 1))
+        network.pack(packed, may_change=[])
+        with pytest.raises(UserError, match='holds a training run'):
+            network.pack(run_dir, may_change=[])
+    with pytest.raises(UserError, match='step-000001 is of an earlier version.*train anew'):
+        runs.Run(run_dir, [])
+    assert checkpoints.newest(run_dir) == checkpoint and checkpoints.is_packed(packed)
+
+
 # --- batches made ahead ---
 
 def test_streams_number_their_batches_and_name_a_file_that_breaks(tmp_path):

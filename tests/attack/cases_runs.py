@@ -25,6 +25,9 @@ USE = {
                           ('data/real', SEG_RUN), SEG_RUN)}
 # what a training brings to its checkpoint's step before anything else
 REWRITTEN = 'config.json', 'best.json', 'log.csv'
+# a NumPy scalar of an object at 0x4141...: whoever loads it ends by a segmentation fault
+CRASH = (b'\x80\x02cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\0\0\0O8\x89\x88tR'
+         b'(K\x03X\x01\0\0\0|NNNK\x08K\x08K\0tbC\x08AAAAAAAAtR.')
 RUNS_CODE = 'RUN.txt'                        # what a file that runs code would leave
 
 
@@ -80,10 +83,12 @@ def bomb(path, rng):
     put(path, pickle.dumps(Bomb()))
 
 
-def older_bomb(path, rng):
-    """A pickle that runs code, as an older run's state."""
-    os.remove(path)
-    bomb(os.path.join(os.path.dirname(path), 'state.pickle'), rng)
+def earlier(content):
+    """A pickle in place of a state, as runs of an earlier version have it."""
+    def change(path, rng):
+        os.remove(path)
+        put(os.path.join(os.path.dirname(path), 'state.pickle'), content)
+    return change
 
 
 def numpy_bomb(path, rng):
@@ -110,7 +115,7 @@ def other_shape(path, rng):
     np.save(path, np.zeros((2, 3), np.float32))
 
 
-STATE = ('state.pickle', 'state.json', 'state.npy', 'state.npz')
+STATE = ('state.json', 'state.npy', 'state.npz')
 # (what, damage, whether it also stops the run's use, words)
 RUN_DAMAGE = [
     ('best.json {}', text_in('best.json', '{}'), True, ('best.json',)),
@@ -134,7 +139,10 @@ RUN_DAMAGE = [
     ('index removed', in_each('.index', change=lambda path, rng: os.remove(path)), True,
      ('step-',)),
     ('code as state', in_each(*STATE, change=bomb), False, ('step-',)),
-    ('code as an older state', in_each(*STATE, change=older_bomb), False, ('step-',)),
+    ('code as an earlier state', in_each(*STATE, change=earlier(pickle.dumps(Bomb()))), False,
+     ('step-', 'earlier version')),
+    ('an earlier state that ends the process', in_each(*STATE, change=earlier(CRASH)), False,
+     ('step-', 'earlier version')),
     ('code in the history', in_each('history.npy', change=numpy_bomb), False, ('step-',)),
     ('log.csv without a step', no_step, False, ('log.csv',)),
     ('checkpoints/step-abc', folder_abc, True, ('step-abc',))]
@@ -301,4 +309,9 @@ def good():
             made.append(Case('%s: a run %s' % (script, word), script, arguments,
                              damaged(run, lambda *_: None, unfinished=table is TRAIN_ON), (),
                              needs, good=True, may_change=('',) if table is TRAIN_ON else ()))
+    for script in sorted(USE):
+        arguments, needs, run = USE[script]
+        made.append(Case('%s: a run of an earlier version is used' % script, script, arguments,
+                         damaged(run, in_each('state.json', change=earlier(CRASH)),
+                                 unfinished=False), (), needs, good=True))
     return made
