@@ -105,6 +105,17 @@ def no_step(run, rng):
     put(path, '\n'.join(lines))
 
 
+def odd_state(run, rng):
+    """Values in the states of checkpoints that no training has."""
+    odd = {'seconds': [1.0], 'best': {'step': 10 ** 30, 'score': [1]}}
+    name = sorted(odd)[int(rng.integers(len(odd)))]
+    for folder in checkpoints(run):
+        path = os.path.join(folder, 'state.json')
+        with open(path) as file:
+            state = json.load(file)
+        put(path, json.dumps(dict(state, **{name: odd[name]})))
+
+
 def folder_abc(run, rng):
     """A checkpoint whose name has no step."""
     shutil.copytree(checkpoints(run)[-1], os.path.join(run, 'checkpoints/step-abc'))
@@ -128,8 +139,15 @@ RUN_DAMAGE = [
     ('config.json of texts', text_in('config.json', json.dumps(
         dict.fromkeys(('REFINER_CHANNELS', 'CHANNELS', 'LEVELS', 'BITS', 'FROZEN_MOMENTS',
                        'STANDARDISE'), 'x'))), True, ()),
+    ('config.json of zeros', text_in('config.json', json.dumps(
+        dict(REFINER_CHANNELS=0, CHANNELS=0, LEVELS=1, BITS=16))), True, ()),
+    ('config.json of true', text_in('config.json', json.dumps(
+        dict(REFINER_CHANNELS=True, CHANNELS=True, LEVELS=1, BITS=16))), True, ()),
+    ('config.json of 40 levels', text_in('config.json', json.dumps(
+        dict(REFINER_CHANNELS=4, CHANNELS=2, LEVELS=40, BITS=40, STANDARDISE='x'))), True, ()),
     ('state halved', in_each(*STATE, change=halve), False, ('step-',)),
     ('state of random bytes', in_each(*STATE, change=scramble), False, ('step-',)),
+    ('state of odd values', odd_state, False, ('step-',)),
     ('history of another shape', in_each('history.npy', change=other_shape), False, ('step-',)),
     ('history halved', in_each('history.npy', change=halve), False, ('step-',)),
     ('weights halved', in_each('.data-00000-of-00001', change=halve), True, ('step-',)),
