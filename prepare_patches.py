@@ -137,8 +137,8 @@ def calibrate(pooled, cfg):
 def check(cfg):
     """Raise UserError for constants that cannot work."""
     config.require(cfg, PATCH_SHAPE=(2, None), MAX_OVERLAP=(0, 0.99), MIN_FOREGROUND=(0, 1),
-                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), CLIP_QUANTILE=(0.5, 1),
-                   NOISE_FLOOR=(0, None), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20))
+                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, 1000), CLIP_QUANTILE=(0.5, 1),
+                   NOISE_FLOOR=(0, 1e6), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20))
 
 
 def main():

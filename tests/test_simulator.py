@@ -75,6 +75,9 @@ def test_every_constant_is_a_setting_or_the_scripts_own():
 
 
 @pytest.mark.parametrize('constants, words', [
+    (dict(SATURATION=1e-9), 'SATURATION=1e-09: want 0, or at least 1'),
+    (dict(DEBRIS=1e9), 'DEBRIS'), (dict(DRIFT_LENGTH=1e9), 'DRIFT_LENGTH'),
+    (dict(PSF_SIGMA=(1e9, 1.0, 1.0)), 'PSF_SIGMA'), (dict(RADIUS=(1.0, 1e9)), 'RADIUS'),
     (dict(BITS=12), 'BITS=12'), (dict(GAIN=1e-4), 'GAIN'), (dict(TORTUOSITY=1.5), 'at most 1.3'),
     (dict(LEVEL=(5.0, 1.0)), 'smaller first'), (dict(SOMA_SHAPE='cube'), "'ball' or 'pyramid'"),
     (dict(PSF_SIGMA=(1.0, 1.0)), 'three numbers'), (dict(DENSITY=True), 'DENSITY'),
@@ -83,6 +86,15 @@ def test_every_constant_is_a_setting_or_the_scripts_own():
 def test_constants_that_cannot_work_are_named(constants, words):
     with pytest.raises(UserError, match=words):
         checks.check(given(**constants), None)
+
+
+@pytest.mark.parametrize('argument', [
+    'DENDRITE_DEPTH=60,60', 'DENDRITE_DEPTH=-3,2', 'AXON_DEPTH=0,4', 'AXON_DEPTH=9,1000000',
+    'GAIN=1e300', 'READ_NOISE=1e300', 'TEXTURE_SIGMA=1,1,1e300', 'ATTENUATION=1e300'])
+def test_constants_out_of_their_range_are_named(tmp_path, argument):
+    status, _, err = run_script('1_simulator.py', 'PRIORS=None', 'WORKERS=1', argument, cwd=tmp_path)
+    assert status == 1 and err.startswith('error: %s=' % argument.split('=')[0]), err
+    assert err.count('\n') == 1 and not os.listdir(str(tmp_path))
 
 
 @pytest.mark.parametrize('constants, words', [

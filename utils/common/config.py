@@ -9,13 +9,14 @@ import difflib
 import io
 import os
 import runpy
+import sys
 import tokenize
 from types import SimpleNamespace
 
 from utils.common.errors import ROOT, UserError
 from utils.common.renamed import MOVED, RENAMED
 
-
+LONGEST = 60                         # characters of a value in a message
 
 def rooted(path):
     """A path of the project's own, whatever folder a script is run in."""
@@ -101,6 +102,8 @@ def parse_value(name, text, *, default, comment=''):
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         literal = text
+    if default is not None and (default == 'auto' or not isinstance(default, str)):
+        _check_finite(name, literal, text=text)
     if default == 'auto':                            # the script checks what it may be
         return tuple(literal) if isinstance(literal, list) else literal
     if default is None or isinstance(default, str):
@@ -116,8 +119,18 @@ def parse_value(name, text, *, default, comment=''):
         types, wanted = NUMBERS[type(default)]
         good = isinstance(literal, types) and not isinstance(literal, bool)
     if not good:
-        raise UserError('%s=%s: want %s (the default is %r)' % (name, text, wanted, default))
+        raise UserError('%s=%s: want %s (the default is %r)' % (name, text[:LONGEST], wanted,
+                                                                default))
     return type(default)(literal)
+
+
+def _check_finite(name, value, *, text):
+    """Raise UserError for numbers, also in a list, that are no finite number of 64 bits."""
+    for number in value if isinstance(value, (tuple, list)) else (value,):
+        whole, real = isinstance(number, int), isinstance(number, float)
+        if whole and abs(number) >= 2 ** 63 or real and not abs(number) <= sys.float_info.max:
+            raise UserError('%s=%s: want a finite number%s' % (
+                name, text[:LONGEST], ' below 2^63' if whole else ''))
 
 
 def _check_name(name, known, *, where, paths):
@@ -184,8 +197,9 @@ def load(defaults, argv, *, description=''):
 
     if config_file:
         for name, value in read_constants(config_file).items():
-            put(name, value if isinstance(value, str) else repr(value),
-                where=config_file)
+            text = value if isinstance(value, str) else repr(value)
+            _check_finite(name, value, text=text)        # its text would be a word
+            put(name, text, where=config_file)
     for name, text in overrides:
         put(name, text, where='command line')
     if show_help:
