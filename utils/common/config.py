@@ -162,7 +162,8 @@ def require(cfg, **ranges):
         value = getattr(cfg, name)
         for number in value if isinstance(value, tuple) else (value,):
             if (low is not None and number < low) or (high is not None and number > high):
-                want = 'at least %g' % low if high is None else 'from %g to %g' % (low, high)
+                want = ('at least %g' % low if high is None else 'at most %g' % high if low is None
+                        else 'from %g to %g' % (low, high))
                 raise UserError('%s=%s: want %s' % (name, value, want))
 
 
