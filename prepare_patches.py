@@ -83,7 +83,7 @@ def segment(voxels, cfg, *, name='stack'):
 
 # --- all stacks ---
 
-def join(paths, cfg, *, store):
+def join(paths, cfg, *, store, tiff):
     """Write real.h5, priors.json and TIFF folder from parts; (number of patches, priors)."""
     joined = os.path.join(cfg.OUTPUT, 'real.h5')
     count = patches.join([store.path(path) for path in paths], joined)
@@ -92,9 +92,7 @@ def join(paths, cfg, *, store):
     pool.check_voxel_size(measured)
     pooled = write_priors(measured, cfg, real=real)
     if cfg.TIFF_FOLDER:
-        for i in range(count):
-            path = os.path.join(cfg.TIFF_FOLDER, prepared.TIFF % (real.source[i], i))
-            stacks.write(path, real.image[i], voxel_size=real.voxel_size)
+        prepared.write_tiffs(cfg.TIFF_FOLDER, real, owner=tiff)
     return count, pooled
 
 
@@ -167,7 +165,7 @@ def main():
     elif not ready:
         raise UserError('none of the %d stacks of %s could be used' % (len(found), cfg.STACKS))
     else:
-        count, pooled = join(ready, cfg, store=store)
+        count, pooled = join(ready, cfg, store=store, tiff=tiff)
         level, behind = pooled['foreground']['median'], pooled['background']
         print('%s: %d patches of %d stacks (%d new, %d kept); foreground about %.0f, background '
               '%.0f +- %.0f grey levels'

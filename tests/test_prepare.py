@@ -140,6 +140,24 @@ def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     assert (tmp_path / 'out/priors.json').read_text() == whole
 
 
+def test_tiff_patches_of_earlier_runs_go_and_other_files_stay(tmp_path):
+    for i, name in enumerate('ab'):
+        fibre(tmp_path / ('in/%s.tif' % name), seed=i)
+    assert prepare(tmp_path, 'TIFF_FOLDER=t')[0] == 0
+    first = sorted(name for name in os.listdir(str(tmp_path / 't')) if name.endswith('.tif'))
+    assert {name[0] for name in first} == {'a', 'b'}
+    own = ['b_00001_mine.tif', 'b_1.tif', 'c_00000.tif', 'b.tif', 'x_00001_00002.tif']
+    for name in own:
+        (tmp_path / 't' / name).write_text('mine')
+    os.remove(str(tmp_path / 'in/b.tif'))
+    status, _, err = prepare(tmp_path, 'TIFF_FOLDER=t', 'OVERWRITE=True')
+    assert status == 0, err
+    left = {name for name in os.listdir(str(tmp_path / 't')) if name.endswith('.tif')}
+    count = len(patches.PatchFile(str(tmp_path / 'out/real.h5')))
+    assert left == {'a_%05d.tif' % i for i in range(count)} | set(own) and 0 < count < len(first)
+    assert all((tmp_path / 't' / name).read_text() == 'mine' for name in own)
+
+
 def test_a_stack_that_is_mostly_foreground_is_warned_of(tmp_path):
     fibre(tmp_path / 'in/a.tif', radius=(18.0, 18.0))
     status, _, err = prepare(tmp_path, 'FLATTEN_BLOCK=0', 'NOISE_FLOOR=0')

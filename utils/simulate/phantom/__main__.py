@@ -35,7 +35,8 @@ def check(cfg):
     Raises:
         UserError: for constants that cannot make a stack.
     """
-    config.require(cfg, N_STACKS=(1, 9999), SEED=(0, None), SHAPE=(16, None))
+    config.require(cfg, N_STACKS=(1, 9999), SEED=(0, None), SHAPE=(16, None),
+                   DRIFT_LENGTH=(0, 1e4), BEND_LENGTH=(0, 1e4))
     if not stacks.is_voxel_size(cfg.VOXEL_SIZE):
         raise UserError('VOXEL_SIZE=%s: want sizes above 0' % (cfg.VOXEL_SIZE,))
     for name, value in sorted(vars(cfg).items()):
