@@ -29,7 +29,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from utils.common import config, errors, files, renamed
+from utils.common import config, errors, files
 from utils.data import stacks, swc
 from utils.draw import architecture, base, folder, framework, results
 from utils.draw import traces as trace_figures
@@ -53,8 +53,8 @@ def made_with(folder, *configs):
     now = {}
     for path in configs:
         now.update(config.read_constants(config.rooted(path)))
-    before = files.read_json(os.path.join(folder, 'config.json'))
-    return SimpleNamespace(**dict(now, **renamed.updated(before, now)))
+    path = os.path.join(folder, 'config.json')
+    return SimpleNamespace(**config.restored(files.read_json(path), now, path=path))
 
 
 def draw_framework(places, target):
@@ -85,6 +85,8 @@ def draw_traces(places, target):
         raise UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, folder))
     stack = stacks.read(images[0])
     size = stack.voxel_size if made.VOXEL_SIZE == 'auto' else made.VOXEL_SIZE
+    if isinstance(size, (str, int)) or size and not stacks.is_voxel_size(size):
+        raise UserError('%s/config.json: VOXEL_SIZE=%s is none' % (places.traces, size))
     grey = evidence.of_grey_levels(stack.voxels, 'gaussian',
                                    settings=config.pick(made, otsu.Settings), name=name)
     tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5,
@@ -95,7 +97,7 @@ def draw_traces(places, target):
 
 
 def draw_architecture(_, target):
-    """The code's folders, modules and imports (docs/architecture.md)."""
+    """Folders, modules and imports of the code."""
     architecture.draw(target, config.ROOT)
 
 

@@ -138,6 +138,12 @@ def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     (tmp_path / 'out/priors.json').write_text(json.dumps(broken))
     assert run_script('prepare_patches.py', *figures, cwd=tmp_path)[0] == 0
     assert (tmp_path / 'out/priors.json').read_text() == whole
+    broken = json.loads(whole)
+    broken['drawn']['best'] = 1000                       # of rounds that are not there
+    (tmp_path / 'out/priors.json').write_text(json.dumps(broken))
+    os.remove(str(tmp_path / 'out/priors.png'))
+    assert run_script('prepare_patches.py', *figures, cwd=tmp_path)[0] == 0
+    assert (tmp_path / 'out/priors.json').read_text() == whole
 
 
 def test_tiff_patches_of_earlier_runs_go_and_other_files_stay(tmp_path):
@@ -211,7 +217,8 @@ def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     assert not store.is_made(str(path)) and not store.is_refused(str(path))
 
 
-@pytest.mark.parametrize('options', [{}, {'measured': '[]'}, {'measured': '{"density"'}])
+@pytest.mark.parametrize('options', [{}, {'measured': '[]'}, {'measured': '{"density"'},
+                                     {'measured': '{}'}, {'measured': '{"voxel_size": 3}'}])
 def test_a_part_without_measurements_is_named(tmp_path, options):
     store = parts.Parts(str(tmp_path), {})
     patches.write(store.path('a.tif'), np.zeros((1, 4, 4, 4), np.uint8), origins=[[0, 0, 0]],

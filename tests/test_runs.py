@@ -142,7 +142,8 @@ def test_damaged_and_unlike_checkpoints_are_named(tmp_path, add):
             runs.Run(str(tmp_path), [])
     values = json.loads(whole.decode())
     for name, value in [
-            ('step', 1.0), ('step', True), ('seconds', [1.0]), ('seconds', None), ('seconds', 1e300),
+            ('step', 1.0), ('step', True), ('seconds', [1.0]), ('seconds', None),
+            ('seconds', 1e300),
             ('best', []), ('best', {}), ('best', {'step': -5, 'score': 1.0}),
             ('best', {'step': 10 ** 30, 'score': 1.0}), ('best', {'step': 1, 'score': [1]}),
             ('best', {'step': 1, 'score': None}), ('best', {'step': 1, 'score': {'float': 'nan'}})]:
@@ -298,8 +299,10 @@ def test_packed_weights_and_what_packing_refuses(tmp_path, add):
         trained.settings_of(packed, ['LENGTH'], script='x.py')
     config = os.path.join(packed, 'config.json')
     for name, value, words in [
-            ('CHANNELS', 0, 'is 0: want from 1 to 1024'), ('CHANNELS', True, 'is True: want integer'),
-            ('REFINER_CHANNELS', -1, 'is -1: want from'), ('REFINER_CHANNELS', 4.0, 'is 4.0: want integer'),
+            ('CHANNELS', 0, 'is 0: want from 1 to 1024'),
+            ('CHANNELS', True, 'is True: want integer'),
+            ('REFINER_CHANNELS', -1, 'is -1: want from'),
+            ('REFINER_CHANNELS', 4.0, 'is 4.0: want integer'),
             ('CHANNELS', '12', "is '12'"), ('LEVELS', 40, 'is 40: want from 0 to 5'),
             ('BITS', 12, 'is 12: want 8 or 16'), ('BITS', True, 'is True'),
             ('STANDARDISE', 'x', "is 'x': want boolean"), ('STANDARDISE', 1, 'is 1')]:

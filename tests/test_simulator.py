@@ -93,7 +93,8 @@ def test_constants_that_cannot_work_are_named(constants, words):
     'DENDRITE_DEPTH=60,60', 'DENDRITE_DEPTH=-3,2', 'AXON_DEPTH=0,4', 'AXON_DEPTH=9,1000000',
     'GAIN=1e300', 'READ_NOISE=1e300', 'TEXTURE_SIGMA=1,1,1e300', 'ATTENUATION=1e300'])
 def test_constants_out_of_their_range_are_named(tmp_path, argument):
-    status, _, err = run_script('1_simulator.py', 'PRIORS=None', 'WORKERS=1', argument, cwd=tmp_path)
+    status, _, err = run_script('1_simulator.py', 'PRIORS=None', 'WORKERS=1', argument,
+                                cwd=tmp_path)
     assert status == 1 and err.startswith('error: %s=' % argument.split('=')[0]), err
     assert err.count('\n') == 1 and not os.listdir(str(tmp_path))
 

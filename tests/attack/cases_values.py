@@ -138,8 +138,8 @@ CONSTANTS = [
                       'GOLD=nowhere', 'IMAGES=nowhere', 'MAX_FOREGROUND=1')),
     ('make_figures.py', ('OUTPUT=', 'FIGURES=mona_lisa', 'FORMAT=bmp', 'FIGURES=')),
     (runner.PHANTOM, ('OUTPUT=', 'N_STACKS=0', 'SHAPE=1,1,1', 'VOXEL_SIZE=1e30,1,1',
-                      'RADIUS=3,1', 'GAIN=0', 'MIN_LENGTH=1e9', 'LEVEL=nan,nan', 'DRIFT_LENGTH=1e999',
-                      'DRIFT_LENGTH=1e300'))]
+                      'RADIUS=3,1', 'GAIN=0', 'MIN_LENGTH=1e9', 'LEVEL=nan,nan',
+                      'DRIFT_LENGTH=1e999', 'DRIFT_LENGTH=1e300'))]
 
 
 # what names some of them as well

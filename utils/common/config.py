@@ -14,7 +14,7 @@ import tokenize
 from types import SimpleNamespace
 
 from utils.common.errors import ROOT, UserError
-from utils.common.renamed import MOVED, RENAMED
+from utils.common.renamed import MOVED, RENAMED, updated
 
 LONGEST = 60                         # characters of a value in a message
 
@@ -131,6 +131,31 @@ def _check_finite(name, value, *, text):
         if whole and abs(number) >= 2 ** 63 or real and not abs(number) <= sys.float_info.max:
             raise UserError('%s=%s: want a finite number%s' % (
                 name, text[:LONGEST], ' below 2^63' if whole else ''))
+
+
+def restored(values, defaults, *, path):
+    """Constants of a config.json: the defaults with its values, checked as those of a config are.
+
+    Args:
+        values: dict of config.json, at `path`; old names count as new ones.
+
+    Raises:
+        UserError: a value is of another kind than the constant.
+    """
+    known, values = dict(defaults), updated(values, defaults)
+    for name in sorted(set(values) & set(defaults)):
+        value, default = values[name], defaults[name]
+        wanted = str if default is None or isinstance(default, str) and default != 'auto' else object
+        if value is None and default is None:
+            continue
+        try:
+            if not isinstance(value, wanted):
+                raise UserError('%s=%s: want a text' % (name, value))
+            known[name] = parse_value(name, value if isinstance(value, str) else repr(value),
+                                      default=default)
+        except UserError as error:
+            raise UserError('%s: %s' % (path, error))
+    return known
 
 
 def _check_name(name, known, *, where, paths):

@@ -1,6 +1,6 @@
 """Schemas of the JSON files that users may exchange or edit: kinds, ranges, order of quantiles.
 
-JSON Schema, draft 7, and one keyword more: `ascending`. Numbers are finite. Ranges refuse what
+JSON Schema, draft 7, and two keywords more: `ascending`, `index_of`. Numbers are finite. Ranges refuse what
 cannot be or what would take for ever, not what is rare.
 """
 import sys
@@ -88,6 +88,10 @@ DRAWN = record({
     'best': whole(0, 1000),
     'rounds': {'type': 'array', 'items': ANY},
 })
+DRAWN['index_of'] = 'best', 'rounds'     # `best` is the number of one of them
+# of a part (parts.py): what pooling looks up, besides the entries of priors.json
+MEASURED = record({'voxel_size': maybe(several(number(1e-6, 1e4), 3)),
+                   'centreline_voxels': whole(1, 10 ** 12)})
 PRIORS = record({
     'drawn': DRAWN,
     'debris': record({'density': number(*SPECKS)}, {
@@ -127,7 +131,8 @@ def fault(values, schema):
     types = jsonschema.Draft7Validator.TYPE_CHECKER.redefine('number', _is_number)
     types = types.redefine('integer', _is_whole)
     validator = jsonschema.validators.extend(
-        jsonschema.Draft7Validator, {'ascending': _ascending}, type_checker=types)
+        jsonschema.Draft7Validator, {'ascending': _ascending, 'index_of': _index_of},
+        type_checker=types)
     errors = sorted(validator(schema).iter_errors(values), key=lambda error: (
         error.validator == 'ascending', list(map(str, error.absolute_path))))
     if not errors:
@@ -161,6 +166,17 @@ def _ascending(_, __, *rest):
             yield jsonschema.ValidationError('descends from %.6g to %.6g: want numbers that ascend'
                                              % (before, after), validator='ascending')
             return
+
+
+def _index_of(_, names, values, __):
+    """The keyword `index_of`: (key of a number, key of a list), the number is one of the list's."""
+    import jsonschema
+
+    number, entries = [values.get(name) if isinstance(values, dict) else None for name in names]
+    entries = entries if isinstance(entries, list) else []
+    if isinstance(number, int) and number >= max(1, len(entries)):
+        yield jsonschema.ValidationError('is %d: there are %d %s' % (
+            number, len(entries), names[1]), validator='index_of', path=[names[0]])
 
 
 def _words(error):

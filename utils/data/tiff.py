@@ -24,7 +24,8 @@ def read(path):
         (array [Z, Y, X], voxel size (z, y, x) in um or None, dict of ImageJ's notes).
 
     Raises:
-        UserError: damaged, cut short, slices that its header leaves out, several series, colour, several channels, not 3-D.
+        UserError: damaged, cut short, slices that its header leaves out, several series, colour,
+            several channels, not 3-D.
         OSError: it cannot be opened.
     """
     try:
