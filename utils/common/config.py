@@ -145,11 +145,11 @@ def restored(values, defaults, *, path):
     known, values = dict(defaults), updated(values, defaults)
     for name in sorted(set(values) & set(defaults)):
         value, default = values[name], defaults[name]
-        wanted = str if default is None or isinstance(default, str) and default != 'auto' else object
+        text = default is None or isinstance(default, str) and default != 'auto'
         if value is None and default is None:
             continue
         try:
-            if not isinstance(value, wanted):
+            if text and not isinstance(value, str):
                 raise UserError('%s=%s: want a text' % (name, value))
             known[name] = parse_value(name, value if isinstance(value, str) else repr(value),
                                       default=default)

@@ -1,7 +1,7 @@
 """Schemas of the JSON files that users may exchange or edit: kinds, ranges, order of quantiles.
 
-JSON Schema, draft 7, and two keywords more: `ascending`, `index_of`. Numbers are finite. Ranges refuse what
-cannot be or what would take for ever, not what is rare.
+JSON Schema, draft 7, and two keywords more: `ascending`, `index_of`. Numbers are finite. Ranges
+refuse what cannot be or what would take for ever, not what is rare.
 """
 import sys
 
