@@ -129,11 +129,11 @@ def check(cfg):
     """Raise UserError for constants that cannot work."""
     config.require(
         cfg, LOW=(0.004, 1), HIGH=(0.004, 1), MIN_OBJECT=(1, None), MAX_FOREGROUND=(1, None),
-        FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), CLIP_QUANTILE=(0.5, 1),
-        NOISE_FLOOR=(0, None), RIDGE_SIGMAS=(0.3, 50), COVER_SCALE=(1, 10), COVER_MARGIN=(0, None),
-        SPUR_LENGTH=(0, None), SPUR_RADII=(0, None), SMOOTH_ROUNDS=(0, 1000), MIN_LENGTH=(0, None),
+        FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, 1000), CLIP_QUANTILE=(0.5, 1),
+        NOISE_FLOOR=(0, 1e6), RIDGE_SIGMAS=(0.3, 50), COVER_SCALE=(1, 10), COVER_MARGIN=(0, 1e9),
+        SPUR_LENGTH=(0, 1e9), SPUR_RADII=(0, 1e9), SMOOTH_ROUNDS=(0, 1000), MIN_LENGTH=(0, 1e9),
         CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 90), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180),
-        SOMA_RATIO=(0, None), SOMA_RADIUS=(0, None))
+        SOMA_RATIO=(0, 1e9), SOMA_RADIUS=(0, 1e9))
     if cfg.LOW > cfg.HIGH:
         raise UserError('LOW=%g, HIGH=%g: want LOW at most as high as HIGH' % (cfg.LOW, cfg.HIGH))
     if cfg.METHOD not in ('auto',) + evidence.METHODS:

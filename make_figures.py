@@ -85,6 +85,8 @@ def draw_traces(places, target):
         raise UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, folder))
     stack = stacks.read(images[0])
     size = stack.voxel_size if made.VOXEL_SIZE == 'auto' else made.VOXEL_SIZE
+    if isinstance(size, (str, int)) or size and not stacks.is_voxel_size(size):
+        raise UserError('%s/config.json: VOXEL_SIZE=%s is none' % (places.traces, size))
     grey = evidence.of_grey_levels(stack.voxels, 'gaussian',
                                    settings=config.pick(made, otsu.Settings), name=name)
     tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5,
@@ -176,9 +178,7 @@ def main():
             missing += not late
     if cfg.FIGURES == 'all' and not missing:
         write_summary(places)
-    if missing:
-        return 'error: %d of %d figures could not be drawn' % (missing, len(names))
-    return None
+    return 'error: %d of %d figures could not be drawn' % (missing, len(names)) if missing else None
 
 
 if __name__ == '__main__':

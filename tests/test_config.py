@@ -32,6 +32,19 @@ def test_bad_arguments_are_named(argument, words):
         config.load('configs/mpgan.py', [argument])
 
 
+@pytest.mark.parametrize('name, text', [
+    ('READ_NOISE', '1e999'), ('READ_NOISE', '-1e999'), ('READ_NOISE', '1' + '0' * 400),
+    ('DEBRIS', '1e999'), ('PSF_SIGMA', '1,1e999,1'), ('RADIUS', '[1,1e999]'),
+    ('SOMA_RADIUS', '4.0,1e999'), ('SEED', str(2 ** 63)), ('VOLUME_SHAPE', '9,9,%d' % 2 ** 64)])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, name, text):
+    for arguments in (['%s=%s' % (name, text)], ['--config', str(tmp_path / 'a.py')]):
+        (tmp_path / 'a.py').write_text('%s = %s\n' % (name, text))
+        with pytest.raises(UserError, match='^%s=.*want ' % name) as error:
+            config.load('configs/simulator.py', arguments)
+        assert len(str(error.value)) < 160
+    assert config.load('configs/simulator.py', ['OUTPUT=1e999']).OUTPUT == '1e999'   # a text
+
+
 def test_config_file_replaces_defaults_and_unknown_names_stop(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text('MAX_STEPS = 3\n')

@@ -209,6 +209,12 @@ def test_scores_over_noise_come_by_method_and_rising_noise(places, handed, tmp_p
     assert page[1] == [1.0, 3.0]
     assert page['panels'] == [('phantom', [('OTSU', [0.9, 0.3]), ('network', [0.95, 0.8])]),
                               ('simulated', [('OTSU', [0.5, 0.4])])]
+    for text in ('', 'a,b\n1,2\n', 'stacks,noise,method,length_f1\nphantom,x,OTSU,0.3\n',
+                 'stacks,noise,method,length_f1\nphantom,3\n',
+                 'stacks,noise,method,length_f1\na,3,OTSU,1\nb,4,OTSU,1\n', '\udcff'):
+        (tmp_path / 'benchmark.csv').write_bytes(text.encode('utf-8', 'surrogateescape'))
+        with pytest.raises(UserError, match='benchmark.csv is damaged .*: make it anew with'):
+            results.draw_reconstruction(places._replace(benchmark=str(tmp_path)), 'a.png')
 
 
 @pytest.mark.parametrize('draw, words', [
@@ -261,6 +267,12 @@ def test_traces_by_otsu_are_drawn_beside_those_on_disk(tmp_path):
     files.write_json(str(tmp_path / 'results/traces/config.json'), dict(made, INPUT='results'))
     status, _, err = run_script('make_figures.py', 'FIGURES=traces', cwd=tmp_path)
     assert status == 1 and 'results' in err and 'Traceback' not in err
+    for name, value in [('VOXEL_SIZE', 'abc'), ('VOXEL_SIZE', [1, 0, 1]), ('NOISE_FLOOR', 'x'),
+                        ('NOISE_FLOOR', None), ('SMOOTH_SIGMA', [1]), ('INPUT', 5), ('IMAGES', 5),
+                        ('MIN_OBJECT', 1.5), ('LOW', float('inf'))]:
+        files.write_json(str(tmp_path / 'results/traces/config.json'), dict(made, **{name: value}))
+        status, _, err = run_script('make_figures.py', 'FIGURES=traces', cwd=tmp_path)
+        assert status == 1 and 'config.json: %s=' % name in err and 'Traceback' not in err, err
 
 
 @pytest.mark.parametrize('arguments, words', [

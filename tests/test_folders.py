@@ -313,6 +313,20 @@ def test_bad_entries_are_reported_and_the_rest_is_done(tmp_path, script):
     assert told['VERSION'] == VERSION
 
 
+def test_a_stack_that_the_memory_does_not_hold_is_named_and_the_rest_is_done(capsys):
+    def full():
+        raise MemoryError
+
+    jobs = [batch.Job(name, name + '.tif', lambda: False, make)
+            for name, make in (('a', full), ('b', lambda: 'b is done'))]
+    outcome = batch.run(jobs)
+    assert [job.name for job in outcome.failed + outcome.made] == ['a', 'b']
+    out, err = capsys.readouterr()
+    assert err.startswith('error: a.tif: not enough memory: take smaller') and 'b is done' in out
+    with pytest.raises(UserError, match='a.tif: not enough memory: take smaller stacks'):
+        batch.run(jobs, strict=True)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason='nothing is unreadable to root')
 def test_an_unreadable_stack_is_reported(tmp_path):
     fibre(tmp_path / 'a.tif')

@@ -1,5 +1,6 @@
 """A training run: the loop's frame, whole checkpoints, the best one, packed weights, log."""
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -137,6 +138,16 @@ def test_damaged_and_unlike_checkpoints_are_named(tmp_path, add):
     whole = state.read_bytes()
     for damaged in (whole[:10], b'[]', whole.replace(b'1', b'"1"'), whole.replace(b'best', b'b')):
         state.write_bytes(damaged)
+        with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
+            runs.Run(str(tmp_path), [])
+    values = json.loads(whole.decode())
+    for name, value in [
+            ('step', 1.0), ('step', True), ('seconds', [1.0]), ('seconds', None),
+            ('seconds', 1e300),
+            ('best', []), ('best', {}), ('best', {'step': -5, 'score': 1.0}),
+            ('best', {'step': 10 ** 30, 'score': 1.0}), ('best', {'step': 1, 'score': [1]}),
+            ('best', {'step': 1, 'score': None}), ('best', {'step': 1, 'score': {'float': 'nan'}})]:
+        state.write_text(json.dumps(dict(values, **{name: value})))
         with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
             runs.Run(str(tmp_path), [])
     state.write_bytes(whole)
@@ -286,10 +297,41 @@ def test_packed_weights_and_what_packing_refuses(tmp_path, add):
     assert trained.settings_of(packed, ['WIDTH'], script='x.py') == {'WIDTH': 4, 'SEED': 1}
     with pytest.raises(UserError, match='is no run of x.py'):
         trained.settings_of(packed, ['LENGTH'], script='x.py')
+    config = os.path.join(packed, 'config.json')
+    for name, value, words in [
+            ('CHANNELS', 0, 'is 0: want from 1 to 1024'),
+            ('CHANNELS', True, 'is True: want integer'),
+            ('REFINER_CHANNELS', -1, 'is -1: want from'),
+            ('REFINER_CHANNELS', 4.0, 'is 4.0: want integer'),
+            ('CHANNELS', '12', "is '12'"), ('LEVELS', 40, 'is 40: want from 0 to 5'),
+            ('BITS', 12, 'is 12: want 8 or 16'), ('BITS', True, 'is True'),
+            ('STANDARDISE', 'x', "is 'x': want boolean"), ('STANDARDISE', 1, 'is 1')]:
+        files.write_json(config, {'WIDTH': 4, name: value})
+        with pytest.raises(UserError, match='config.json: %s %s.*: put back' % (name, words)):
+            trained.settings_of(packed, ['WIDTH'], script='x.py')
     with trained.Trained(path, tf.global_variables(), settings={}) as network:
         assert network.digest == digest
         np.testing.assert_array_equal(network.session.run('weights:0'), np.full(4, 2))
     assert len(checkpoints.whole(run_dir)) == 2          # refused, and nothing was lost
+
+
+def test_a_run_of_an_earlier_version_gives_its_weights_but_does_not_go_on(tmp_path, add):
+    run_dir, packed = str(tmp_path / 'run'), str(tmp_path / 'packed')
+    with runs.Run(run_dir, []) as run:
+        run.session.run(add)
+        run.step = 1
+        run.save()
+    checkpoint = checkpoints.newest(run_dir)
+    state = os.path.join(checkpoint, 'state.json')
+    os.rename(state, state.replace('.json', '.pickle'))
+    with trained.Trained(checkpoint, tf.global_variables(), settings={}) as network:
+        np.testing.assert_array_equal(network.session.run('weights:0'), np.full(4, 1))
+        network.pack(packed, may_change=[])
+        with pytest.raises(UserError, match='holds a training run'):
+            network.pack(run_dir, may_change=[])
+    with pytest.raises(UserError, match='step-000001 is of an earlier version.*train anew'):
+        runs.Run(run_dir, [])
+    assert checkpoints.newest(run_dir) == checkpoint and checkpoints.is_packed(packed)
 
 
 # --- batches made ahead ---

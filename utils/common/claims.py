@@ -182,11 +182,11 @@ def made_with(folder, *configs):
         SimpleNamespace.
 
     Raises:
-        UserError: no config.json, or a damaged one.
+        UserError: no config.json, a damaged one, or values of another kind.
     """
     now, _ = config.read_defaults(*configs)
-    before = files.read_json(os.path.join(folder, 'config.json'))
-    return SimpleNamespace(**dict(now, **renamed.updated(before, now)))
+    path = os.path.join(folder, 'config.json')
+    return SimpleNamespace(**config.restored(files.read_json(path), now, path=path))
 
 
 def claim(folder, settings, *, owner=None, may_change=(), overwrite=False, cure=CURE):

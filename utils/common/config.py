@@ -8,13 +8,15 @@ import ast
 import difflib
 import os
 import runpy
+import sys
 from types import SimpleNamespace
 
 from utils.common import usage
 from utils.common.errors import ROOT, UserError
-from utils.common.renamed import MOVED, RENAMED
+from utils.common.renamed import MOVED, RENAMED, updated
 from utils.common.usage import read_comments
 
+LONGEST = 60                         # characters of a value in a message
 
 
 def rooted(path):
@@ -72,6 +74,8 @@ def parse_value(name, text, *, default, comment=''):
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         literal = text
+    if default is not None and (default == 'auto' or not isinstance(default, str)):
+        _check_finite(name, literal, text=text)
     if default == 'auto':                            # the script checks what it may be
         return tuple(literal) if isinstance(literal, list) else literal
     if default is None or isinstance(default, str):
@@ -87,8 +91,43 @@ def parse_value(name, text, *, default, comment=''):
         types, wanted = NUMBERS[type(default)]
         good = isinstance(literal, types) and not isinstance(literal, bool)
     if not good:
-        raise UserError('%s=%s: want %s (the default is %r)' % (name, text, wanted, default))
+        raise UserError('%s=%s: want %s (the default is %r)' % (name, text[:LONGEST], wanted,
+                                                                default))
     return type(default)(literal)
+
+
+def _check_finite(name, value, *, text):
+    """Raise UserError for numbers, also in a list, that are no finite number of 64 bits."""
+    for number in value if isinstance(value, (tuple, list)) else (value,):
+        whole, real = isinstance(number, int), isinstance(number, float)
+        if whole and abs(number) >= 2 ** 63 or real and not abs(number) <= sys.float_info.max:
+            raise UserError('%s=%s: want a finite number%s' % (
+                name, text[:LONGEST], ' below 2^63' if whole else ''))
+
+
+def restored(values, defaults, *, path):
+    """Constants of a config.json: the defaults with its values, checked as those of a config are.
+
+    Args:
+        values: dict of config.json, at `path`; old names count as new ones.
+
+    Raises:
+        UserError: a value is of another kind than the constant.
+    """
+    known, values = dict(defaults), updated(values, defaults)
+    for name in sorted(set(values) & set(defaults)):
+        value, default = values[name], defaults[name]
+        text = default is None or isinstance(default, str) and default != 'auto'
+        if value is None and default is None:
+            continue
+        try:
+            if text and not isinstance(value, str):
+                raise UserError('%s=%s: want a text' % (name, value))
+            known[name] = parse_value(name, value if isinstance(value, str) else repr(value),
+                                      default=default)
+        except UserError as error:
+            raise UserError('%s: %s' % (path, error))
+    return known
 
 
 def _check_name(name, known, *, where, paths):
@@ -120,7 +159,8 @@ def require(cfg, **ranges):
         value = getattr(cfg, name)
         for number in value if isinstance(value, tuple) else (value,):
             if (low is not None and number < low) or (high is not None and number > high):
-                want = 'at least %g' % low if high is None else 'from %g to %g' % (low, high)
+                want = ('at least %g' % low if high is None else 'at most %g' % high if low is None
+                        else 'from %g to %g' % (low, high))
                 raise UserError('%s=%s: want %s' % (name, value, want))
 
 
@@ -165,8 +205,9 @@ def load(defaults, argv, *, description=''):
 
     if config_file:
         for name, value in read_constants(config_file).items():
-            put(name, value if isinstance(value, str) else repr(value),
-                where=config_file)
+            text = value if isinstance(value, str) else repr(value)
+            _check_finite(name, value, text=text)        # its text would be a word
+            put(name, text, where=config_file)
     for name, text in overrides:
         put(name, text, where='command line')
     if show_help:

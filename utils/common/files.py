@@ -6,7 +6,7 @@ import platform
 import re
 import time
 
-from utils.common.errors import UserError
+from utils.common.errors import MachineError, UserError
 
 UNFINISHED = re.compile(r'.+\..+\.\d+\.partial(\.[^.]*)?$', re.DOTALL)    # names of whole_file
 DAY = 24 * 3600                 # seconds after which another host's file counts as left behind
@@ -19,7 +19,7 @@ def whole_file(path):
     """Yield a temporary name beside `path`; it is renamed to `path` only if the block ends well.
 
     Raises:
-        UserError: if the file cannot be written.
+        MachineError: the file cannot be written.
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     stem, extension = os.path.splitext(path)
@@ -29,7 +29,7 @@ def whole_file(path):
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise UserError('%s cannot be written: %s' % (path, error.strerror or error))
+        raise MachineError('%s cannot be written: %s' % (path, error.strerror or error))
     finally:
         if os.path.exists(partial):
             os.remove(partial)

@@ -8,7 +8,7 @@ from collections import namedtuple
 import numpy as np
 
 from utils.common import files
-from utils.common.errors import UserError
+from utils.common.errors import MachineError, UserError
 from utils.data import hdf5, tiff, vaa3d
 
 EXTENSIONS = tiff.EXTENSIONS + hdf5.EXTENSIONS + vaa3d.EXTENSIONS
@@ -108,8 +108,8 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
     except OSError as error:
         raise UserError('%s cannot be opened: %s' % (path, error.strerror or error))
     except MemoryError:
-        raise UserError('%s: not enough memory to read it: take smaller stacks, or fewer at a time'
-                        % path)
+        raise MachineError('%s: not enough memory to read it: take smaller stacks, or fewer at a '
+                           'time' % path)
     voxels = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder('='))
     if voxels.dtype.kind == 'f':
         voxels = _probabilities(voxels, path, wanted=probabilities)

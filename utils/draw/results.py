@@ -203,13 +203,23 @@ def draw_reconstruction(places, target):
     path = need(os.path.join(places.benchmark, 'benchmark.csv'),
                 'tests/benchmarks/reconstruction.py FOLDER=%s RUN_DIR=%s'
                 % (places.benchmark, places.segmentation_run))
-    with open(path, newline='') as file:
-        rows = list(csv.DictReader(file))
     scores = {}                                      # by kind of stacks, then by method
-    for row in rows:
-        methods = scores.setdefault(row['stacks'], {})
-        methods.setdefault(row['method'], {})[float(row['noise'])] = float(row['length_f1'])
-    levels = sorted({float(row['noise']) for row in rows})
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            for row in csv.DictReader(file):
+                methods = scores.setdefault(row['stacks'], {})
+                methods.setdefault(row['method'], {})[float(row['noise'])] = float(row['length_f1'])
+        levels = sorted({level for methods in scores.values() for at in methods.values()
+                         for level in at})
+        if not (levels and np.isfinite(levels).all()):
+            raise ValueError('no level of noise')
+        for methods in scores.values():
+            for method, at in methods.items():
+                if set(at) != set(levels):
+                    raise ValueError('%s lacks a level of noise' % method)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UserError('%s is damaged (%s): make it anew with tests/benchmarks/reconstruction.py'
+                        % (path, str(error)[:80]))
     score_curves(target, levels, xlabel="noise, times the phantom's", ylabel='length F1', panels=[
         (kind, [(method, [at[level] for level in levels]) for method, at in methods.items()])
         for kind, methods in scores.items()])

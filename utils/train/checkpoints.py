@@ -84,19 +84,18 @@ def read_state(checkpoint):
     try:
         history = states.read_array(os.path.join(checkpoint, 'history.npy'))
         _check(state, history, step=step_of(checkpoint))
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError):
         raise damaged(checkpoint)
     return state, history
 
 
 def _check(state, history, *, step):
-    """Raise ValueError, KeyError or TypeError unless a state is what runs.Run.save writes."""
-    best = state['best']
-    good = (state['step'] == step, np.isfinite(state['seconds']), 'extra' in state,
-            best is None or (isinstance(best['step'], int) and np.isfinite(best['score'])),
-            history.dtype == np.float32 and np.isfinite(history).all())
-    if not all(good):
-        raise ValueError('no state of a run')
+    """Raise ValueError unless a state is what runs.Run.save writes."""
+    fault = schemas.fault({name: value for name, value in state.items() if name != 'extra'},
+                          schemas.STATE)
+    if (fault or 'extra' not in state or state['step'] != step
+            or history.dtype != np.float32 or not np.isfinite(history).all()):
+        raise ValueError(fault or 'no state of a run')
 
 
 def damaged(checkpoint):
