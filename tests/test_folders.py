@@ -211,32 +211,83 @@ def test_patches_do_not_become_stacks(tmp_path, monkeypatch, pattern, folder, wo
 
 # --- killed runs ---
 
-def test_leftovers_of_dead_processes_are_removed_and_only_those(tmp_path):
-    node, dead = platform.node(), subprocess.Popen([sys.executable, '-c', ''])
-    dead.wait()
-    old = time.time() - 2 * files.DAY
-    gone = ['a.%s.%d.partial.tif' % (node, dead.pid), 'b.%s.%d.partial' % (node, dead.pid),
-            'c.elsewhere.7.partial.h5']
-    stay = ['d.%s.%d.partial.tif' % (node, os.getpid()), 'e.elsewhere.7.partial.h5',
-            'f.partial.tif', 'g.partial', 'h.tif']
-    for name in gone + stay:
-        (tmp_path / name).write_text('half')
-    for name in ('c.elsewhere.7.partial.h5', 'f.partial.tif', 'g.partial', 'h.tif'):
-        os.utime(str(tmp_path / name), (old, old))
-    files.remove_unfinished([str(tmp_path), str(tmp_path / 'nowhere')])
-    assert sorted(os.listdir(str(tmp_path))) == stay
+def aged(path, seconds):
+    """A file with a text, that was written so long ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('half')
+    os.utime(str(path), (time.time() - seconds,) * 2)
 
 
-def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
-    dead = subprocess.Popen([sys.executable, '-c', ''])
-    dead.wait()
+@pytest.fixture
+def dead():
+    """The number of a process that is gone."""
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return process.pid
+
+
+def test_leftovers_of_dead_processes_are_removed_and_only_those(tmp_path, dead):
+    node, day = platform.node(), files.DAY
+    other = '.mpgan-00000000-7.partial'                  # of another machine of any name
+    gone = {'a%s.tif' % files.ending(dead): 0, 'b%s' % files.ending(dead): 0, 'a%s.tif' % other: 2,
+            'a.%s.%d.partial.tif' % (node, dead): 2}     # of an earlier version
+    stay = {'a%s.tif' % files.ending(os.getpid()): 2, 'b%s.h5' % other: 0.5,
+            'a.%s.%d.partial.tif' % (node, os.getpid()): 2, 'b.%s.%d.partial' % (node, dead): 0,
+            'a.elsewhere.7.partial.tif': 2, 'a.2021.05.partial.tif': 2, 'f.partial.tif': 2,
+            'notes%s.tif' % files.ending(dead): 2, 'a.tif': 2, 'a.mpgan-%d.partial.tif' % dead: 2}
+    for name, days in dict(gone, **stay).items():
+        aged(tmp_path / name, days * day)
+    ours = [str(tmp_path / name) for name in ('a.tif', 'b', 'b.h5')]
+    files.remove_unfinished([str(tmp_path), str(tmp_path / 'nowhere')], is_ours=ours.__contains__)
+    assert sorted(os.listdir(str(tmp_path))) == sorted(stay)
+
+
+def test_files_are_written_under_a_name_that_tells_machine_and_process(tmp_path):
+    with files.whole_file(str(tmp_path / 'a.b.tif')) as partial:
+        assert os.path.basename(partial) == 'a.b.mpgan-%s-%d.partial.tif' % (
+            files.PLACE, os.getpid())
+        assert files.is_unfinished(partial)
+        open(partial, 'w').close()
+    for name in ('a.b.tif', 'brain.s1.3.partial.tif', 'a.partial.tif', 'mpgan-0-1.partial.tif'):
+        assert not files.is_unfinished(name)
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path, dead):
     good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
-    left = [tmp_path / 'out' / (name + '.%s.%d.partial.tif' % (platform.node(), dead.pid))
-            for name in ('images/0001', 'labels/0001', 'parts/0001', 'patches')]
-    for path in left:
-        path.write_text('half')
+    mine = [tmp_path / 'out/images/scan.2021.05.partial.tif',
+            tmp_path / ('out/images/scan%s.tif' % files.ending(dead))]
+    left = [tmp_path / 'out' / (name + files.ending(dead) + '.tif')
+            for name in ('images/0001', 'labels/0001', 'images/0007')]
+    left += [tmp_path / 'out' / (name + files.ending(dead) + '.h5')
+             for name in ('parts/0001', 'patches')]
+    left.append(tmp_path / 'out/images' / ('0001.%s.%d.partial.tif' % (platform.node(), dead)))
+    for path in left + mine:
+        aged(path, 2 * files.DAY)
     good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
     assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in mine)
+
+
+def test_what_killed_runs_left_of_figures_trees_and_tiff_patches_goes(tmp_path, dead):
+    fibre(tmp_path / 'in/a.tif')
+    left = [tmp_path / name.replace('#', files.ending(dead)) for name in (
+        'out/real_a#.png', 'out/parts/a#.h5', 'out/real#.h5', 'out/made_by#.json',
+        'out/command#.txt', 'tiff/a_00003#.tif')]
+    for path in left:
+        aged(path, 0)
+    good('prepare_patches.py', *PREPARE, 'TIFF_FOLDER=tiff', cwd=tmp_path)
+    assert not any(path.exists() for path in left)
+
+
+def test_a_stack_named_like_a_temporary_file_is_a_stack(tmp_path):
+    for name in ('brain.tif', 'brain.s1.3.partial.tif'):
+        fibre(tmp_path / 'in' / name)
+    aged(tmp_path / ('in/brain%s.tif' % files.ending(1)), 0)
+    found = [os.path.basename(path) for path in stacks.find(str(tmp_path / 'in'))]
+    assert found == ['brain.s1.3.partial.tif', 'brain.tif']
+    aged(tmp_path / 'labels/brain.tif', 0)
+    with pytest.raises(UserError, match=r'no partner for brain.s1.3.partial; what killed runs'):
+        stacks.pair_by_name(str(tmp_path / 'in'), str(tmp_path / 'labels'))
 
 
 BEGUN = '''

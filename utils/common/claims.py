@@ -1,16 +1,17 @@
 """Folders of results: whose they are, and the constants and the command that made them.
 
-`made_by.json` names the script and the results that it has begun: {"SCRIPT": ..., "NAMES": [...]}.
-A folder of an earlier version is told by its command or by what it holds. Files that no record
-vouches for are neither overwritten nor removed.
+`made_by.json` names the script and the results that it has begun (schemas.MADE_BY). A folder of an
+earlier version is told by its command or by what it holds. Files that no record vouches for are
+neither overwritten nor removed.
 """
+import fnmatch
 import glob
 import os
 import shlex
 import sys
 from typing import Callable, NamedTuple, Optional
 
-from utils.common import files, renamed
+from utils.common import files, renamed, schemas
 from utils.common.config import ROOT
 from utils.common.errors import UserError
 
@@ -41,9 +42,11 @@ class Owner(NamedTuple):
     """A script and what it is about to write into a folder."""
     script: str                          # with STAGE=train for a training run
     names: dict = {}                     # name of each result -> paths of its files
-    files: tuple = ()                    # other files, relative to the folder
+    files: tuple = ()                    # other files, relative to the folder; may be patterns
     known: Optional[Callable] = None     # function (name) -> True where another record than
                                          # made_by.json vouches for a result
+    more: tuple = ()                     # patterns of further files, relative to the folder, of
+                                         # which killed runs may have left the beginning
 
 
 def training(script):
@@ -79,11 +82,10 @@ def _record(folder):
     path = os.path.join(folder, RECORD)
     if not os.path.exists(path):
         return {}
-    record = files.read_json(path)
-    if not (isinstance(record, dict) and isinstance(record.get('SCRIPT'), str)
-            and isinstance(record.get('NAMES'), list)):
-        raise UserError('%s does not tell whose folder this is: give another folder, or remove it '
-                        'if all that lies there may be overwritten' % path)
+    cure = ('it does not tell whose folder this is: give another folder, or remove it if all that '
+            'lies there may be overwritten')
+    record = files.read_json(path, cure=cure)
+    schemas.check(record, schemas.MADE_BY, path=path, cure=cure)
     return record
 
 
@@ -111,8 +113,7 @@ def check(folder, owner):
     # files first, then the record: another process writes its record before its files
     there = [(name, path) for name, paths in sorted(owner.names.items())
              for path in paths if os.path.lexists(path)]
-    others = [path for path in (os.path.join(folder, name) for name in owner.files)
-              if os.path.lexists(path)]
+    others = [path for pattern in _patterns(folder, owner.files) for path in glob.glob(pattern)]
     script = owner_of(folder)
     own = script == owner.script or (script == RUN and owner.script.endswith(TRAIN))
     if script and not own:
@@ -128,7 +129,7 @@ def check(folder, owner):
 def vouches(folder, owner):
     """function (name) -> True where a record tells that a result's files are the Owner's."""
     record = _record(folder)
-    names, older = set(record.get('NAMES', ())), record.get('OLDER')
+    names, older = set(record.get('NAMES', ())), record.get('OLDER', False)
     if not record:
         older = owner_of(folder) == owner.script
     return lambda name: name in names or bool(owner.known(name) if owner.known else older)
@@ -144,11 +145,41 @@ def take(folder, owner):
     record = _record(folder)
     names = set(record.get('NAMES', ())) | set(owner.names)
     now = {'SCRIPT': owner.script, 'NAMES': sorted(names),
-           'OLDER': bool(record['OLDER'] if record else older)}
+           'OLDER': record.get('OLDER', False) if record else older}
     if now != record:
         files.write_json(os.path.join(folder, RECORD), now)
-    files.remove_unfinished({folder} | {os.path.dirname(path) for paths in owner.names.values()
-                                        for path in paths})
+    _remove_unfinished(folder, owner)
+
+
+def _remove_unfinished(folder, owner):
+    """Remove what killed runs have left of the files that an Owner writes."""
+    paths = {os.path.normpath(path) for paths in owner.names.values() for path in paths}
+    others = tuple(owner.files) + tuple(owner.more) + (RECORD, 'config.json', 'command.txt')
+    patterns = list(map(os.path.normpath, _patterns(folder, others)))
+    folders = {os.path.dirname(path) for path in
+               paths | {os.path.normpath(os.path.join(folder, name)) for name in others}}
+    files.remove_unfinished(folders, is_ours=lambda path: os.path.normpath(path) in paths or any(
+        fnmatch.fnmatchcase(os.path.normpath(path), pattern) for pattern in patterns))
+
+
+def _patterns(folder, names):
+    """Patterns of the paths of files in a folder; names: relative to it, may be patterns."""
+    return [os.path.join(glob.escape(folder), name) for name in names]
+
+
+def drop(folder, names):
+    """Forget results that were removed: later files of these names are not the script's.
+
+    All that an earlier version left has been looked at by then, so that the names that stay are
+    the only ones that the record vouches for.
+
+    Args:
+        names: of the results, a set; those that are not in the record do not matter.
+    """
+    record = _record(folder)
+    left = [name for name in record.get('NAMES', ()) if name not in names]
+    if left != record.get('NAMES', ()) or record.get('OLDER'):
+        files.write_json(os.path.join(folder, RECORD), dict(record, NAMES=left, OLDER=False))
 
 
 def differences(folder, settings, *, may_change=()):

@@ -45,8 +45,12 @@ def tiff_owner(folder, found, *, pattern, output):
              and files.read_json(path).get('TIFF_FOLDER') == folder)
     start = {name: os.path.join(glob.escape(folder), glob.escape(name) + '_')
              for name in map(stacks.name_of, found)}
-    owner = claims.Owner(SCRIPT, {name + ' as TIFF': glob.glob(start[name] + '[0-9]' * 5 + '*.tif')
-                                  for name in start}, known=lambda name: older)
+    owner = claims.Owner(SCRIPT, {
+        name + ' as TIFF': [path for path in glob.glob(start[name] + '[0-9]' * 5 + '*.tif')
+                            if not files.is_unfinished(path)] for name in start},
+                         known=lambda name: older,
+                         more=tuple(glob.escape(name) + '_[0-9]*.tif'
+                                    for name in map(stacks.name_of, found)))
     claims.check(folder, owner)
     return owner
 

@@ -69,7 +69,8 @@ class Folder(NamedTuple):
             begun = told if isinstance(told, int) else 0
         names = {'%04d' % (i + 1): [self.file(kind, i) for kind in EXTENSION] for i in range(count)}
         return claims.Owner(SCRIPT, names, ('patches.h5',), lambda name: int(name) <= begun or (
-            patches.made_from(self.part(int(name) - 1)) is not None))
+            patches.made_from(self.part(int(name) - 1)) is not None), tuple(
+                '%s/[0-9][0-9][0-9][0-9].%s' % kind for kind in EXTENSION.items()))
 
     def remove_stale(self, count, *, ours):
         """Remove stacks from the `count`-th on that were not made from `origin`.

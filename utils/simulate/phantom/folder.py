@@ -34,7 +34,8 @@ def owner(output, count):
     names = ['%04d' % (i + 1) for i in range(count)]
     trees = os.path.join(glob.escape(output), 'truth', 'swc', '%s_[0-9]*.swc')
     return claims.Owner('utils.simulate.phantom', {
-        name: targets(output, name) + glob.glob(trees % name) for name in names})
+        name: targets(output, name) + glob.glob(trees % name) for name in names},
+                        more=('truth/swc/*.swc',))
 
 
 def clear(output, name=None, *, ours=lambda name: True):
