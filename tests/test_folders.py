@@ -2,6 +2,7 @@
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,75 @@ def test_no_export_refined_stack_figure_or_page_replaces_files_of_others(tmp_pat
         assert bytes_below(tmp_path) == before
     export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
     export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
+
+
+# --- records that outlive their files ---
+
+@pytest.mark.parametrize('older', [False, True])
+@pytest.mark.parametrize('script, arguments', [
+    ('1_simulator.py', SIMULATE),
+    (PHANTOM, ['SHAPE=20,48,56', 'N_AXONS=3,3', 'MIN_LENGTH=25', 'BRANCH_SPACING=30',
+               'OUTPUT=out'])])
+def test_a_removed_stack_vouches_for_no_later_file(tmp_path, script, arguments, older):
+    good(script, *arguments, 'N_STACKS=2', cwd=tmp_path)
+    if older:
+        os.remove(str(tmp_path / 'out/made_by.json'))
+    good(script, *arguments, 'N_STACKS=1', 'SEED=2', 'OVERWRITE=True', cwd=tmp_path)
+    assert not (tmp_path / 'out/images/0002.tif').exists()
+    assert json.loads((tmp_path / 'out/made_by.json').read_text())['NAMES'] == ['0001']
+    put(tmp_path / 'out', images__0002_of_tif='mine')
+    good(script, *arguments, 'N_STACKS=1', 'SEED=3', 'OVERWRITE=True', cwd=tmp_path)
+    assert (tmp_path / 'out/images/0002.tif').read_text() == 'mine'
+    refused(script, *arguments, 'N_STACKS=2', 'SEED=3', 'OVERWRITE=True', cwd=tmp_path,
+            words=['out/images/0002.tif'])
+
+
+def pairs(folder, *names):
+    """Small stacks and labels of these names; (folder of images, folder of labels)."""
+    for kind, level in (('images', 9), ('labels', 1)):
+        shutil.rmtree(str(folder / kind), ignore_errors=True)
+        for name in names:
+            stacks.write(str(folder / kind / (name + '.tif')), np.full((3, 4, 5), level, np.uint8))
+    return str(folder / 'images'), str(folder / 'labels')
+
+
+@pytest.mark.parametrize('older', [False, True])
+def test_a_removed_pair_vouches_for_no_later_file(tmp_path, older):
+    out = tmp_path / 'out'
+    images, labels = pairs(tmp_path, 'a', 'b')
+    export.nnunet(str(out), images, labels=labels)
+    if older:
+        os.remove(str(out / 'made_by.json'))
+    export.nnunet(str(out), pairs(tmp_path, 'a')[0], labels=labels)
+    assert not (out / 'pairs/images/b.tif').exists()
+    put(out, pairs__images__b_of_tif='mine')
+    export.nnunet(str(out), images, labels=labels)
+    assert (out / 'pairs/images/b.tif').read_text() == 'mine'
+    with pytest.raises(UserError, match='b.tif was not made by this script'):
+        export.nnunet(str(out), pairs(tmp_path, 'a', 'b')[0], labels=labels)
+
+
+def test_a_record_removes_nothing_that_made_by_does_not_vouch_for(tmp_path):
+    out = tmp_path / 'out'
+    images, labels = pairs(tmp_path, 'a')
+    export.nnunet(str(out), images, labels=labels)
+    put(out, pairs__images__mine_of_tif='precious')
+    record = json.loads((out / 'pairs/made_from.json').read_text())
+    (out / 'pairs/made_from.json').write_text(json.dumps(dict(record, mine='key')))
+    export.nnunet(str(out), images, labels=labels)
+    assert (out / 'pairs/images/mine.tif').read_text() == 'precious'
+
+
+@pytest.mark.parametrize('key', ['../../../precious', '/tmp/a', '..', '.', '', 'a\0b'])
+def test_a_record_names_nothing_in_another_folder(tmp_path, key):
+    images, labels = pairs(tmp_path, 'a')
+    export.nnunet(str(tmp_path / 'out'), images, labels=labels)
+    put(tmp_path, precious_of_tif='mine')
+    (tmp_path / 'out/pairs/made_from.json').write_text(json.dumps({key: '1'}))
+    before = bytes_below(tmp_path)
+    with pytest.raises(UserError, match='made_from.json: has the key .*without a folder: remove'):
+        export.nnunet(str(tmp_path / 'out'), images, labels=labels)
+    assert bytes_below(tmp_path) == before
 
 
 def test_a_dropped_result_is_forgotten_at_once(tmp_path):
@@ -378,9 +448,20 @@ def test_names_that_are_no_utf8_are_written_and_pipes_are_not_read(tmp_path):
         files.read_json(str(tmp_path / 'a.json'))
 
 
-def test_a_damaged_record_is_one_line(tmp_path):
-    put(tmp_path / 'out', made_by_of_json='[]')
-    refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=['out/made_by.json'])
+@pytest.mark.parametrize('text', [
+    '[]', '{', '{}', '{"SCRIPT": "1_simulator.py"}', '{"SCRIPT": 1, "NAMES": []}',
+    '{"SCRIPT": "1_simulator.py", "NAMES": [["0001"]]}',
+    '{"SCRIPT": "1_simulator.py", "NAMES": [1, "0001"], "OLDER": false}',
+    '{"SCRIPT": "1_simulator.py", "NAMES": [], "OLDER": []}'])
+def test_a_damaged_record_is_one_line(tmp_path, text):
+    put(tmp_path / 'out', made_by_of_json=text)
+    refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=[
+        'out/made_by.json', 'give another folder, or remove it'])
+
+
+def test_a_record_that_does_not_tell_of_older_results_will_do(tmp_path):
+    put(tmp_path / 'out', made_by_of_json='{"SCRIPT": "1_simulator.py", "NAMES": []}')
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
 
 
 def test_edited_records_of_a_folder_are_one_line_or_do_not_matter(tmp_path):

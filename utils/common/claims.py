@@ -177,8 +177,9 @@ def drop(folder, names):
         names: of the results, a set; those that are not in the record do not matter.
     """
     record = _record(folder)
-    left = [name for name in record.get('NAMES', ()) if name not in names]
-    if left != record.get('NAMES', ()) or record.get('OLDER'):
+    before = record.get('NAMES', [])
+    left = [name for name in before if name not in names]
+    if left != before or record.get('OLDER'):
         files.write_json(os.path.join(folder, RECORD), dict(record, NAMES=left, OLDER=False))
 
 
