@@ -50,6 +50,7 @@ def train(cfg, ranks):
     model = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
     rest = [config.pick(cfg, group) for group in refiner_training.GROUPS]
     owner = claims.training('2_mpgan.py')
+    checkpoints.check_trainable(cfg.RUN_DIR)
     claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
     with runs.lock(cfg.RUN_DIR, ranks):
         if ranks.rank == 0:
@@ -102,7 +103,7 @@ def job(cfg, path, *, refiner, record):
 def pack(cfg):
     """Write the weights that refine, and their settings, into OUTPUT: a small RUN_DIR."""
     with open_refiner(cfg) as refiner:
-        path = refiner.pack(cfg.OUTPUT, may_change=MAY_CHANGE)
+        path = refiner.pack(cfg.OUTPUT, owner=claims.packing('2_mpgan.py'), may_change=MAY_CHANGE)
         print('%s: weights of step %d of %s' % (path, refiner.step, cfg.RUN_DIR))
 
 

@@ -36,6 +36,7 @@ def train(cfg):
     """
     drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
     owner = claims.training('3_segmentation.py')
+    checkpoints.check_trainable(cfg.RUN_DIR)
     claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
     with runs.lock(cfg.RUN_DIR):
         claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
@@ -143,7 +144,8 @@ def pack(cfg):
                         'models/pretrained/segmentation' % cfg.OUTPUT)
     other = config.read_constants(config.rooted('configs/comparison.py'))
     with open_network(cfg) as network:
-        path = network.pack(cfg.OUTPUT, may_change=MAY_CHANGE + tuple(other))
+        path = network.pack(cfg.OUTPUT, owner=claims.packing('3_segmentation.py'),
+                            may_change=MAY_CHANGE + tuple(other))
     size = sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
     print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR,
                                                       size / 1024))

@@ -17,7 +17,7 @@ from utils.common.errors import UserError
 
 CURE = 'give another OUTPUT folder, or OVERWRITE=True to redo it'
 RECORD = 'made_by.json'
-TRAIN = ' STAGE=train'
+TRAIN, PACK = ' STAGE=train', ' STAGE=pack'
 RUN = 'a training run or packed weights'       # of whichever script
 # words of a command.txt -> whose folder that is
 COMMANDS = {name: name for name in ('prepare_patches.py', '1_simulator.py', '4_reconstruction.py',
@@ -36,6 +36,9 @@ HOLDINGS = (('prepare_patches.py', ('real.h5', 'parts/*.h5')),
             ('3_segmentation.py', ('pairs/made_from.json',)),
             ('4_reconstruction.py', ('made_from.json', '*.swc')))
 RUN_FILES = 'log.csv', 'best.json', 'evaluation.json', 'curves.png'      # of a training run
+# constants in config.json by which packed weights without record are told
+PACKED = {'2_mpgan.py' + PACK: {'REFINER_CHANNELS'},
+          '3_segmentation.py' + PACK: {'CHANNELS', 'LEVELS'}}
 
 
 class Owner(NamedTuple):
@@ -54,20 +57,25 @@ def training(script):
     return Owner(script + TRAIN, files=RUN_FILES)
 
 
+def packing(script):
+    """Owner of the packed weights of a script's trainings."""
+    return Owner(script + PACK, files=('config.json', 'packed.json'))
+
+
 # --- whose a folder is ---
 
 def owner_of(folder):
     """The script that made the results in a folder, as Owner.script; None if nothing tells it.
 
     A folder with checkpoints or packed weights is RUN unless its record or command names a
-    training.
+    training or a packing.
 
     Raises:
         UserError: made_by.json is damaged.
     """
     script = _record(folder).get('SCRIPT') or _script_of_command(folder)
     if _holds(folder, ['checkpoints/step-*']) or _holds(folder, ['packed.json']):
-        return script if script and script.endswith(TRAIN) else RUN
+        return script if script and script.endswith((TRAIN, PACK)) else RUN
     if script:
         return script
     return next((script for script, held in HOLDINGS if _holds(folder, held)), None)
@@ -115,7 +123,7 @@ def check(folder, owner):
              for path in paths if os.path.lexists(path)]
     others = [path for pattern in _patterns(folder, owner.files) for path in glob.glob(pattern)]
     script = owner_of(folder)
-    own = script == owner.script or (script == RUN and owner.script.endswith(TRAIN))
+    own = script == owner.script or script == RUN and _may_be(folder, owner.script)
     if script and not own:
         raise UserError('%s is a folder of %s: give another %s' % (
             folder, script, 'RUN_DIR' if owner.script.endswith(TRAIN) else 'OUTPUT'))
@@ -124,6 +132,15 @@ def check(folder, owner):
     if foreign:
         raise UserError('%s was not made by this script: move it, or give another folder'
                         % foreign[0])
+
+
+def _may_be(folder, script):
+    """Whether a folder that is RUN may be a script's, by its constants."""
+    path = os.path.join(folder, 'config.json')
+    if script.endswith(TRAIN):
+        return True                      # its constants are compared where it is claimed
+    return (script in PACKED and os.path.exists(path)
+            and PACKED[script] <= set(files.read_json(path)))
 
 
 def vouches(folder, owner):
