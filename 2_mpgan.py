@@ -44,13 +44,13 @@ SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
 def train(cfg, ranks):
     """Train up to MAX_STEPS."""
+    checkpoints.check_trainable(cfg.RUN_DIR)
     domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS, checked=ranks.rank == 0)
     if 'refine' in cfg.STAGE:                            # said before the training
         check_folders(domains.drafts.path, cfg.OUTPUT)
     model = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
     rest = [config.pick(cfg, group) for group in refiner_training.GROUPS]
     owner = claims.training('2_mpgan.py')
-    checkpoints.check_trainable(cfg.RUN_DIR)
     claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
     with runs.lock(cfg.RUN_DIR, ranks):
         if ranks.rank == 0:

@@ -34,9 +34,9 @@ def train(cfg):
     The digest of the pairs stands in config.json beside the constants: other pairs in the same
     folder are refused, as is any other constant that shapes the weights.
     """
+    checkpoints.check_trainable(cfg.RUN_DIR)
     drafts = crops.Synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
     owner = claims.training('3_segmentation.py')
-    checkpoints.check_trainable(cfg.RUN_DIR)
     claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
     with runs.lock(cfg.RUN_DIR):
         claims.claim(cfg.RUN_DIR, dict(vars(cfg), PAIRS_DIGEST=drafts.file.digest, MANUAL=''),
