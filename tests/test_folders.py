@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import ROOT, run_script
@@ -19,8 +20,8 @@ from tubes import drawn
 from utils.common import batch, claims, files
 from utils.common.errors import UserError
 from utils.data import export, prepared, stacks
+from utils.draw import base, priors, traces
 from utils.draw import folder as figures
-from utils.draw import priors, traces
 from utils.train import refined
 
 SIMULATE = ['PRIORS=None', 'VOLUME_SHAPE=32,48,40', 'BRANCH_LENGTH=8,12', 'SOMA_RADIUS=3.0,4.0',
@@ -185,6 +186,21 @@ def test_no_export_refined_stack_figure_or_page_replaces_files_of_others(tmp_pat
         assert bytes_below(tmp_path) == before
     export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
     export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
+
+
+@pytest.mark.parametrize('ending', ['.png', '.svg'])
+def test_figures_are_told_from_those_of_other_programs(tmp_path, monkeypatch, ending):
+    own, other = tmp_path / ('own' + ending), tmp_path / ('simulator' + ending)
+    base.save(plt.figure(figsize=(1, 1)), str(own))
+    plt.figure(figsize=(1, 1)).savefig(str(other))
+    plt.close('all')
+    assert figures.is_own(str(own)) and not figures.is_own(str(other))
+    before = other.read_bytes()
+    with pytest.raises(UserError, match='simulator.* was not made by this script: move it'):
+        figures.claim(str(tmp_path), [str(other)])
+    assert other.read_bytes() == before
+    monkeypatch.setattr(figures, 'OWN', str(tmp_path))           # the project's own imgs/
+    figures.claim(str(tmp_path), [str(other)])
 
 
 # --- records that outlive their files ---

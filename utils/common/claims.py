@@ -17,6 +17,7 @@ from utils.common.errors import UserError
 
 CURE = 'give another OUTPUT folder, or OVERWRITE=True to redo it'
 RECORD = 'made_by.json'
+LOOKED_AT = 2000                # bytes
 TRAIN, PACK = ' STAGE=train', ' STAGE=pack'
 RUN = 'a training run or packed weights'       # of whichever script
 # words of a command.txt -> whose folder that is
@@ -150,6 +151,18 @@ def vouches(folder, owner):
     if not record:
         older = owner_of(folder) == owner.script
     return lambda name: name in names or bool(owner.known(name) if owner.known else older)
+
+
+def is_signed(path, sign):
+    """Whether a file begins as the script's own do, which where no record tells vouches for it.
+
+    Args:
+        path: of the file, may be missing; sign: bytes that its first LOOKED_AT bytes hold.
+    """
+    if not os.path.isfile(path):                             # a pipe would be waited for
+        return False
+    with open(path, 'rb') as file:
+        return sign in file.read(LOOKED_AT)
 
 
 def take(folder, owner):
