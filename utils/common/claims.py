@@ -36,7 +36,8 @@ HOLDINGS = (('prepare_patches.py', ('real.h5', 'parts/*.h5')),
             ('3_segmentation.py', ('made_from.json', '*.prob.tif')),
             ('3_segmentation.py', ('pairs/made_from.json',)),
             ('4_reconstruction.py', ('made_from.json', '*.swc')))
-RUN_FILES = 'log.csv', 'best.json', 'evaluation.json', 'curves.png'      # of a training run
+RUN_FILES = ('log.csv', 'best.json', 'evaluation.json', 'curves.png',   # of a training run
+             'preview_*.png')
 # constants in config.json by which packed weights without record are told
 PACKED = {'2_mpgan.py' + PACK: {'REFINER_CHANNELS'},
           '3_segmentation.py' + PACK: {'CHANNELS', 'LEVELS'}}
