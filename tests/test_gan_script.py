@@ -152,6 +152,19 @@ def test_packed_weights_refine_as_the_run_does(place):
     assert np.abs(a - b).max() <= 1                      # rounding of sums in another order
     bad(*(TRAIN + ['STAGE=pack']), cwd=place, words=['STAGE=pack', 'OUTPUT'])
     bad(*(TRAIN + ['STAGE=pack', 'OUTPUT=runs/mpgan']), cwd=place, words=['holds a training run'])
+    good(*(TRAIN + ['STAGE=pack', 'OUTPUT=packed']), cwd=place)
+    (place / 'mine').mkdir()
+    (place / 'mine/config.json').write_text('{"my": 1}')
+    shutil.copytree(os.path.join(ROOT, 'models/pretrained/trailmap_segmentation'),
+                    str(place / 'segmenter'))
+    for folder, arguments, words in (
+            ('mine', ['STAGE=pack', 'OUTPUT=mine'], ['mine/config.json was not made by']),
+            ('segmenter', ['STAGE=pack', 'OUTPUT=segmenter'], ['segmenter is', 'another OUTPUT']),
+            ('packed', ['STAGE=train', 'RUN_DIR=packed'], ['packed holds weights alone']),
+            ('segmenter', ['STAGE=train', 'RUN_DIR=segmenter'], ['segmenter holds weights'])):
+        before = contents(place / folder, '**/*')
+        bad(*(TRAIN + arguments), cwd=place, words=words)
+        assert contents(place / folder, '**/*') == before, arguments
 
 
 # --- again ---

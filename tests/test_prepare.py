@@ -198,6 +198,9 @@ def test_drafts_of_the_calibration_are_drawn_and_measured_as_the_stacks(tmp_path
     assert measured['foreground_fraction'] == found.mask.mean()
 
 
+MEASURED = {'voxel_size': None, 'centreline_voxels': 7, 'density': 0.5}
+
+
 @pytest.mark.parametrize('change', ['stack', 'settings'])
 def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     path = tmp_path / 'a.tif'
@@ -205,10 +208,10 @@ def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     store = parts.Parts(str(tmp_path), {'MIN_OBJECT': 5})
     assert not store.is_made(str(path)) and not store.is_refused(str(path))
     patches.write(store.path(str(path)), np.zeros((1, 4, 4, 4), np.uint8), origins=[[0, 0, 0]],
-                  sources=['a'], made_from=store.key(str(path)), measured='{"density": 0.5}')
+                  sources=['a'], made_from=store.key(str(path)), measured=files.to_json(MEASURED))
     store.refuse(str(path))
     assert store.is_made(str(path)) and store.is_refused(str(path))
-    assert store.measured(str(path)) == {'density': 0.5}
+    assert store.measured(str(path)) == MEASURED
     if change == 'stack':
         fibre(path, radius=(2.0, 2.0))
         os.utime(str(path), ns=(1, 1))

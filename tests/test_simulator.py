@@ -157,7 +157,7 @@ def test_stale_stacks_go_and_others_stay(tmp_path):
     for index, origin in enumerate(('old', 'old', 'these')):
         results.Folder(str(tmp_path), origin, False).write(
             index, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1))
-    partial = tmp_path / 'images/0002.node.1.partial.tif'
+    partial = tmp_path / 'images/0002.mpgan-00000000-1.partial.tif'
     partial.write_text('another share writes it')
     foreign = tmp_path / 'images/0007.tif'
     foreign.write_text('of somebody')

@@ -55,7 +55,12 @@ ANY = {'type': 'object'}
 
 # --- runs and records ---
 
-RECORD = {'type': 'object', 'additionalProperties': {'type': 'string'}}        # made_from.json
+# made_from.json: names of results, which files are called after, none of them in another folder
+RECORD = {'type': 'object', 'additionalProperties': {'type': 'string'},
+          'propertyNames': {'pattern': r'^(?!\.{1,2}\Z)[^/\x00]+\Z'}}
+MADE_BY = record({'SCRIPT': {'type': 'string'},                                # made_by.json
+                  'NAMES': {'type': 'array', 'items': {'type': 'string'}}},
+                 {'OLDER': {'type': 'boolean'}, 'VERSION': {'type': 'string'}})
 BEST = record({'step': STEP}, {'score': {'type': ['number', 'null']}})         # best.json
 PACKED = record({'step': STEP})                                                # packed.json
 # what state.json of a checkpoint holds besides `extra`
@@ -193,6 +198,8 @@ def _words(error):
             len(value), '' if 'minItems' in error.schema else 'at most ', want)
     if error.validator == 'type':
         return 'is %s: want %s' % (shown, ' or '.join([want] if isinstance(want, str) else want))
+    if error.validator == 'pattern':
+        return 'has the key %s: want names without a folder' % shown
     if error.validator == 'enum':
         return 'is %s: want %s' % (shown, ' or '.join(map(str, want)))
     if error.validator == 'required':

@@ -1,5 +1,6 @@
 """Folders of step 0: patches and priors, and TIFF patches; what may be written into them."""
 import fnmatch
+import glob
 import os
 import re
 
@@ -47,7 +48,9 @@ def tiff_owner(folder, found, *, pattern, output):
     there = _tiffs(folder)
     names = {_claimed(name): [path for path, stack in there if stack == name]
              for name in map(stacks.name_of, found)}
-    owner = claims.Owner(SCRIPT, names, known=lambda name: older and name in names)
+    owner = claims.Owner(SCRIPT, names, known=lambda name: older and name in names,
+                         more=tuple(glob.escape(name) + '_[0-9]*.tif'
+                                    for name in map(stacks.name_of, found)))
     claims.check(folder, owner)
     return owner
 
@@ -77,10 +80,12 @@ def write_tiffs(folder, real, *, owner):
     written = [os.path.join(folder, TIFF % (source, i)) for i, source in enumerate(real.source)]
     for i, path in enumerate(written):
         stacks.write(path, real.image[i], voxel_size=real.voxel_size)
-    ours = claims.vouches(folder, owner)
-    for path, stack in _tiffs(folder):
-        if path not in set(written) and ours(_claimed(stack)):
-            files.remove(path)
+    ours, now = claims.vouches(folder, owner), set(written)
+    stale = [(path, stack) for path, stack in _tiffs(folder)
+             if path not in now and ours(_claimed(stack))]
+    for path, _ in stale:
+        files.remove(path)
+    claims.drop(folder, {_claimed(stack) for _, stack in stale} - set(map(_claimed, real.source)))
 
 
 def is_among(folder, pattern, *, found):

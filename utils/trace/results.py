@@ -49,8 +49,7 @@ def write_trees(folder, tree, *, name, unit, voxel_size):
 
 def is_own(path):
     """Whether a SWC has the first line that 4_reconstruction.py writes."""
-    with open(path, errors='replace') as file:
-        return HEADER.split('%s')[1] in file.readline()
+    return claims.is_signed(path, HEADER.split('%s')[1].encode())
 
 
 def owner(output, names, *, record):
@@ -61,8 +60,7 @@ def owner(output, names, *, record):
         there is no made_by.json, as their first line does.
     """
     def known(name):
-        target = targets_of(output, name)[0]
-        return name in record.keys or os.path.isfile(target) and is_own(target)
+        return name in record.keys or is_own(targets_of(output, name)[0])
 
     return claims.Owner('4_reconstruction.py', {name: targets_of(output, name) for name in names},
                         ('scores.csv', 'scores.md', 'made_from.json'), known)

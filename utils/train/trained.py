@@ -62,7 +62,8 @@ class Trained:
     def __exit__(self, *_):
         self.session.close()
 
-    def pack(self, folder, *, may_change):
+    def pack(self, folder, *, owner, may_change):
         """Write weights and settings alone; see checkpoints.pack, which tells errors and result."""
+        settings = {name: value for name, value in self.settings.items() if name not in may_change}
         return checkpoints.pack(folder, step=self.step, session=self.session, saver=self.saver,
-                                settings=self.settings, may_change=may_change)
+                                settings=settings, owner=owner)

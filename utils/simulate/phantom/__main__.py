@@ -35,7 +35,7 @@ def check(cfg):
     Raises:
         UserError: for constants that cannot make a stack.
     """
-    config.require(cfg, N_STACKS=(1, 9999), SEED=(0, None), SHAPE=(16, None),
+    config.require(cfg, N_STACKS=(1, folder.MOST), SEED=(0, None), SHAPE=(16, None),
                    DRIFT_LENGTH=(0, 1e4), BEND_LENGTH=(0, 1e4))
     if not stacks.is_voxel_size(cfg.VOXEL_SIZE):
         raise UserError('VOXEL_SIZE=%s: want sizes above 0' % (cfg.VOXEL_SIZE,))
@@ -80,7 +80,7 @@ def main():
     claims.check(cfg.OUTPUT, owner)
     if cfg.OVERWRITE and claims.differences(cfg.OUTPUT, vars(cfg), may_change=MAY_CHANGE):
         # before the claim: a kill in between is harmless
-        folder.clear(cfg.OUTPUT, ours=claims.vouches(cfg.OUTPUT, owner))
+        folder.clear_all(cfg.OUTPUT, owner)
     claims.claim(cfg.OUTPUT, vars(cfg), owner=owner, may_change=MAY_CHANGE,
                  overwrite=cfg.OVERWRITE)
 
