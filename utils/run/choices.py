@@ -73,9 +73,9 @@ def _axon_share(looks):
     """Half of the drafts begin with a dendrite and its soma if there are somata."""
     seen = sum(look.somata for look in looks)
     if seen:
-        return Choice(0.5, '%d somata seen: round, four times as thick as neurites, as bright'
+        return Choice(0.5, '%d somata seen: round, three times as thick as neurites, as bright'
                       % seen)
-    return Choice(1.0, 'no soma seen: nothing round, four times as thick as neurites, as bright')
+    return Choice(1.0, 'no soma seen: nothing round, three times as thick as neurites, as bright')
 
 
 def _volume(edition, density, *, patch_shape, spacing):

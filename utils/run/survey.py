@@ -9,9 +9,9 @@ from utils.data import stacks
 from utils.measure import otsu
 from utils.measure.quantiles import MAD
 
-SOMA_RATIO = 4.0         # radius of a soma over the mask's median depth: tangles reach 3.9
-SOMA_RADIUS = 4.0        # x voxels, at least, as SOMA_RADIUS of configs/reconstruction.py
-CORE = 0.7               # of its radius: deeper voxels are a soma's core
+SOMA_RATIO = 3.0         # radius of a soma over the neurites', and ...
+SOMA_RADIUS = 4.0        # ... x voxels of it, at least: as in configs/reconstruction.py
+CORE = 0.8               # of its radius: deeper voxels are a soma's core
 ROUND = 0.6              # longest standard deviation of a core over the radius; pyramids reach 0.5,
                          # tangles and bundles 1 and more
 CANDIDATES = 50          # thick places that are looked at, the thickest first
@@ -131,21 +131,22 @@ def look(voxels, settings, *, spacing, name):
     return Look(stacks.name_of(name), float(found.mask.mean()), float(found.specks.sum() / above),
                 float((np.median(own) - level) / noise),
                 float(len(line) / voxels.size / np.prod(spacing)),
-                somata(found.mask, flat, spacing=spacing, level=float(np.median(own))))
+                somata(found.mask, flat, spacing=spacing, line=line))
 
 
-def somata(mask, flat, *, spacing, level):
+def somata(mask, flat, *, spacing, line):
     """How many somata a mask holds: round, thick against the neurites, as bright as they are.
 
     The border counts as outside. Bundles and tangles are thick, too, but long; haze is dim.
 
     Args:
         mask: bool [Z, Y, X]; flat: float32, grey levels above the background.
-        spacing: (z, y, x) of a voxel, x voxels; level: median grey level of the mask.
+        spacing: (z, y, x) of a voxel, x voxels; line: int [M, 3], voxels of its centreline.
     """
+    level = float(np.median(flat[mask]))
     depth = ndimage.distance_transform_edt(np.pad(mask, 1, mode='constant'),
                                            sampling=spacing)[1:-1, 1:-1, 1:-1]
-    wanted = max(SOMA_RATIO * float(np.median(depth[mask])), SOMA_RADIUS)
+    wanted = max(SOMA_RATIO * float(np.median(depth[tuple(line.T)])), SOMA_RADIUS)
     rows = np.argwhere(depth >= wanted)
     rows = rows[np.argsort(-depth[tuple(rows.T)], kind='stable')]
     count = 0
