@@ -71,7 +71,8 @@ def choose(cfg, paths, *, given):
 
 def say(chosen, name, *, paths, clock, start=''):
     """Print what was chosen and how long it will take; start: of each line."""
-    print('%s%s: %d stacks' % (start, name, len(paths) - len(chosen.bad)))
+    count = len(paths) - len(chosen.bad)
+    print('%s%s: %d stack%s' % (start, name, count, 's' * (count != 1)))
     for text in chosen.bad:
         print('%sleft out: %s' % (start, text))
     for constant, (value, reason) in chosen.values.items():

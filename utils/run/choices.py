@@ -126,5 +126,5 @@ def _judge(kinds, judge):
     blocks = int(np.prod([max(1, n // BLOCK) for n in kinds[0].shape]))
     if blocks >= 8:
         return Choice('yes', 'the stack holds %d blocks of %d voxels a side' % (blocks, BLOCK))
-    return Choice('no', 'the stack holds %d block(s) of %d voxels a side; critics need 8'
+    return Choice('no', 'the stack holds %d blocks of %d voxels a side; critics need 8'
                   % (blocks, BLOCK))

@@ -14,6 +14,7 @@ SOMA_RADIUS = 4.0        # ... x voxels of it, at least: as in configs/reconstru
 CORE = 0.8               # of its radius: deeper voxels are a soma's core
 ROUND = 0.6              # longest standard deviation of a core over the radius; pyramids reach 0.5,
                          # tangles and bundles 1 and more
+BRIGHT = 0.8             # of the neurites' level, on their centreline: haze is dimmer
 CANDIDATES = 50          # thick places that are looked at, the thickest first
 SHORTEST = 64            # voxels: a side that short is looked at whole
 
@@ -143,7 +144,9 @@ def somata(mask, flat, *, spacing, line):
         mask: bool [Z, Y, X]; flat: float32, grey levels above the background.
         spacing: (z, y, x) of a voxel, x voxels; line: int [M, 3], voxels of its centreline.
     """
-    level = float(np.median(flat[mask]))
+    if not len(line):
+        return 0
+    level = float(np.median(flat[tuple(line.T)]))
     depth = ndimage.distance_transform_edt(np.pad(mask, 1, mode='constant'),
                                            sampling=spacing)[1:-1, 1:-1, 1:-1]
     wanted = max(SOMA_RATIO * float(np.median(depth[tuple(line.T)])), SOMA_RADIUS)
@@ -171,4 +174,4 @@ def _is_soma(depth, centre, *, flat, spacing, level):
     if len(points) < 2:
         return False
     longest = np.sqrt(np.linalg.eigvalsh(np.cov(points.T)).max())
-    return bool(longest <= ROUND * radius and np.median(flat[box][core]) >= level)
+    return bool(longest <= ROUND * radius and np.median(flat[box][core]) >= BRIGHT * level)
