@@ -7,8 +7,8 @@ import pytest
 
 from utils.common import files
 from utils.data import patches, stacks, swc
-from utils.run import evidence, findings, plan, survey
-from utils.run.findings import GREEN, RED, YELLOW, Finding
+from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
+from utils.run.lights import GREEN, RED, YELLOW, Finding
 from utils.run.report import Again, Report
 from utils.score import preservation, realism
 
@@ -49,26 +49,26 @@ def drafts(**distances):
     (findings.of_refining(float('nan'), 1.0), RED, 'less like', 'MAX_STEPS=1500'),
     (findings.of_critics({'texture': 0.6, 'structure': 0.55}, {'texture': 0.5}, learnt=True),
      GREEN, '0.60 of the refined patches by texture', ''),
-    (findings.of_critics({'texture': 0.99}, {}, learnt=True), YELLOW, 'differ visibly', 'MAX_STEPS'),
+    (findings.of_critics({'texture': 0.99}, {}, learnt=True), YELLOW, 'differ visibly', 'MAX'),
     (findings.of_critics({'texture': 0.5}, {}, learnt=False), YELLOW, 'learnt nothing', 'CRITIC'),
-    (findings.of_network(0.75), GREEN, '0.75', ''),
-    (findings.of_network(0.5), YELLOW, '0.50', 'MAX_STEPS=800'),
-    (findings.of_network(0.1), RED, '0.10', 'MAX_STEPS=800'),
-    (findings.of_calibration(0.28, name='a'), GREEN, 'a: 28 %', ''),
-    (findings.of_calibration(0.5, name='a'), YELLOW, 'more than the rims', 'MAX_STEPS=800'),
-    (findings.of_calibration(0.9, name='a'), RED, 'does not know', 'MAX_STEPS=800'),
-    (findings.of_mask(0.03, 0.02, name='a'), GREEN, '1.5 times', ''),
-    (findings.of_mask(0.1, 0.02, name='a'), YELLOW, 'haze', 'PROBABILITY_THRESHOLD=0.7'),
-    (findings.of_mask(0.5, 0.02, name='a'), RED, 'haze', 'PROBABILITY_THRESHOLD=0.7'),
-    (findings.of_mask(0.001, 0.02, name='a'), RED, 'missed', 'VISIBLE_CONTRAST=0'),
-    (findings.of_mask(0.0, 0.02, name='a'), RED, 'empty', 'VISIBLE_CONTRAST=0'),
-    (findings.of_cable(1200.0, 1000.0, trees=9, name='a'), GREEN, '1200 voxels of cable', ''),
-    (findings.of_cable(2500.0, 1000.0, trees=9, name='a'), YELLOW, 'haze', 'LOW=0.6 HIGH=0.8'),
-    (findings.of_cable(100.0, 1000.0, trees=9, name='a'), RED, 'missed', 'LOW=0.2 HIGH=0.4'),
-    (findings.of_cable(0.0, 1000.0, trees=0, name='a'), RED, 'nothing', 'LOW=0.2 HIGH=0.4'),
-    (findings.of_trees([300.0, 200.0, 90.0], name='a'), GREEN, '197 voxels', ''),
-    (findings.of_trees([20.0] * 50, name='a'), YELLOW, 'in pieces', 'MAX_GAP=12'),
-    (findings.of_trees([9000.0, 90.0, 80.0], name='a'), YELLOW, 'traced as one', 'MAX_GAP=4')])
+    (findings_masks.of_network(0.75), GREEN, '0.75', ''),
+    (findings_masks.of_network(0.5), YELLOW, '0.50', 'MAX_STEPS=800'),
+    (findings_masks.of_network(0.1), RED, '0.10', 'MAX_STEPS=800'),
+    (findings_masks.of_calibration(0.28, name='a'), GREEN, 'a: 28 %', ''),
+    (findings_masks.of_calibration(0.5, name='a'), YELLOW, 'more than the rims', 'MAX_STEPS=800'),
+    (findings_masks.of_calibration(0.9, name='a'), RED, 'does not know', 'MAX_STEPS=800'),
+    (findings_masks.of_mask(0.03, 0.02, name='a'), GREEN, '1.5 times', ''),
+    (findings_masks.of_mask(0.1, 0.02, name='a'), YELLOW, 'haze', 'PROBABILITY_THRESHOLD=0.7'),
+    (findings_masks.of_mask(0.5, 0.02, name='a'), RED, 'haze', 'PROBABILITY_THRESHOLD=0.7'),
+    (findings_masks.of_mask(0.001, 0.02, name='a'), RED, 'missed', 'VISIBLE_CONTRAST=0'),
+    (findings_masks.of_mask(0.0, 0.02, name='a'), RED, 'empty', 'VISIBLE_CONTRAST=0'),
+    (findings_masks.of_cable(1200.0, 1000.0, trees=9, name='a'), GREEN, '1200 voxels of cable', ''),
+    (findings_masks.of_cable(2500.0, 1000.0, trees=9, name='a'), YELLOW, 'haze', 'LOW=0.6'),
+    (findings_masks.of_cable(100.0, 1000.0, trees=9, name='a'), RED, 'missed', 'LOW=0.2 HIGH=0.4'),
+    (findings_masks.of_cable(0.0, 1000.0, trees=0, name='a'), RED, 'nothing', 'LOW=0.2 HIGH=0.4'),
+    (findings_masks.of_trees([300.0, 200.0, 90.0], name='a'), GREEN, '197 voxels', ''),
+    (findings_masks.of_trees([20.0] * 50, name='a'), YELLOW, 'in pieces', 'MAX_GAP=12'),
+    (findings_masks.of_trees([9000.0, 90.0, 80.0], name='a'), YELLOW, 'as one', 'MAX_GAP=4')])
 def test_judgements(found, light, words, change):
     assert found.light == light and words in found.words, found
     assert bool(found.change) == bool(change) and change in found.change
@@ -172,7 +172,7 @@ def test_critics_are_read_where_there_are_some(places):
 
 def test_middling_probabilities_are_counted_beside_certain_ones():
     voxels = np.repeat(np.array([0, 63, 64, 191, 192, 255], np.uint8), [50, 10, 5, 5, 10, 20])
-    assert evidence.of_probabilities(voxels) == (0.35, 0.25)
+    assert evidence_masks.of_probabilities(voxels) == (0.35, 0.25)
 
 
 def test_masks_are_judged_and_drawn(places, tmp_path):
@@ -183,7 +183,7 @@ def test_masks_are_judged_and_drawn(places, tmp_path):
                                 (100 + 50 * label[0], [GREEN, RED]),
                                 (np.full_like(label[0], 250), [RED, GREEN])):
         stacks.write(os.path.join(places.segmented, 'a.prob.tif'), probability)
-        found = evidence.of_masks(places, {'a': 'in/a.tif'})
+        found = evidence_masks.of_masks(places, {'a': 'in/a.tif'})
         assert [one.light for one in found] == lights
         assert os.path.getsize(found[0].picture) > 5000
 
@@ -202,25 +202,25 @@ def forest(path, *lengths):
 def test_cable_is_held_against_the_centreline_of_otsu(places):
     priors(places, density=0.01)                         # 163.84 voxels of 16 x 32 x 32
     stacks.write(os.path.join(places.segmented, 'a.prob.tif'), 255 * tubes(1)[1][0])
-    missing, = evidence.of_traces(places)
+    missing, = evidence_masks.of_traces(places)
     assert missing.light == RED and 'nothing was traced' in missing.words
     forest(os.path.join(places.traces, 'a.swc'), 90, 70)
-    assert [one.light for one in evidence.of_traces(places)] == [GREEN, GREEN]
+    assert [one.light for one in evidence_masks.of_traces(places)] == [GREEN, GREEN]
     forest(os.path.join(places.traces, 'a.swc'), 20, 10)
-    assert [one.light for one in evidence.of_traces(places)] == [RED, YELLOW]
+    assert [one.light for one in evidence_masks.of_traces(places)] == [RED, YELLOW]
 
 
 def test_lengths_are_of_each_tree_in_x_voxels():
     tree = swc.Tree(np.zeros(5, int), np.array([[0, 0, 0], [3, 0, 4], [0, 5, 0], [0, 6, 0],
                                                 [1, 6, 0.0]]), np.ones(5),
                     np.array([-1, 0, -1, 2, 3]))
-    assert np.allclose(evidence.lengths_of(tree, np.ones(3)), [5.0, 2.0])
-    assert np.allclose(evidence.lengths_of(tree, np.array([2.0, 1, 1])), [np.sqrt(52), 3.0])
+    assert np.allclose(evidence_masks.lengths_of(tree, np.ones(3)), [5.0, 2.0])
+    assert np.allclose(evidence_masks.lengths_of(tree, np.array([2.0, 1, 1])), [np.sqrt(52), 3.0])
 
 
 def test_of_several_stacks_the_worst_is_told():
     good, bad = Finding('masks', GREEN, 'a: fine'), Finding('masks', RED, 'b: empty')
-    found = evidence._worst_of_each([[good], [bad], [good]])
+    found = evidence_masks._worst_of_each([[good], [bad], [good]])
     assert found == [Finding('masks', RED, 'b: empty (1 of 3 stacks RED)')]
 
 

@@ -277,8 +277,8 @@ def test_lines_of_a_child_are_shown_and_logged(tmp_path, capsys):
 
 def test_a_failed_step_is_one_line():
     step = plan.Step('a', '2_mpgan.py', (), 'training')
-    assert children.reason(step, 1, 'error: x: y') == '2_mpgan.py (training): x: y'
-    assert 'memory' in children.reason(step, -signal.SIGKILL, '')
+    assert children.reason(step, 1, last='error: x: y') == '2_mpgan.py (training): x: y'
+    assert 'memory' in children.reason(step, -signal.SIGKILL, last='')
 
 
 PARENT = '''
@@ -349,3 +349,56 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, arguments, words
     status, out, err = run_script(MAIN, 'MIN_PATCHES=30', *arguments, cwd=tmp_path)
     assert status == 1 and words in err and err.count('\n') == 1 and not out
     assert os.listdir(str(tmp_path)) == ['in']
+
+
+STUB = 'import sys\nprint("this is", *sys.argv[1:])\nopen("done.txt", "a").write(sys.argv[1])\n'
+
+
+@pytest.fixture
+def stubs(tmp_path, monkeypatch):
+    """Scripts a.py, b.py, c.py in place of the steps; b.py can be rewritten. function (**Step)."""
+    stack(tmp_path / 'in' / 'a.tif')
+    monkeypatch.setattr(machine, 'slowness', lambda: 1.0)
+    for name in 'abc':
+        (tmp_path / (name + '.py')).write_text(STUB)
+
+    def run(*arguments, **changes):
+        steps = [plan.Step(name, str(tmp_path / (name + '.py')), (name,), 'part ' + name)
+                 for name in 'abc']
+        steps[1] = steps[1]._replace(**changes)
+        monkeypatch.setattr(plan, 'steps', lambda *_, **__: steps)
+        status, out, err = small(tmp_path, *arguments)
+        path = tmp_path / 'done.txt'
+        return status, out, err, path.read_text() if path.exists() else ''
+
+    return run
+
+
+def test_steps_run_in_order_and_a_second_run_takes_the_same_choices(tmp_path, stubs):
+    status, out, err, done = stubs()
+    assert status == 0 and done == 'abc' and not err, err
+    assert 'step 2 of 3, part b; ' in out and 'this is b' in out
+    before = (tmp_path / 'results' / 'in' / 'choices.json').read_text()
+    assert 'this is c' in (tmp_path / 'results' / 'in' / 'log.txt').read_text()
+    status, out, _, done = stubs()
+    assert status == 0 and done == 'abcabc' and 'less than' in out
+    assert (tmp_path / 'results' / 'in' / 'choices.json').read_text() == before
+    status, _, err, done = stubs('SEG_ARGS=SEED=2')
+    assert status == 1 and 'SEG_ARGS' in err and 'NAME=another' in err and done == 'abcabc'
+
+
+def test_a_step_that_fails_ends_the_run_in_one_line(tmp_path, stubs):
+    (tmp_path / 'b.py').write_text('import sys\nprint("half")\nsys.exit("error: disk: full")')
+    status, out, err, done = stubs()
+    assert status == 1 and done == 'a' and 'half' in out
+    assert err.count('\n') == 1 and err.endswith('b.py (part b): disk: full\n')
+    status, _, err, done = stubs(optional=True)          # such a step only warns
+    assert status == 0 and done == 'aac' and err.startswith('warning: ') and 'disk: full' in err
+
+
+@pytest.mark.parametrize('bad, status, done', [(1, 1, 'ac'), (3, 1, 'a')])
+def test_stacks_that_a_step_leaves_out_do_not_end_the_run(tmp_path, stubs, bad, status, done):
+    (tmp_path / 'b.py').write_text(
+        'import sys\nsys.exit("error: %d of 3 stacks were left out: x.tif")' % bad)
+    found = stubs()
+    assert found[0] == status and found[3] == done and 'left out' in found[2]

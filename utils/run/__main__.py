@@ -11,7 +11,6 @@ Run     python -m utils.run STACKS=folder               goes on where it was sto
 """
 from utils.common import errors      # first: Ctrl-C while the rest is imported is one line
 import os
-import re
 import sys
 import time
 
@@ -19,12 +18,12 @@ from utils.common import claims, config, locks
 from utils.common.errors import UserError
 from utils.data import stacks
 from utils.measure import otsu
-from utils.run import children, choices, estimate, evidence, machine, plan, records, survey
+from utils.run import (children, choices, estimate, evidence, evidence_masks, machine, plan,
+                       records, survey)
 from utils.run.report import Again, Report
 
 GIVEN = 'PATCH_ARGS', 'SIM_ARGS', 'GAN_ARGS', 'SEG_ARGS', 'TRACE_ARGS', 'FIG_ARGS'
 MAY_CHANGE = 'STACKS', 'NAME', 'DRY_RUN'
-LEFT_OUT = re.compile(r'error: (\d+) of (\d+) stacks were left out')
 SAY_EVERY = 60.0                     # seconds between lines on the time left
 
 
@@ -89,10 +88,10 @@ def judge(name, places, *, chosen, images):
     if name == 'patches':
         return evidence.of_patches(places, chosen.looks, bad=chosen.bad)
     if name == 'masks':
-        return evidence.of_masks(places, images)
+        return evidence_masks.of_masks(places, images)
     known = {'look': evidence.of_drafts, 'refiner': evidence.of_refiner,
-             'critics': evidence.of_critics, 'network': evidence.of_network,
-             'traces': evidence.of_traces}
+             'critics': evidence.of_critics, 'network': evidence_masks.of_network,
+             'traces': evidence_masks.of_traces}
     return known[name](places) if name in known else []
 
 
@@ -123,12 +122,11 @@ def run_step(step, number, *, total, clock, folder):
             raise KeyboardInterrupt('%s: stopped in step %d of %d (%s); what is done is kept: run '
                                     'the same command again to go on' % (folder, number, total,
                                                                          step.what))
-    found = LEFT_OUT.match(last)
-    partly = bool(found) and int(found.group(1)) < int(found.group(2))
+    partly = children.is_partly_done(last)
     if status and not partly and not step.optional:
-        raise UserError(children.reason(step, status, last))
+        raise UserError(children.reason(step, status, last=last))
     if status:
-        print('warning: %s' % children.reason(step, status, last), file=sys.stderr)
+        print('warning: %s' % children.reason(step, status, last=last), file=sys.stderr)
     clock.finish()
     records.write_times(folder, clock)
     return partly
@@ -139,6 +137,9 @@ def run(steps, places, *, chosen, clock, report, paths):
     images = {stacks.name_of(path): path for path in paths}
     left_out = False
     for number, step in enumerate(steps, 1):
+        if step.name == 'critics' and evidence.are_judged(places):       # it begins anew otherwise
+            print('\nstep %d of %d, %s: done before' % (number, len(steps), step.what))
+            continue
         left_out |= run_step(step, number, total=len(steps), clock=clock, folder=places.results)
         lines = report.add(step.name, judge(step.name, places, chosen=chosen, images=images))
         with open(os.path.join(places.results, 'log.txt'), 'a', encoding='utf-8') as log:
@@ -177,7 +178,7 @@ def main():
             records.write(places.results, fresh, paths=paths, stacks_given=cfg.STACKS)
         say(fresh, name, paths=paths, clock=clock)
         again = Again(cfg.STACKS, name, {key: getattr(cfg, key) for key in GIVEN},
-                      {step.name: (step.given, plan.text_of(step)) for step in steps},
+                      {step.name: (step.mends or step.given, plan.text_of(step)) for step in steps},
                       places.traces)
         return run(steps, places, chosen=fresh, clock=clock, paths=paths,
                    report=Report(places.results, again))

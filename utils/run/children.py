@@ -1,14 +1,15 @@
 """One script at a time as a process of its own: its lines, its log, its end with this one."""
 import ctypes
 import os
+import re
 import signal
 import subprocess
-import sys
 
 from utils.common import errors
 from utils.common.workers import PR_SET_PDEATHSIG
 
 ERROR = 'error: '
+LEFT_OUT = re.compile(r'error: (\d+) of (\d+) stacks were left out')       # of batch.failure
 
 
 def run(words, *, log, hear=lambda line: None):
@@ -81,7 +82,7 @@ def _end(process, log, *, gently):
     process.wait()
 
 
-def reason(step, status, last):
+def reason(step, status, *, last):
     """The error's line of a step that failed.
 
     Args:
@@ -95,6 +96,7 @@ def reason(step, status, last):
     return '%s (%s): %s' % (step.script, step.what, last or 'exit status %d' % status)
 
 
-def flush():
-    """Show what is printed at once, before a child prints."""
-    sys.stdout.flush()
+def is_partly_done(last):
+    """Whether a script's last line says that it left out some of its stacks, but not all."""
+    found = LEFT_OUT.match(last)
+    return bool(found) and int(found.group(1)) < int(found.group(2))

@@ -13,8 +13,8 @@ DRAFTS = 6, 12                           # stacks of the small edition; one in s
 FULL_DRAFTS, FULL_VOLUME = 20, (256, 512, 256)           # of configs/simulator.py
 SIDES = 128, 160, 192, 224, 256          # isotropic voxels of a small draft along y and x
 SHORTEST = 96                            # isotropic voxels of it along z
-BRANCH = 14 / 128, 22 / 128              # length of a branch over the side: three fit, as the demo
-UNLIKE = 2.0                             # ratio of contrasts from which stacks are of unlike quality
+BRANCH = 14 / 128, 22 / 128              # length of a branch over the side, as in the demo
+UNLIKE = 2.0                             # ratio of contrasts from which stacks are of unlike kind
 BLOCK = 76                               # voxels of a critic's blocks, as CRITIC_BLOCK
 STEPS = {SMALL: (600, 400), FULL: (20000, 400)}          # of the refiner, of the network
 

@@ -1,4 +1,4 @@
-"""What a step left on disk, read and judged: the findings of each step."""
+"""What steps 0 to 2 left on disk, read and judged: the findings of each."""
 import csv
 import glob
 import os
@@ -6,15 +6,12 @@ import os
 import numpy as np
 
 from utils.common import files
-from utils.data import stacks, swc
 from utils.data.patches import PatchFile
-from utils.draw import masks as mask_figures
 from utils.run import findings
+from utils.run.lights import YELLOW, Finding
 from utils.score import preservation, realism
 
 JUDGED = 24                      # drafts, and twice as many real patches, that are compared
-MIDDLING = 0.25, 0.75            # probabilities; what is below is background
-PROBABILITIES = '.prob.tif'
 TRUE_MEASURES = preservation.KEPT + ('gap',)             # columns of log.csv that are needed
 
 
@@ -62,13 +59,13 @@ def of_drafts(places):
 
 def of_refiner(places):
     """Findings of step 2: labels and looks at the checkpoint that refined."""
-    rows = [row for row in _rows(places.refiner) if row.get('gap')]
+    rows = [row for row in rows_of(places.refiner) if row.get('gap')]
     draft = files.read_json(os.path.join(places.refiner, 'evaluation.json'))['draft']
     path = os.path.join(places.refiner, 'best.json')
     best = files.read_json(path)['step'] if os.path.exists(path) else None
     picture = _last(places.refiner, 'preview_*.png')
     if not rows:
-        return [findings.Finding('labels kept', findings.YELLOW, 'Nothing was evaluated.', picture)]
+        return [Finding('labels kept', YELLOW, 'Nothing was evaluated.', picture)]
     row = next((row for row in rows if int(row['step']) == best), rows[-1])
     values = {name: float(row[name]) for name in TRUE_MEASURES}
     return [
@@ -97,109 +94,26 @@ def of_critics(places):
         picture=_last(places.refiner, 'preview_*.png'))]
 
 
-# --- step 3 ---
-
-def of_network(places):
-    """Findings of the training of step 3."""
-    rows = [row for row in _rows(places.network) if row.get('validation_dice')]
-    if not rows:
-        return []
-    best = min(rows, key=lambda row: float(row['validation_loss']))
-    return [findings.of_network(float(best['validation_dice']))]
-
-
-def of_masks(places, images):
-    """Findings of the masks of step 3; draws a picture of the first one and of the worst.
-
-    Args:
-        images: dict from a stack's name to its path.
-    """
-    measured = files.read_json(os.path.join(places.patches, 'priors.json'))['stacks']
-    found = []
-    for path in _all(places.segmented, '*' + PROBABILITIES):
-        name = os.path.basename(path)[:-len(PROBABILITIES)]
-        probability = stacks.read(path, probabilities=True).voxels
-        share, middling = of_probabilities(probability)
-        own = [findings.of_mask(share, measured.get(name, {}).get('foreground_fraction', share),
-                                name=name),
-               findings.of_calibration(middling, name=name)]
-        picture = os.path.join(places.results, 'mask_%s.png' % name)
-        if name in images and (not found or findings.worst(own) != findings.GREEN):
-            mask_figures.stack_and_mask(picture, stacks.read(images[name]).voxels,
-                                        probability=probability, band=MIDDLING)
-        found.append([one._replace(picture=picture if os.path.exists(picture) else '')
-                      for one in own])
-    return _worst_of_each(found)
-
-
-def of_probabilities(voxels):
-    """(share of the voxels from 0.5 on, share of MIDDLING ones in what is above its lower end).
-
-    Args:
-        voxels: uint8, probability * 255.
-    """
-    count = np.bincount(voxels.ravel(), minlength=256)
-    low, high = [int(np.ceil(255 * p)) for p in MIDDLING]
-    return float(count[128:].sum() / voxels.size), float(
-        count[low:high].sum() / max(1, count[low:].sum()))
-
-
-# --- step 4 ---
-
-def of_traces(places):
-    """Findings of step 4."""
-    measured = files.read_json(os.path.join(places.patches, 'priors.json'))['stacks']
-    found = []
-    for path in _all(places.segmented, '*' + PROBABILITIES):
-        name = os.path.basename(path)[:-len(PROBABILITIES)]
-        traced = os.path.join(places.traces, name + '.swc')
-        stack = stacks.read(path, probabilities=True)
-        spacing = stacks.spacing_of(stack.voxel_size)
-        lengths = (lengths_of(swc.read(traced), spacing) if os.path.exists(traced)
-                   else np.zeros(0))
-        volume = stack.voxels.size * np.prod(spacing)
-        expected = measured.get(name, {}).get('density', 0.0) * volume
-        own = [findings.of_cable(lengths.sum(), expected or lengths.sum(), trees=len(lengths),
-                                 name=name)]
-        if len(lengths):
-            own.append(findings.of_trees(lengths, name=name))
-        picture = os.path.join(places.traces, name + '.png')
-        found.append([one._replace(picture=picture) for one in own])
-    return _worst_of_each(found)
-
-
-def lengths_of(tree, spacing):
-    """Length of each tree of a forest, x voxels: float [trees].
-
-    Args:
-        tree: swc.Tree, positions in voxels; spacing: (z, y, x) of a voxel, x voxels.
-    """
-    number = np.cumsum(tree.parent < 0) - 1
-    child = np.flatnonzero(tree.parent >= 0)
-    for node in child:
-        number[node] = number[tree.parent[node]]
-    way = (tree.position[child] - tree.position[tree.parent[child]]) * spacing
-    step = np.sqrt((way ** 2).sum(1))
-    return np.bincount(number[child], step, minlength=number.max() + 1)
+def are_judged(places):
+    """Whether judge.json is of the patches as they are now."""
+    path = os.path.join(places.refiner, 'judge.json')
+    if not os.path.exists(path):
+        return False
+    now = {name: _digest(os.path.join(folder, file)) for name, folder, file in (
+        ('real', places.patches, 'real.h5'), ('drafts', places.drafts, 'patches.h5'),
+        ('refined', places.refined, 'patches.h5'))}
+    return files.read_json(path).get('digests') == now
 
 
 # --- helpers ---
 
-def _worst_of_each(found):
-    """Of the findings of several stacks the worst of each topic, told how many are alike."""
-    by_topic = {}
-    for own in found:
-        for one in own:
-            by_topic.setdefault(one.topic, []).append(one)
-    result = []
-    for several in by_topic.values():
-        worst = max(several, key=lambda one: findings.LIGHTS.index(one.light))
-        alike = sum(one.light == worst.light for one in several)
-        if len(several) > 1:
-            worst = worst._replace(words='%s (%d of %d stacks %s)' % (
-                worst.words, alike, len(several), worst.light))
-        result.append(worst)
-    return result
+def _digest(path):
+    """Digest of a patch file; None without it."""
+    if not os.path.exists(path):
+        return None
+    file = PatchFile(path)
+    file.file.close()
+    return file.digest
 
 
 def _count(path):
@@ -219,7 +133,7 @@ def _some(path, count, *, labelled):
     return found
 
 
-def _rows(run_dir):
+def rows_of(run_dir):
     """Rows of log.csv; [] without it."""
     path = os.path.join(run_dir, 'log.csv')
     if not os.path.exists(path):
@@ -228,15 +142,16 @@ def _rows(run_dir):
         return list(csv.DictReader(file))
 
 
-def _all(folder, pattern):
+def matching(folder, pattern):
+    """Files of a folder that match, sorted."""
     return sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
 
 
 def _first(folder, pattern):
     """First file that matches, or ''."""
-    return (_all(folder, pattern) or [''])[0]
+    return (matching(folder, pattern) or [''])[0]
 
 
 def _last(folder, pattern):
     """Last file that matches, or ''."""
-    return (_all(folder, pattern) or [''])[-1]
+    return (matching(folder, pattern) or [''])[-1]

@@ -1,4 +1,4 @@
-"""The machine: whether TensorFlow sees a GPU, cores, and its speed against one that was measured."""
+"""The machine: whether TensorFlow sees a GPU, cores, and its speed against a measured one."""
 import glob
 import os
 import subprocess

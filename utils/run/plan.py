@@ -35,6 +35,7 @@ class Step(NamedTuple):
     arguments: tuple
     what: str                # what it does, in a few words
     given: str = ''          # constant of configs/run.py that holds more arguments for it
+    mends: str = ''          # the one whose arguments mend what is found after it; '': given
     optional: bool = False   # its failure does not end the run
 
 
@@ -83,8 +84,9 @@ def steps(places, values, *, given):
     Returns:
         list of Step.
     """
-    def step(name, script, chosen, *, own, what, more, optional=False):
-        return Step(name, script, tuple(chosen) + given[more] + tuple(own), what, more, optional)
+    def step(name, script, *, own, chosen=(), what, more, optional=False):
+        return Step(name, script, tuple(chosen) + given[more] + tuple(own), what, more,
+                    optional=optional)
 
     small = values['EDITION'] == 'small'
     refiner = ['--config', SMALL_REFINER] * small + ['MAX_STEPS=%d' % values['REFINER_STEPS']]
@@ -95,24 +97,24 @@ def steps(places, values, *, given):
         'BITS', 'AXON_SHARE', 'N_STACKS', 'VOLUME_SHAPE', 'BRANCH_LENGTH', 'PATCH_EVERY')
         if name in values]
     found = [
-        step('patches', 'prepare_patches.py', [], what='patches and priors of your stacks',
+        step('patches', 'prepare_patches.py', what='patches and priors of your stacks',
              own=['STACKS=' + places.stacks, 'OUTPUT=' + places.patches], more='PATCH_ARGS'),
-        step('drafts', '1_simulator.py', drafts, what='drafts with labels', own=[
+        step('drafts', '1_simulator.py', chosen=drafts, what='drafts with labels', own=[
             'PRIORS=' + os.path.join(places.patches, 'priors.json'),
             'OUTPUT=' + places.drafts], more='SIM_ARGS'),
         _figure(places, 'look', figures='drafts', more=given['FIG_ARGS'],
                 what='picture of the drafts'),
-        step('refiner', '2_mpgan.py', refiner, own=pairs, more='GAN_ARGS',
+        step('refiner', '2_mpgan.py', chosen=refiner, own=pairs, more='GAN_ARGS',
              what='training of the refiner, refined drafts'),
-        step('critics', '2_mpgan.py', refiner, own=['STAGE=judge'] + pairs, more='GAN_ARGS',
+        step('critics', '2_mpgan.py', chosen=refiner, own=['STAGE=judge'] + pairs, more='GAN_ARGS',
              what='critics of drafts and refined patches', optional=True),
-        step('network', '3_segmentation.py', network, more='SEG_ARGS', own=[
+        step('network', '3_segmentation.py', chosen=network, more='SEG_ARGS', own=[
             'PAIRS=' + places.refined, 'RUN_DIR=' + places.network],
             what='training of the segmentation network'),
-        step('masks', '3_segmentation.py', network, more='SEG_ARGS', own=[
+        step('masks', '3_segmentation.py', chosen=network, more='SEG_ARGS', own=[
             'STAGE=predict', 'INPUT=' + places.stacks, 'RUN_DIR=' + places.network,
             'OUTPUT=' + places.segmented], what='masks of your stacks'),
-        step('traces', '4_reconstruction.py', [], what='traces of the masks', own=[
+        step('traces', '4_reconstruction.py', what='traces of the masks', own=[
             'INPUT=' + places.segmented, 'IMAGES=' + places.stacks, 'OUTPUT=' + places.traces],
             more='TRACE_ARGS')]
     if values['JUDGE'] != 'yes':
@@ -129,7 +131,7 @@ def _figure(places, name, *, figures, more, what):
            'SEGMENTATION_RUN=' + places.network, 'TRACES=' + places.traces,
            'RESULTS=' + places.results, 'OUTPUT=' + places.figures)
     return Step(name, 'make_figures.py', ('FIGURES=' + figures,) + more + own, what, 'FIG_ARGS',
-                optional=True)
+                'PATCH_ARGS', optional=True)     # drafts are mended by what is measured
 
 
 def _argument(name, values):

@@ -4,7 +4,7 @@ import shlex
 from typing import NamedTuple
 
 from utils.common import files
-from utils.run.findings import GREEN, LIGHTS, Finding
+from utils.run.lights import GREEN, LIGHTS, Finding
 
 HEAD = '''# How it went: %s
 
