@@ -10,7 +10,7 @@ from utils.data import patches, stacks, swc
 from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
 from utils.run.lights import GREEN, RED, YELLOW, Finding
 from utils.run.report import Again, Report
-from utils.score import preservation, realism
+from utils.score import realism
 
 DISTANCES = dict.fromkeys(realism.REALISM, 0.1)
 STEP_0 = dict(noise_floor=4.0, min_object=200)
@@ -18,6 +18,11 @@ STEP_0 = dict(noise_floor=4.0, min_object=200)
 
 def drafts(**distances):
     return findings.of_drafts(dict(DISTANCES, **distances), noise=50.0, height=400.0)
+
+
+def refined(gap, **distances):
+    return findings.of_refining(dict(DISTANCES, gap=gap, **distances), {'gap': 1.0}, noise=50.0,
+                                height=400.0)
 
 
 # --- each judgement ---
@@ -43,12 +48,14 @@ def drafts(**distances):
     (findings.of_labels(True, '', lost=0.01, invented=-2.0), GREEN, '0 voxels of strands', ''),
     (findings.of_labels(False, 'labels are being lost', lost=0.4, invented=0.0), RED,
      'labels are being lost', 'LAMBDA_LABEL=20'),
-    (findings.of_refining(0.5, 1.0), GREEN, '0.50 from real', ''),
-    (findings.of_refining(1.04, 1.0), YELLOW, 'may serve as well', 'MAX_STEPS=1500'),
-    (findings.of_refining(1.5, 1.0), RED, 'less like', 'MAX_STEPS=1500'),
-    (findings.of_refining(float('nan'), 1.0), RED, 'less like', 'MAX_STEPS=1500'),
+    (refined(0.5), GREEN, 'Distance 0.50', ''),
+    (refined(1.5), YELLOW, 'the drafts may serve as well', 'MAX_STEPS=1500'),
+    (refined(0.9, outside=100.0), YELLOW, '2.0 noise levels off (RED)', 'MAX_STEPS=1500'),
+    (refined(1.5, outside=100.0), RED, 'away from real ones', 'MAX_STEPS=1500'),
+    (refined(float('nan'), outside=float('nan')), RED, 'nan', 'MAX_STEPS=1500'),
     (findings.of_critics({'texture': 0.6, 'structure': 0.55}, {'texture': 0.5}, learnt=True),
      GREEN, '0.60 of the refined patches by texture', ''),
+    (findings.of_critics({'texture': 0.8}, {'texture': 0.72}, learnt=True), GREEN, '0.72', ''),
     (findings.of_critics({'texture': 0.99}, {}, learnt=True), YELLOW, 'differ visibly', 'MAX'),
     (findings.of_critics({'texture': 0.5}, {}, learnt=False), YELLOW, 'learnt nothing', 'CRITIC'),
     (findings_masks.of_network(0.75), GREEN, '0.75', ''),
@@ -140,7 +147,7 @@ def test_step_0_is_judged_by_its_priors_and_the_looks(places):
 
 def log(places, *rows):
     path = os.path.join(places.refiner, 'log.csv')
-    names = ('step',) + evidence.TRUE_MEASURES
+    names = ('step',) + evidence.MEASURES
     with files.whole_file(path) as partial:
         with open(partial, 'w', newline='') as file:
             csv.writer(file).writerows([names] + [[row.get(name, '') for name in names]
@@ -148,7 +155,8 @@ def log(places, *rows):
 
 
 def test_the_checkpoint_that_refined_is_judged(places):
-    draft = dict(dict.fromkeys(preservation.KEPT, 0.0), dice=0.6, cldice=0.8, contrast=5.0,
+    priors(places)
+    draft = dict(dict.fromkeys(evidence.MEASURES, 0.0), dice=0.6, cldice=0.8, contrast=5.0,
                  contrast_kept=1.0, gap=1.0)
     files.write_json(os.path.join(places.refiner, 'evaluation.json'), {'draft': draft})
     log(places, dict(draft, step=100, gap=0.4), {'step': 150},
@@ -204,7 +212,7 @@ def test_cable_is_held_against_the_centreline_of_otsu(places):
     stacks.write(os.path.join(places.segmented, 'a.prob.tif'), 255 * tubes(1)[1][0])
     missing, = evidence_masks.of_traces(places)
     assert missing.light == RED and 'nothing was traced' in missing.words
-    forest(os.path.join(places.traces, 'a.swc'), 90, 70)
+    forest(os.path.join(places.traces, 'a.swc'), 130, 90)
     assert [one.light for one in evidence_masks.of_traces(places)] == [GREEN, GREEN]
     forest(os.path.join(places.traces, 'a.swc'), 20, 10)
     assert [one.light for one in evidence_masks.of_traces(places)] == [RED, YELLOW]
@@ -221,7 +229,7 @@ def test_lengths_are_of_each_tree_in_x_voxels():
 def test_of_several_stacks_the_worst_is_told():
     good, bad = Finding('masks', GREEN, 'a: fine'), Finding('masks', RED, 'b: empty')
     found = evidence_masks._worst_of_each([[good], [bad], [good]])
-    assert found == [Finding('masks', RED, 'b: empty (1 of 3 stacks RED)')]
+    assert found == [Finding('masks', RED, 'b: empty 1 of 3 stacks are RED.')]
 
 
 # --- the report ---

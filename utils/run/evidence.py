@@ -12,7 +12,7 @@ from utils.run.lights import YELLOW, Finding
 from utils.score import preservation, realism
 
 JUDGED = 24                      # drafts, and twice as many real patches, that are compared
-TRUE_MEASURES = preservation.KEPT + ('gap',)             # columns of log.csv that are needed
+MEASURES = preservation.KEPT + realism.REALISM + ('gap',)        # of log.csv
 
 
 # --- step 0 ---
@@ -49,10 +49,15 @@ def of_drafts(places):
     target, image, label = target[box], image[box], label[box]
     half = max(1, len(target) // 2)
     judge = realism.Judge(image, label, real=target[:half], more_real=target[-half:])
-    found = findings.of_drafts(
-        judge.draft, noise=priors['background']['robust_std'],
-        height=priors['foreground']['median'] - priors['background']['median'])
+    found = findings.of_drafts(judge.draft, **_scale(priors))
     return [found._replace(picture=os.path.join(places.figures, 'drafts.png'))]
+
+
+def _scale(priors):
+    """What grey levels are held against: noise of the background, height of the neurites; dict."""
+    behind = priors['background']
+    return {'noise': behind['robust_std'],
+            'height': priors['foreground']['median'] - behind['median']}
 
 
 # --- step 2 ---
@@ -61,19 +66,20 @@ def of_refiner(places):
     """Findings of step 2: labels and looks at the checkpoint that refined."""
     rows = [row for row in rows_of(places.refiner) if row.get('gap')]
     draft = files.read_json(os.path.join(places.refiner, 'evaluation.json'))['draft']
+    priors = files.read_json(os.path.join(places.patches, 'priors.json'))
     path = os.path.join(places.refiner, 'best.json')
     best = files.read_json(path)['step'] if os.path.exists(path) else None
     picture = _last(places.refiner, 'preview_*.png')
     if not rows:
         return [Finding('labels kept', YELLOW, 'Nothing was evaluated.', picture)]
     row = next((row for row in rows if int(row['step']) == best), rows[-1])
-    values = {name: float(row[name]) for name in TRUE_MEASURES}
+    values = {name: float(row[name]) for name in MEASURES}
     return [
         findings.of_labels(best is not None, preservation.fault(values, draft),
                            lost=values['lost'],
                            invented=values['invented_length'] - draft['invented_length'],
                            )._replace(picture=picture),
-        findings.of_refining(values['gap'], draft['gap'])._replace(picture=picture)]
+        findings.of_refining(values, draft, **_scale(priors))._replace(picture=picture)]
 
 
 def of_critics(places):

@@ -74,9 +74,9 @@ def of_traces(places):
         lengths = (lengths_of(swc.read(traced), spacing) if os.path.exists(traced)
                    else np.zeros(0))
         volume = stack.voxels.size * np.prod(spacing)
-        expected = measured.get(name, {}).get('density', 0.0) * volume
-        own = [findings.of_cable(lengths.sum(), expected or lengths.sum(), trees=len(lengths),
-                                 name=name)]
+        line = measured.get(name, {}).get('density', 0.0) * volume
+        own = [findings.of_cable(lengths.sum(), line or lengths.sum() / findings.VOXEL_STEP,
+                                 trees=len(lengths), name=name)]
         if len(lengths):
             own.append(findings.of_trees(lengths, name=name))
         picture = os.path.join(places.traces, name + '.png')
@@ -112,7 +112,8 @@ def _worst_of_each(found):
         one = max(several, key=lambda other: LIGHTS.index(other.light))
         alike = sum(other.light == one.light for other in several)
         if len(several) > 1:
-            one = one._replace(words='%s (%d of %d stacks %s)' % (
-                one.words, alike, len(several), one.light))
+            one = one._replace(words='%s %s' % (
+                one.words, 'All %d stacks are GREEN.' % alike if one.light == GREEN else
+                '%d of %d stacks are %s.' % (alike, len(several), one.light)))
         result.append(one)
     return result

@@ -20,10 +20,10 @@ BEHIND = 0.4, 1.0
 HEIGHTS = 0.25, 0.6
 
 # --- step 2 ---
-TOLD = 0.75, 0.95                # accuracy of a critic: half-way from guessing, and nearly always
+TOLD, ABOVE_FLOOR = 0.75, 0.1    # accuracy of a critic: half-way from guessing; or so much above
+                                 # what it tells of real patches of other blocks or stacks
 LEARNT_CRITIC = 0.55             # of crops that it learnt from, as TOLD of utils/train/critic.py
 HARMED = 0.1                     # gap above the drafts' at which 2_mpgan.py itself warns
-SMALL_GAP = 0.1                  # drafts that near to real patches leave nothing to refine
 
 
 # --- step 0 ---
@@ -92,6 +92,13 @@ def of_drafts(distances, *, noise, height):
         noise: robust std of the real background, grey levels.
         height: median real foreground above the background, grey levels.
     """
+    light, said = _likeness(distances, noise=noise, height=height)
+    return Finding('drafts like the stacks', light, said,
+                   change='' if light == GREEN else 'CALIBRATION_ROUNDS=12')
+
+
+def _likeness(distances, *, noise, height):
+    """(light, words) of distances to real patches; arguments as of_drafts."""
     spectrum = max(distances[m] for m in ('spectrum_z', 'spectrum_y', 'spectrum_x'))
     behind = distances['outside'] / max(noise, 1e-6)
     inside = distances['inside'] / max(height, 1e-6)
@@ -101,11 +108,8 @@ def of_drafts(distances, *, noise, height):
               light_of(behind, BEHIND)),
              ("neurites' grey levels %.0f %% of their height off" % (100 * inside),
               light_of(inside, HEIGHTS))]
-    light = max((light for _, light in parts), key=LIGHTS.index)
-    said = 'Against real patches: %s.' % '; '.join(
-        words + ('' if own == GREEN else ' (%s)' % own) for words, own in parts)
-    return Finding('drafts like the stacks', light, said,
-                   change='' if light == GREEN else 'CALIBRATION_ROUNDS=12')
+    return max((own for _, own in parts), key=LIGHTS.index), 'Against real patches: %s.' % (
+        '; '.join(words + ('' if own == GREEN else ' (%s)' % own) for words, own in parts))
 
 
 # --- step 2 ---
@@ -129,21 +133,22 @@ def of_labels(kept, fault, *, lost, invented):
     return Finding('labels kept', GREEN, said)
 
 
-def of_refining(gap, draft):
-    """Whether refined patches are nearer to real ones than the drafts.
+def of_refining(values, draft, *, noise, height):
+    """How like real patches refined ones are, and whether they are nearer than the drafts.
 
     Args:
-        gap, draft: of realism.Judge, of refined patches and of the drafts; 0: as real ones.
+        values, draft: of realism.Judge, of refined patches and of the drafts.
+        noise, height: as of_drafts.
     """
-    said = ('Refined patches are %.2f from real ones, drafts %.2f (0: as real ones from each '
-            'other; 1: as poor drafts).' % (gap, draft))
-    if gap <= draft - 0.02 or gap <= SMALL_GAP:
-        return Finding('refined like the stacks', GREEN, said)
-    light = YELLOW if gap <= draft + HARMED else RED
-    words = {YELLOW: ' Refining hardly changed that: the drafts may serve as well.',
-             RED: ' They are less like real ones than the drafts.'}
-    return Finding('refined like the stacks', light, said + words[light],
-                   change='MAX_STEPS=1500 DECAY_STEPS=250')
+    light, said = _likeness(values, noise=noise, height=height)
+    gaps = ' Distance %.2f, of the drafts %.2f (0: as real ones).' % (values['gap'], draft['gap'])
+    if values['gap'] <= draft['gap'] + HARMED:
+        light = min(light, YELLOW, key=LIGHTS.index)     # no worse: the drafts are to be mended
+    else:
+        light = max(light, YELLOW, key=LIGHTS.index)
+        gaps += ' Refining took them away from real ones: the drafts may serve as well.'
+    return Finding('refined like the stacks', light, said + gaps,
+                   change='' if light == GREEN else 'MAX_STEPS=1500 DECAY_STEPS=250')
 
 
 def of_critics(accuracy, floor, *, learnt):
@@ -162,9 +167,8 @@ def of_critics(accuracy, floor, *, learnt):
         ', '.join('%.2f of the refined patches by %s' % (accuracy[scale], scale)
                   for scale in sorted(accuracy, reverse=True)),
         '; real against real %.2f' % floor['texture'] if 'texture' in floor else '')
-    light = light_of(texture, TOLD)
-    if light == RED:                     # told by something; the network may still learn from them
-        light, said = YELLOW, said + (' They differ visibly; the segmentation network is trained '
-                                      'to bear that.')
+    light = GREEN if texture <= max(TOLD, floor.get('texture', 0) + ABOVE_FLOOR) else YELLOW
+    if light == YELLOW:                  # the network is trained on changed crops: not RED
+        said += ' They differ visibly; the segmentation network is trained to bear some of that.'
     return Finding('critics', light, said,
                    change='' if light == GREEN else 'MAX_STEPS=1500 DECAY_STEPS=250')
