@@ -247,7 +247,7 @@ def test_report_has_a_row_for_each_finding_and_commands_that_change_it(tmp_path,
     report.add('network', [Finding('net', RED, 'bad', change='MAX_STEPS=800')])
     lines = report.add('patches', [Finding('share', YELLOW, 'much | more', 'a.png',
                                            'NOISE_FLOOR=6'), Finding('stacks', GREEN, 'all')])
-    assert lines[0].startswith('report: YELLOW share: much | more See a.png. Change: make run')
+    assert lines[0].startswith('report: YELLOW share: much | more See a.png. To change: NOISE_FLOOR=6 (PA')
     assert lines[1] == 'report: GREEN  stacks: all'
     text = (tmp_path / 'report.md').read_text()
     assert '| patches | share | YELLOW | much / more | a.png |' in text
@@ -260,6 +260,9 @@ def test_report_has_a_row_for_each_finding_and_commands_that_change_it(tmp_path,
 
 def test_traces_are_made_again_alone_and_names_count_on(tmp_path, again):
     report = Report(str(tmp_path), again._replace(name='mine_2'))
+    assert "'PATCH_ARGS=A=1 SEED=2'" in Report(
+        str(tmp_path), again._replace(given={'PATCH_ARGS': 'SEED=1 A=1'})).command(
+            'patches', 'SEED=2')
     assert report.command('traces', 'MAX_GAP=4') == (
         'python c.py OUTPUT=results/mine/traces MAX_GAP=4 OUTPUT=results/mine/traces_2')
     assert 'NAME=mine_3' in report.command('patches', 'A=1')

@@ -89,7 +89,7 @@ def judge(name, places, *, chosen, images):
         return evidence.of_patches(places, chosen.looks, bad=chosen.bad)
     if name == 'masks':
         return evidence_masks.of_masks(places, images)
-    known = {'look': evidence.of_drafts, 'refiner': evidence.of_refiner,
+    known = {'drafts': evidence.of_drafts, 'refiner': evidence.of_refiner,
              'critics': evidence.of_critics, 'network': evidence_masks.of_network,
              'traces': evidence_masks.of_traces}
     return known[name](places) if name in known else []

@@ -84,9 +84,9 @@ def steps(places, values, *, given):
     Returns:
         list of Step.
     """
-    def step(name, script, *, own, chosen=(), what, more, optional=False):
-        return Step(name, script, tuple(chosen) + given[more] + tuple(own), what, more,
-                    optional=optional)
+    def step(name, script, *, own, chosen=(), what, more, mends='', optional=False):
+        return Step(name, script, tuple(chosen) + given[more] + tuple(own), what, more, mends,
+                    optional)
 
     small = values['EDITION'] == 'small'
     refiner = ['--config', SMALL_REFINER] * small + ['MAX_STEPS=%d' % values['REFINER_STEPS']]
@@ -101,7 +101,7 @@ def steps(places, values, *, given):
              own=['STACKS=' + places.stacks, 'OUTPUT=' + places.patches], more='PATCH_ARGS'),
         step('drafts', '1_simulator.py', chosen=drafts, what='drafts with labels', own=[
             'PRIORS=' + os.path.join(places.patches, 'priors.json'),
-            'OUTPUT=' + places.drafts], more='SIM_ARGS'),
+            'OUTPUT=' + places.drafts], more='SIM_ARGS', mends='PATCH_ARGS'),
         _figure(places, 'look', figures='drafts', more=given['FIG_ARGS'],
                 what='picture of the drafts'),
         step('refiner', '2_mpgan.py', chosen=refiner, own=pairs, more='GAN_ARGS',
@@ -131,7 +131,7 @@ def _figure(places, name, *, figures, more, what):
            'SEGMENTATION_RUN=' + places.network, 'TRACES=' + places.traces,
            'RESULTS=' + places.results, 'OUTPUT=' + places.figures)
     return Step(name, 'make_figures.py', ('FIGURES=' + figures,) + more + own, what, 'FIG_ARGS',
-                'PATCH_ARGS', optional=True)     # drafts are mended by what is measured
+                optional=True)
 
 
 def _argument(name, values):

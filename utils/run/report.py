@@ -54,7 +54,7 @@ class Report:
         if one.picture:
             line += ' See %s.' % one.picture
         if one.change:
-            line += ' Change: %s' % self.command(step, one.change)
+            line += ' To change: %s (%s).' % (one.change, self.again.steps[step][0])
         return line
 
     def command(self, step, change):
@@ -65,7 +65,8 @@ class Report:
             return '%s %s %s' % (command, change, output)
         words = ['make', 'run', 'STACKS=' + self.again.stacks, 'NAME=' + _next(self.again.name)]
         for constant, text in self.again.given.items():
-            text = ' '.join(part for part in (text, change * (constant == more)) if part)
+            if constant == more:
+                text = _merged(text, change)
             if text:
                 words.append('%s=%s' % (constant, text))
         return ' '.join(map(shlex.quote, words))
@@ -93,6 +94,13 @@ class Report:
             lines += ['- %s (%s): `%s`' % (one.topic, one.light, command)
                       for one, command in changes]
         return '\n'.join(lines) + '\n'
+
+
+def _merged(text, change):
+    """NAME=VALUE ... of a text and of a change, which overrules it."""
+    new = {word.split('=')[0] for word in change.split()}
+    kept = [word for word in shlex.split(text) if word.split('=')[0] not in new]
+    return ' '.join([shlex.quote(word) for word in kept] + [change])
 
 
 def _next(name):
