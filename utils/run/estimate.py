@@ -1,8 +1,9 @@
 """How long the steps take: rates measured on one machine, scaled to this one, then corrected.
 
 Before the start: RATES, seconds of one core of an AMD EPYC with TensorFlow 2.15, times what a
-short piece of work takes here over what it took there (machine.slowness). While it runs: the time
-that finished steps took over what was expected of them, and the steps' own lines of progress.
+short piece of work takes here over what it took there (machine.slowness). TensorFlow is taken to
+use the cores that are free at the start. While it runs: the time that finished steps took over what
+was expected of them, and the steps' own lines of progress.
 """
 import re
 import time
@@ -24,7 +25,7 @@ RATES = {
     'network': 0.28,             # a step of the segmentation network
     'predict': 2.3,              # a million voxels of a stack predicted
     'trace': 1.0,                # a million voxels of a map traced
-    'figures': 25.0}
+    'figures': 10.0}
 CRITICS = 6                      # of real patches, drafts and refined ones at two scales
 OLD = 2.9                        # TensorFlow 1.15 against 2.15, docs/results.md
 GAIN = 0.7                       # TensorFlow on n cores is n ** GAIN times as fast ...

@@ -13,8 +13,9 @@ from utils.common.config import ROOT
 
 DEVICES = '/dev/nvidia[0-9]*', '/dev/dxg', '/dev/kfd'    # of NVIDIA, WSL, AMD
 ASKED = 120                  # seconds that TensorFlow may take to start
-REFERENCE = 0.42             # seconds of _work on a core of the AMD EPYC that estimate.RATES are of
-TIMES = 3                    # that it is timed; the fastest counts
+REFERENCE = 0.6              # seconds of _work on a core of the AMD EPYC that estimate.RATES are of,
+                             # other jobs running
+TIMES = 5                    # that it is timed; the median counts: others may be at work now
 LINES = {True: 'TensorFlow sees %d GPU(s)', False: 'there is a GPU, but TensorFlow does not see it '
          '(README, Hardware): the CPU edition', None: 'no GPU in this machine: the CPU edition'}
 
@@ -23,7 +24,7 @@ class Machine(NamedTuple):
     """What the scripts run on."""
     gpus: int                # that TensorFlow sees
     said: str                # words about it
-    cores: int               # that this process may use
+    cores: float             # that this process may use, less those that are busy, at least one
     slowness: float          # time that one core takes, over the reference's
     old: bool                # TensorFlow 1.15, whose convolutions are slower
 
@@ -34,7 +35,8 @@ def describe():
     count = gpus() if there else 0
     said = LINES[True] % count if count else LINES[False if there else None]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return Machine(count, said, cores or 1, slowness(), sys.version_info < (3, 8))
+    free = max(1.0, (cores or 1) - os.getloadavg()[0])
+    return Machine(count, said, free, slowness(), sys.version_info < (3, 8))
 
 
 def gpus():
@@ -49,13 +51,13 @@ def gpus():
 
 
 def slowness():
-    """How many times as long as on the reference machine one core takes, float; about 1.5 s."""
+    """How many times as long as on the reference machine one core takes, float; some 3 s."""
     seconds = []
     for _ in range(TIMES):
         begun = time.perf_counter()
         _work()
         seconds.append(time.perf_counter() - begun)
-    return min(seconds) / REFERENCE
+    return sorted(seconds)[TIMES // 2] / REFERENCE
 
 
 def _work():
