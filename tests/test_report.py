@@ -28,7 +28,7 @@ def refined(gap, **distances):
 # --- each judgement ---
 
 @pytest.mark.parametrize('found, light, words, change', [
-    (findings.of_stacks(3, []), GREEN, 'All 3', ''),
+    (findings.of_stacks(3, []), GREEN, '3 of 3 were used', ''),
     (findings.of_stacks(2, ['b.tif is bad']), YELLOW, '1 of 3 were left out: b.tif is bad', ''),
     (findings.of_patches(76), GREEN, '76', ''),
     (findings.of_patches(20), YELLOW, 'add stacks', ''),

@@ -1,5 +1,6 @@
 """make run: what is chosen from stacks, folders and names, commands, times, children."""
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -220,6 +221,30 @@ def test_choices_are_kept_for_the_same_stacks_alone(tmp_path):
     files.write_text(os.path.join(folder, 'choices.json'), '{}')
     with pytest.raises(UserError, match='has no files.*NAME=another'):
         records.read(folder, [path])
+
+
+# --- the machine ---
+
+@pytest.mark.parametrize('device, seen, words', [
+    (False, 1, 'no GPU in this machine'), (True, 0, 'TensorFlow does not see it'),
+    (True, 2, 'TensorFlow sees 2 GPU')])
+def test_a_gpu_counts_if_tensorflow_sees_it(monkeypatch, tmp_path, device, seen, words):
+    (tmp_path / 'nvidia0').write_bytes(b'')
+    monkeypatch.setattr(machine, 'DEVICES', [str(tmp_path / ('nvidia[0-9]*' if device else 'no'))])
+    monkeypatch.setattr(machine, 'slowness', lambda: 1.0)
+    monkeypatch.setattr(subprocess, 'run', lambda *_, **__: subprocess.CompletedProcess(
+        [], 0, b'a warning\n%d\n' % seen))
+    here = machine.describe()
+    assert here.gpus == (seen if device else 0) and words in here.said and here.cores >= 1
+
+
+def test_tensorflow_is_asked_for_its_gpus(monkeypatch, capsys):
+    from models import tf
+    monkeypatch.setattr(tf.config.experimental, 'list_physical_devices',
+                        lambda kind: ['one', 'two'] if kind == 'GPU' else [])
+    sys.modules.pop('utils.train.devices', None)
+    runpy.run_module('utils.train.devices', run_name='__main__')
+    assert capsys.readouterr().out.split()[-1] == '2'
 
 
 # --- times ---

@@ -31,7 +31,7 @@ HARMED = 0.1                     # gap above the drafts' at which 2_mpgan.py its
 def of_stacks(used, left_out):
     """How many stacks were used; left_out: texts that tell why others were not."""
     if not left_out:
-        return Finding('stacks', GREEN, 'All %d were used.' % used)
+        return Finding('stacks', GREEN, '%d of %d were used.' % (used, used))
     return Finding('stacks', YELLOW, '%d of %d were left out: %s' % (
         len(left_out), used + len(left_out), '; '.join(left_out[:3])))
 
