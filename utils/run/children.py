@@ -11,6 +11,11 @@ from utils.common.workers import PR_SET_PDEATHSIG
 ERROR = 'error: '
 LEFT_OUT = re.compile(r'error: (\d+) of (\d+) stacks were left out')       # of batch.failure
 
+try:
+    _PRCTL = ctypes.CDLL(None).prctl
+except (OSError, AttributeError, TypeError):             # not Linux
+    _PRCTL = None
+
 
 def run(words, *, log, hear=lambda line: None):
     """Run a command; its lines are shown and logged as they come.
@@ -50,10 +55,8 @@ def run(words, *, log, hear=lambda line: None):
 def _alone():
     """In the child: a process group of its own, which Ctrl-C does not reach; an end with this."""
     os.setpgid(0, 0)
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)        # training saves its step
-    except (OSError, AttributeError):                                    # not Linux
-        pass
+    if _PRCTL:
+        _PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)         # a training saves its step
     signal.signal(signal.SIGINT, signal.SIG_DFL)         # also where this one was told to ignore it
 
 
