@@ -274,6 +274,11 @@ def test_time_left_follows_what_steps_took(monkeypatch):
     now[0] = 380.0
     clock.hear('step 50 of 100, 4.00 s each, 200 s left')
     assert clock.left()[0] == pytest.approx(200.0 + 200.0)
+    now[0] = 1180.0                                      # a step without progress, overdue
+    clock.share = 0.0
+    assert clock.ratio() > 1.5 and clock.left()[0] == pytest.approx(
+        100.0 * clock.ratio() + 100.0)
+    now[0] = 380.0
     again = estimate.Clock(clock.seconds, spent=clock.tick(), done=clock.done)
     assert again.left()[0] == pytest.approx(1400.0 - 200.0)                      # after a kill
 

@@ -33,6 +33,7 @@ MOST_CORES = 8                   # ... on up to so many
 TRUST = 60.0                     # seconds of finished steps that count as much as the estimate
 PROGRESS = re.compile(r'step (\d+) of (\d+)')
 HEARD = 0.1                      # share of a step from which its own progress is believed
+OVERDUE = 0.1                    # of its time so far that is left of a step that takes too long
 
 
 class Work(NamedTuple):
@@ -130,25 +131,31 @@ class Clock:
         self.name = None
 
     def ratio(self):
-        """Time that finished steps took over what was expected; the estimate counts as TRUST."""
-        known = [name for name in self.done if self.seconds.get(name)]
+        """Time that steps took over what was expected; the estimate counts as TRUST.
+
+        Finished steps count, and one that has taken longer than expected already.
+        """
+        known = [name for name, seconds in self.seconds.items() if seconds and (
+            name in self.done or self.spent.get(name, 0.0) > seconds)]
         return ((TRUST + sum(self.spent.get(name, 0.0) for name in known))
                 / (TRUST + sum(self.seconds[name] for name in known)))
 
     def left(self):
         """Seconds left for the whole, and names of steps whose time is not known: (float, list)."""
+        if self.name:
+            self.tick()
         total, unknown, ratio = 0.0, [], self.ratio()
         for name, seconds in self.seconds.items():
             if name in self.done:
                 continue
-            here = self.tick()[name] if name == self.name else self.spent.get(name, 0.0)
+            here = self.spent.get(name, 0.0)
             if name == self.name and self.share > HEARD:
                 now = time.time() - self.begun
                 total += now * (1 - self.share) / self.share
             elif seconds is None:
                 unknown.append(name)
             else:
-                total += max(ratio * seconds - here, 0.05 * seconds)
+                total += max(ratio * seconds - here, OVERDUE * here, OVERDUE * seconds)
         return total, unknown
 
 
