@@ -75,7 +75,7 @@ def refined(gap, **distances):
     (findings_masks.of_cable(0.0, 1000.0, trees=0, name='a'), RED, 'nothing', 'LOW=0.2 HIGH=0.4'),
     (findings_masks.of_trees([300.0, 200.0, 90.0], name='a'), GREEN, '197 voxels', ''),
     (findings_masks.of_trees([20.0] * 50, name='a'), YELLOW, 'in pieces', 'MAX_GAP=12'),
-    (findings_masks.of_trees([9000.0, 90.0, 80.0], name='a'), YELLOW, 'as one', 'MAX_GAP=4')])
+    (findings_masks.of_trees([9000.0, 90.0, 80.0], name='a'), YELLOW, 'as one', 'MAX_GAP=0')])
 def test_judgements(found, light, words, change):
     assert found.light == light and words in found.words, found
     assert bool(found.change) == bool(change) and change in found.change
@@ -89,7 +89,7 @@ def test_changes_are_constants_of_the_steps_that_they_are_for():
             (('mpgan',), ['LAMBDA_LABEL=20 MAX_STEPS=1500 DECAY_STEPS=250 CRITIC_STEPS=1600']),
             (('segmentation',), ['MAX_STEPS=800 AUGMENT_SNR=0.1,1.0 VISIBLE_CONTRAST=0 '
                                  'PROBABILITY_THRESHOLD=0.7']),
-            (('reconstruction', 'otsu'), ['LOW=0.6 HIGH=0.8 MAX_GAP=12'])):
+            (('reconstruction', 'otsu'), ['LOW=0.6 HIGH=0.8 COVER_SCALE=2.5 MAX_GAP=12'])):
         config.load(['configs/%s.py' % name for name in names], changes[0].split())
 
 

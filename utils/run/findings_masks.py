@@ -79,8 +79,8 @@ def of_cable(cable, line, *, trees, name):
     if ratio < 1:
         return Finding('cable traced', light, said + ': neurites may be missed.',
                        change='LOW=0.2 HIGH=0.4')
-    return Finding('cable traced', light, said + ': some of it may be haze or noise.',
-                   change='LOW=0.6 HIGH=0.8')
+    return Finding('cable traced', light, said + ': some of it may be haze or noise, or '
+                   'thick bundles traced many times.', change='LOW=0.6 HIGH=0.8 COVER_SCALE=2.5')
 
 
 def of_trees(lengths, *, name):
@@ -92,6 +92,6 @@ def of_trees(lengths, *, name):
                        'pieces.' % (name, lengths.mean()), change='MAX_GAP=12')
     if share > ONE_TREE and lengths.max() > SEVERAL:
         return Finding('trees', YELLOW, '%s: one tree holds %.0f %% of the cable: neurites that '
-                       'touch are traced as one.' % (name, 100 * share), change='MAX_GAP=4')
+                       'touch are traced as one.' % (name, 100 * share), change='MAX_GAP=0')
     return Finding('trees', GREEN, '%s: trees of %.0f voxels in the mean.' % (
         name, lengths.mean()))
