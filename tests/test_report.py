@@ -7,6 +7,7 @@ import pytest
 
 from utils.common import files
 from utils.data import patches, stacks, swc
+from utils.draw import masks as mask_figures
 from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
 from utils.run.lights import GREEN, RED, YELLOW, Finding
 from utils.run.report import Again, Report
@@ -194,6 +195,13 @@ def test_masks_are_judged_and_drawn(places, tmp_path):
         found = evidence_masks.of_masks(places, {'a': 'in/a.tif'})
         assert [one.light for one in found] == lights
         assert os.path.getsize(found[0].picture) > 5000
+
+
+def test_the_picture_shows_the_planes_that_hold_most():
+    probability = np.zeros((40, 4, 4), np.uint8)
+    probability[20:30] = 255
+    assert mask_figures.fullest(probability) == slice(14, 30)
+    assert mask_figures.fullest(probability[:5]) == slice(0, 5)
 
 
 def forest(path, *lengths):
