@@ -252,7 +252,8 @@ def again():
 
 def test_report_has_a_row_for_each_finding_and_commands_that_change_it(tmp_path, again):
     report = Report(str(tmp_path), again)
-    report.add('network', [Finding('net', RED, 'bad', change='MAX_STEPS=800')])
+    report.add('network', [Finding('net', RED, 'bad', change='MAX_STEPS=800'),
+                           Finding('map', YELLOW, 'bad', change='MAX_STEPS=800')])
     lines = report.add('patches', [Finding('share', YELLOW, 'much | more', 'a.png',
                                            'NOISE_FLOOR=6'), Finding('stacks', GREEN, 'all')])
     assert lines[0].startswith('report: YELLOW share: much | more See a.png. To change: NOISE_FLOOR=6 (PA')
@@ -263,7 +264,8 @@ def test_report_has_a_row_for_each_finding_and_commands_that_change_it(tmp_path,
     assert ("`make run 'STACKS=my stacks' NAME=mine_2 'PATCH_ARGS=SEED=1 NOISE_FLOOR=6'`" in text)
     assert "`make run 'STACKS=my stacks' NAME=mine_2 PATCH_ARGS=SEED=1 SEG_ARGS=MAX_STEPS=800`" \
         in text
-    assert report.count() == '1 GREEN, 1 YELLOW, 1 RED'
+    assert text.count('MAX_STEPS=800') == 1 and '- net (RED), map (YELLOW): ' in text
+    assert report.count() == '1 GREEN, 2 YELLOW, 1 RED'
 
 
 def test_traces_are_made_again_alone_and_names_count_on(tmp_path, again):

@@ -32,7 +32,7 @@ GAIN = 0.7                       # TensorFlow on n cores is n ** GAIN times as f
 MOST_CORES = 8                   # ... on up to so many
 TRUST = 60.0                     # seconds of finished steps that count as much as the estimate
 PROGRESS = re.compile(r'step (\d+) of (\d+)')
-HEARD = 0.1                      # share of a step from which its own progress is believed
+HEARD = 0.03                     # share of a step from which its own progress is believed
 OVERDUE = 0.1                    # of its time so far that is left of a step that takes too long
 
 

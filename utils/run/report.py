@@ -1,6 +1,7 @@
 """The report: findings of all steps as lines in the log, Markdown and JSON."""
 import os
 import shlex
+from collections import OrderedDict
 from typing import NamedTuple
 
 from utils.common import files
@@ -86,13 +87,16 @@ class Report:
                  '| --- | --- | --- | --- | --- |']
         lines += ['| %s |' % ' | '.join(cell.replace('|', '/') for cell in (
             step, one.topic, one.light, one.words, one.picture)) for step, one in self.rows()]
-        changes = [(one, self.command(step, one.change)) for step, one in self.rows()
-                   if one.change and one.light != GREEN]
+        changes = OrderedDict()                          # the same command once
+        for step, one in self.rows():
+            if one.change and one.light != GREEN:
+                changes.setdefault(self.command(step, one.change), []).append(
+                    '%s (%s)' % (one.topic, one.light))
         if changes:
             lines += ['', '## What to change', '', 'One at a time, the first one first: what comes '
                       'after it may follow from it.', '']
-            lines += ['- %s (%s): `%s`' % (one.topic, one.light, command)
-                      for one, command in changes]
+            lines += ['- %s: `%s`' % (', '.join(topics), command)
+                      for command, topics in changes.items()]
         return '\n'.join(lines) + '\n'
 
 
