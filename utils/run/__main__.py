@@ -76,7 +76,8 @@ def say(chosen, name, *, paths, clock, start=''):
         print('%sleft out: %s' % (start, text))
     for constant, (value, reason) in chosen.values.items():
         text = ','.join('%g' % v for v in value) if isinstance(value, tuple) else str(value)
-        print('%schosen: %-30s %s' % (start, '%s=%s' % (constant, text), reason))
+        name_of, step = choices.STEPS_OF.get(constant, (constant, ''))
+        print('%schosen: %-30s %s' % (start, '%s=%s%s' % (name_of, text, step), reason))
     print('%stime: %s for the whole, by rates of another machine and the speed of this one; '
           'corrected while it runs' % (start, estimate.words(*clock.left())))
 

@@ -16,6 +16,9 @@ SHORTEST = 96                            # isotropic voxels of it along z
 BRANCH = 14 / 128, 22 / 128              # length of a branch over the side, as in the demo
 UNLIKE = 2.0                             # ratio of contrasts from which stacks are of unlike kind
 BLOCK = 76                               # voxels of a critic's blocks, as CRITIC_BLOCK
+# constants that have the same name in two scripts -> that name, and of which step
+STEPS_OF = {'REFINER_STEPS': ('MAX_STEPS', ' of step 2'),
+            'NETWORK_STEPS': ('MAX_STEPS', ' of step 3')}
 STEPS = {SMALL: (600, 400), FULL: (20000, 400)}          # of the refiner, of the network
 
 

@@ -13,7 +13,7 @@ from utils.common.config import ROOT
 
 DEVICES = '/dev/nvidia[0-9]*', '/dev/dxg', '/dev/kfd'    # of NVIDIA, WSL, AMD
 ASKED = 120                  # seconds that TensorFlow may take to start
-REFERENCE = 0.6              # seconds of _work on a core of the AMD EPYC that estimate.RATES are of,
+REFERENCE = 0.6              # seconds of _work on the machine that estimate.RATES were measured on,
                              # other jobs running
 TIMES = 5                    # that it is timed; the median counts: others may be at work now
 LINES = {True: 'TensorFlow sees %d GPU(s)', False: 'there is a GPU, but TensorFlow does not see it '
