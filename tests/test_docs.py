@@ -19,7 +19,8 @@ PAGES = sorted(os.path.join('docs', os.path.basename(path))
                for path in glob.glob(os.path.join(ROOT, 'docs', '*.md')))
 PAGES += ['README.md', os.path.join('models', 'pretrained', 'README.md')]
 # words in capitals that a command or a text has and that are no constants of configs/
-OTHERS = {'NAME', 'PYTHON', 'TF_ENABLE_ONEDNN_OPTS', 'FOLDER', 'ATTACK_ARGS', 'SHORT', 'ONLY'}
+OTHERS = {'NAME', 'PYTHON', 'TF_ENABLE_ONEDNN_OPTS', 'FOLDER', 'ATTACK_ARGS', 'RUN_ARGS', 'SHORT',
+          'ONLY'}
 
 
 def text_of(page):

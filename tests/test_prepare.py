@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import run_script
 
-from utils.common import config
+from utils.common import config, files
 from utils.common.errors import UserError
 from utils.data import hdf5_writer, parts, patches, stacks, tiff
 from utils.draw import priors

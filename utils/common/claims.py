@@ -24,7 +24,7 @@ TRAIN, PACK = ' STAGE=train', ' STAGE=pack'
 RUN = 'a training run or packed weights'       # of whichever script
 # words of a command.txt -> whose folder that is
 COMMANDS = {name: name for name in ('prepare_patches.py', '1_simulator.py', '4_reconstruction.py',
-                                    'utils.simulate.phantom')}
+                                    'utils.simulate.phantom', 'utils.run')}
 COMMANDS.update({'2_mpgan.py': '2_mpgan.py' + TRAIN,
                  '3_segmentation.py': '3_segmentation.py' + TRAIN,
                  'comparison.py': '3_segmentation.py' + TRAIN})
