@@ -5,7 +5,8 @@ Reads   data/segmented/NAME.prob.tif         probability maps (3_segmentation.py
 Writes  results/traces/NAME.swc              the trees: x y z in voxels of the stack, radius in
                                              x voxels, type 1: soma
         results/traces/NAME.png              the trees over the stack's projections
-        results/traces/scores.csv, .md       with GOLD=folder: each stack's scores, and their mean
+        results/traces/scores.csv, .md       with GOLD=folder: each stack's scores, their mean, and
+                                             why a score is blank
         results/traces/made_from.json        what each SWC was made from: a rerun does the missing
 Run     python 4_reconstruction.py INPUT=folder_or_pattern OUTPUT=folder
         python 4_reconstruction.py INPUT=data/real METHOD=otsu OUTPUT=results/otsu
@@ -22,7 +23,7 @@ from utils.common import batch, claims, config, errors, files
 from utils.data import stacks, swc
 from utils.draw import traces as figures
 from utils.measure import otsu
-from utils.score import tables, traces
+from utils.score import trace_tables, traces
 from utils.trace import evidence, results, settings, tracing
 
 # constants that may differ between runs into one folder
@@ -108,16 +109,9 @@ def score(named, cfg):
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
         spacing = spacing_of(stacks.read(path, probabilities=True), cfg)
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
-        rows.append((name, traces.score(traces.read_gold(cfg.GOLD, name), tree, spacing=spacing,
-                                         name=name)))
-    rows.append(('mean', traces.mean([values for _, values in rows])))
-    tables.write_csv(os.path.join(cfg.OUTPUT, 'scores.csv'),
-                     [dict(values, stack=name) for name, values in rows],
-                     columns=('stack',) + traces.COLUMNS, form='%.6g')
-    table = tables.markdown(rows, traces.COLUMNS)
-    meanings = ''.join('- `%s`: %s\n' % item for item in traces.MEANING.items())
-    files.write_text(os.path.join(cfg.OUTPUT, 'scores.md'), table + '\n' + meanings)
-    print(table)
+        rows.append((name, traces.scored(traces.read_gold(cfg.GOLD, name), tree,
+                                         spacing=spacing)))
+    print(trace_tables.write(cfg.OUTPUT, rows))
 
 
 def check(cfg):
