@@ -39,6 +39,18 @@ def neighbours(nodes):
     return links
 
 
+def walk(links, at, *, last, most):
+    """Nodes from `at` on, away from `last`, to the next fork or tip, or `most` of them; list.
+
+    links: of neighbours().
+    """
+    passed = [at]
+    while len(links[at]) == 2 and len(passed) < most:
+        last, at = at, links[at][int(links[at][0] == last)]
+        passed.append(at)
+    return passed
+
+
 def select(nodes, keep):
     """Nodes where `keep`, bool [M], and the edges between them."""
     row = np.cumsum(keep) - 1

@@ -7,7 +7,7 @@ size says.
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.trace import crossings, joins, somata, trees
+from utils.trace import crossings, ends, joins, somata, trees
 from utils.trace.foreground import foreground
 from utils.trace.paths import paths
 
@@ -38,6 +38,7 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
                             spur_length=settings.spur_length)
     nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
                               max_angle=settings.cross_angle)
+    nodes = crossings.opened(nodes, spacing)
     nodes = joins.bridge(nodes, evidence, spacing=spacing, low=low, max_gap=settings.max_gap,
                          max_angle=settings.max_angle)
     nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length)
@@ -48,4 +49,6 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
         for _ in range(2):
             nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds // 2)
             nodes = trees.centre(nodes, found, spacing=spacing)
-    return trees.to_tree(trees.smooth(nodes, spacing, rounds=settings.smooth_rounds))
+        nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
+    nodes = ends.centre_cuts(nodes, found, evidence.shape, spacing=spacing)
+    return trees.to_tree(nodes)
