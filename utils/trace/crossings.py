@@ -1,12 +1,15 @@
 """Crossings: fibres that cross or touch are one object of many arms, to be parted again."""
 import numpy as np
 from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial import cKDTree
 
 from utils.trace import graphs
 
 AHEAD = 8                # nodes beyond a place over which an arm's direction is taken
 THICK = 2.0              # times as thick as its arms, a place is a body and no crossing
-BODY = [1.0, 1.0]
+SHARES = 0.6, 1.0       # of the reach, one pass each: near forks are matched first
+BODY=[0,0]
+EUC=[1.5]
 MOST_ARMS = 8            # of a place; more are a tangle that is left as it is
 
 
@@ -85,6 +88,8 @@ def _places(links, points, *, fork, soma, reach):
             length = np.sqrt((np.diff(points[passed], axis=0) ** 2).sum(1)).sum()
             if fork[passed[-1]] and length <= reach:
                 edges += zip(passed[:-1], passed[1:])
+    some = np.flatnonzero(fork)
+    edges += [tuple(some[list(pair)]) for pair in cKDTree(points[some]).query_pairs(EUC[0] * reach)]
     return graphs.parts(np.array(edges, int).reshape(-1, 2), len(points))
 
 

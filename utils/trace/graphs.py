@@ -74,3 +74,13 @@ def joined(nodes, ways):
         n += len(way)
     return Nodes(np.concatenate(position), np.concatenate(depth), np.concatenate(edges),
                  np.r_[nodes.soma, np.zeros(n - len(nodes.soma), bool)])
+
+
+def line(nodes, ends, *, points):
+    """Straight way between two nodes (rows), for joined(): a node for each x voxel.
+
+    points: float [M, 3], x voxels.
+    """
+    a, b = ends
+    count = max(1, int(np.ceil(np.linalg.norm(points[a] - points[b]))))
+    return a, b, np.linspace(nodes.position[a], nodes.position[b], 1 + count)[1:-1]
