@@ -30,27 +30,24 @@ def centre_cuts(nodes, found, shape, *, spacing):
     tips = np.flatnonzero((graphs.degrees(nodes) == 1) & ~nodes.soma & at_face)
     links, faces = graphs.neighbours(nodes), {}
     for tip in tips:
-        branch = graphs.walk(links, links[tip][0], last=tip, most=4 * AHEAD + int(
-            4 * nodes.depth[tip]))
-        branch = np.r_[tip, branch]
+        branch = np.array([tip] + graphs.walk(
+            links, links[tip][0], last=tip, most=4 * (AHEAD + int(nodes.depth[tip])),
+            soma=nodes.soma))
         far = np.sqrt(((points[branch] - points[tip]) ** 2).sum(1))
-        within = np.flatnonzero(far > nodes.depth[branch] + BEYOND)
-        if len(within) == 0 or within[0] + AHEAD // 2 >= len(branch):
-            continue
-        inner = within[0]
+        inner = int(np.argmax(far > nodes.depth[branch] + BEYOND))
+        if inner == 0 or inner + AHEAD // 2 >= len(branch):
+            continue                                     # too short to tell its course
         way = points[branch[inner]] - points[branch[min(inner + AHEAD, len(branch) - 1)]]
         way /= max(np.linalg.norm(way), 1e-9)
         face = _face(nodes.position[tip], way, last=last)
         if face is None:
             continue
-        axis, level = face
         if face not in faces:
-            rows = np.flatnonzero(found.voxels[:, axis] == level)
+            rows = np.flatnonzero(found.voxels[:, face[0]] == face[1])
             faces[face] = rows, cKDTree(found.voxels[rows] * spacing)
-        step = (level * spacing[axis] - points[branch[inner], axis]) / way[axis]
-        guess = points[branch[inner]] + min(step, 2 * far[inner]) * way
-        guess[axis] = level * spacing[axis]
-        end = _middle(guess, nodes.depth[branch[inner]] + AROUND, found=found, face=faces[face],
+        end = _middle(_hit(points[branch[inner]], way, face=face, spacing=spacing,
+                           farthest=2 * far[inner]),
+                      nodes.depth[branch[inner]] + AROUND, found=found, cut=faces[face],
                       spacing=spacing)
         if end is not None:
             points[branch[:inner + 1]] = np.linspace(end, points[branch[inner]], inner + 1)
@@ -64,12 +61,21 @@ def _face(position, way, *, last):
     return (axis, int(position[axis])) if out[axis] >= STEEP else None
 
 
-def _middle(point, radius, *, found, face, spacing):
+def _hit(point, way, *, face, spacing, farthest):
+    """Where a straight way from a point meets a face, x voxels, `farthest` along it at most."""
+    axis, level = face
+    step = (level * spacing[axis] - point[axis]) / way[axis]
+    hit = point + min(step, farthest) * way
+    hit[axis] = level * spacing[axis]
+    return hit
+
+
+def _middle(point, radius, *, found, cut, spacing):
     """Mean of a face's foreground around a point, by evidence; None where there is none.
 
-    face: (rows of its voxels, their cKDTree, x voxels).
+    cut: (rows of the face's voxels, their cKDTree, x voxels).
     """
-    rows, tree = face
+    rows, tree = cut
     for _ in range(ROUNDS):
         some = rows[tree.query_ball_point(point, radius)]
         if len(some) == 0:

@@ -39,13 +39,14 @@ def neighbours(nodes):
     return links
 
 
-def walk(links, at, *, last, most):
-    """Nodes from `at` on, away from `last`, to the next fork or tip, or `most` of them; list.
+def walk(links, at, *, last, most, soma):
+    """Nodes from `at` on, away from `last`, to the next fork, tip or soma, or `most` of them; list.
 
-    links: of neighbours().
+    Args:
+        links: of neighbours(); soma: bool [M].
     """
     passed = [at]
-    while len(links[at]) == 2 and len(passed) < most:
+    while len(links[at]) == 2 and not soma[at] and len(passed) < most:
         last, at = at, links[at][int(links[at][0] == last)]
         passed.append(at)
     return passed
@@ -56,6 +57,11 @@ def select(nodes, keep):
     row = np.cumsum(keep) - 1
     edges = nodes.edges[keep[nodes.edges].all(1)]
     return Nodes(nodes.position[keep], nodes.depth[keep], row[edges], nodes.soma[keep])
+
+
+def without(nodes, gone):
+    """Nodes but for some of the first ones. gone: bool [K], K <= M."""
+    return select(nodes, np.r_[~gone, np.ones(len(nodes.position) - len(gone), bool)])
 
 
 def joined(nodes, ways):

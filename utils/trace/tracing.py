@@ -36,11 +36,10 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
                                  least=settings.soma_radius)
     nodes = somata.collapse(nodes, centres, radii=radii, spacing=spacing,
                             spur_length=settings.spur_length)
-    nodes = _smooth(nodes, found, spacing=spacing, rounds=settings.smooth_rounds)
-    nodes = forks.relocate(nodes, spacing)
-    for share in crossings.SHARES:
-        nodes = crossings.uncross(nodes, spacing, reach=share * settings.cross_reach,
-                                  max_angle=settings.cross_angle)
+    if settings.cross_reach:
+        nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
+        nodes = crossings.uncross(forks.relocate(nodes, spacing), spacing,
+                                  reach=settings.cross_reach, max_angle=settings.cross_angle)
     nodes = crossings.opened(nodes, spacing)
     nodes = joins.bridge(nodes, evidence, spacing=spacing, low=low, max_gap=settings.max_gap,
                          max_angle=settings.max_angle)
@@ -48,17 +47,11 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
     if len(nodes.position) == 0:
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
                         'out' % (name, settings.min_length))
-    nodes = _smooth(nodes, found, spacing=spacing, rounds=settings.smooth_rounds)
+    if settings.smooth_rounds:
+        for _ in range(2):
+            nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds // 2)
+            nodes = trees.centre(nodes, found, spacing=spacing)
+        nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
     nodes = forks.relocate(nodes, spacing)
     nodes = ends.centre_cuts(nodes, found, evidence.shape, spacing=spacing)
     return trees.to_tree(nodes)
-
-
-def _smooth(nodes, found, *, spacing, rounds):
-    """Smoothed nodes in the middle of the foreground; as they are with no rounds."""
-    if not rounds:
-        return nodes
-    for _ in range(2):
-        nodes = trees.smooth(nodes, spacing, rounds=rounds // 2)
-        nodes = trees.centre(nodes, found, spacing=spacing)
-    return trees.smooth(nodes, spacing, rounds=rounds)
