@@ -12,7 +12,7 @@ ROUNDS = 3               # of moving to the middle of the cut
 STEEP = 0.2              # cosine to the face's normal, at least: along a face there is no cut
 
 
-def centre_cuts(nodes, found, shape, *, spacing):
+def centre_cuts(nodes, found, *, shape, spacing):
     """Move tips at the stack's faces into the middle of the neurite's cut with the face.
 
     The farthest voxel, at which a path begins, lies at the cut's rim; and the thickest voxel, at

@@ -131,7 +131,7 @@ class _Search:
             return total < SHORTEST
         return total < self.settings.spur_length + (1 + self.settings.spur_radii) * body
 
-    def add(self, path, at, end=None):
+    def add(self, path, at, *, end=None):
         """Make nodes of a path, int [L], that leaves the traced voxel `at` and comes to `end`."""
         if self.length[at]:
             path, at = self._outside(path, at)

@@ -56,5 +56,5 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
             nodes = trees.centre(nodes, found, spacing=spacing, tree=around)
         nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
     nodes = forks.relocate(nodes, spacing)
-    nodes = ends.centre_cuts(nodes, found, evidence.shape, spacing=spacing)
+    nodes = ends.centre_cuts(nodes, found, shape=evidence.shape, spacing=spacing)
     return trees.to_tree(nodes)
