@@ -121,7 +121,7 @@ def check(cfg):
         FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), CLIP_QUANTILE=(0.5, 1),
         NOISE_FLOOR=(0, None), RIDGE_SIGMAS=(0.3, 50), COVER_SCALE=(1, 10), COVER_MARGIN=(0, None),
         SPUR_LENGTH=(0, None), SPUR_RADII=(0, None), SMOOTH_ROUNDS=(0, 1000), MIN_LENGTH=(0, None),
-        CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 90), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180),
+        CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 180), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180),
         SOMA_RATIO=(0, None), SOMA_RADIUS=(0, None))
     if cfg.LOW > cfg.HIGH:
         raise UserError('LOW=%g, HIGH=%g: want LOW at most as high as HIGH' % (cfg.LOW, cfg.HIGH))
