@@ -6,7 +6,8 @@ Writes  results/traces/NAME.swc              the trees: x y z in voxels of the s
                                              x voxels, type 1: soma
         results/traces/NAME_trees/           with ONE_FILE_PER_TREE=True: a SWC for each tree
         results/traces/NAME.png              the trees over the stack's projections
-        results/traces/scores.csv, .md       with GOLD=folder: each stack's scores, and their mean
+        results/traces/scores.csv, .md       with GOLD=folder: each stack's scores, their mean, and
+                                             why a score is blank
         results/traces/made_from.json        what each SWC was made from: a rerun does the missing
 Run     python 4_reconstruction.py INPUT=folder OUTPUT=folder
         python 4_reconstruction.py INPUT=data/real METHOD=otsu OUTPUT=results/otsu
@@ -23,7 +24,7 @@ from utils.common import batch, claims, config, errors, files
 from utils.data import stacks, swc
 from utils.draw import traces as figures
 from utils.measure import otsu
-from utils.score import tables, traces
+from utils.score import trace_tables, traces
 from utils.trace import evidence, results, settings, tracing
 
 # constants that may differ between runs into one folder; FILES: what is written besides
@@ -113,16 +114,9 @@ def score(named, cfg):
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
         size = voxel_size_of(stacks.read(path, probabilities=True), cfg)
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
-        rows.append((name, traces.score(traces.read_gold(cfg.GOLD, name), tree, name=name,
+        rows.append((name, traces.scored(traces.read_gold(cfg.GOLD, name), tree,
                                          spacing=stacks.spacing_of(size))))
-    rows.append(('mean', traces.mean([values for _, values in rows])))
-    tables.write_csv(os.path.join(cfg.OUTPUT, 'scores.csv'),
-                     [dict(values, stack=name) for name, values in rows],
-                     columns=('stack',) + traces.COLUMNS, form='%.6g')
-    table = tables.markdown(rows, traces.COLUMNS)
-    meanings = ''.join('- `%s`: %s\n' % item for item in traces.MEANING.items())
-    files.write_text(os.path.join(cfg.OUTPUT, 'scores.md'), table + '\n' + meanings)
-    print(table)
+    print(trace_tables.write(cfg.OUTPUT, rows))
 
 
 def check(cfg):
@@ -132,7 +126,7 @@ def check(cfg):
         FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, 1000), CLIP_QUANTILE=(0.5, 1),
         NOISE_FLOOR=(0, 1e6), RIDGE_SIGMAS=(0.3, 50), COVER_SCALE=(1, 10), COVER_MARGIN=(0, 1e9),
         SPUR_LENGTH=(0, 1e9), SPUR_RADII=(0, 1e9), SMOOTH_ROUNDS=(0, 1000), MIN_LENGTH=(0, 1e9),
-        CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 90), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180),
+        CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 180), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180),
         SOMA_RATIO=(0, 1e9), SOMA_RADIUS=(0, 1e9))
     if cfg.LOW > cfg.HIGH:
         raise UserError('LOW=%g, HIGH=%g: want LOW at most as high as HIGH' % (cfg.LOW, cfg.HIGH))

@@ -41,9 +41,9 @@ SMOOTH_ROUNDS = 30               # of Taubin's smoothing; 0: the voxels' stairca
 MIN_LENGTH = 15.0                # trees of less cable are left out, but for those with a soma
 
 # --- crossings ---
-CROSS_REACH = 6.0                # length of tree between forks whose four arms are two crossing
-                                 # fibres; 0: none, so that neurons of four stems stay whole
-CROSS_ANGLE = 70.0               # degrees that a fibre may bend there; shortest paths cut corners
+CROSS_REACH = 10.0               # length of tree between forks whose arms are crossing fibres'; 0:
+                                 # none, so that neurons of four stems stay whole
+CROSS_ANGLE = 95.0               # degrees that a fibre may bend there; paths cut corners
 
 # --- gaps ---
 MAX_GAP = 8.0                    # longest dark way of a bridge between trees, full darkness

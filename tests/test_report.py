@@ -256,7 +256,8 @@ def test_report_has_a_row_for_each_finding_and_commands_that_change_it(tmp_path,
                            Finding('map', YELLOW, 'bad', change='MAX_STEPS=800')])
     lines = report.add('patches', [Finding('share', YELLOW, 'much | more', 'a.png',
                                            'NOISE_FLOOR=6'), Finding('stacks', GREEN, 'all')])
-    assert lines[0].startswith('report: YELLOW share: much | more See a.png. To change: NOISE_FLOOR=6 (PA')
+    assert lines[0].startswith(
+        'report: YELLOW share: much | more See a.png. To change: NOISE_FLOOR=6 (PA')
     assert lines[1] == 'report: GREEN  stacks: all'
     text = (tmp_path / 'report.md').read_text()
     assert '| patches | share | YELLOW | much / more | a.png |' in text
