@@ -29,12 +29,13 @@ from utils.simulate import checks, drafts, optics, priors, results, settings  # 
 MAY_CHANGE = ('N_STACKS', 'OUTPUT', 'WORKERS', 'OVERWRITE')     # may change between runs
 
 
-def simulate(index, seed, *, values, measured, psf, folder):
+def simulate(index, seed, *, values, measured, psf, folder, constants):
     """Draw one stack and write its files.
 
     Args:
         index: of the stack, from 0; seed: numpy SeedSequence; values: settings.Settings, resolved.
         measured: contents of priors.json, or None; psf: as for drafts.draw; folder: results.Folder.
+        constants: dict, of the folder's config.json.
 
     Returns:
         a line that says what was drawn.
@@ -43,10 +44,19 @@ def simulate(index, seed, *, values, measured, psf, folder):
     prior = priors.of(values.stack, values.neuron, measured=measured)
     draft = drafts.draw(values, prior, rng=rng, psf=psf)
     corners = drafts.patch_corners(draft, values.patches, rng=rng)
+    alone(folder.path, constants)
     folder.write(index, draft, corners=corners, window=values.patches.patch_shape,
                  voxel_size=values.stack.voxel_size)
     return '%04d: %s, %d neurites, %d patches' % (index + 1, draft.kind, draft.neurites,
                                                   len(corners))
+
+
+def alone(path, constants):
+    """Raise UserError if another run has claimed a folder of drafts with other constants."""
+    changed = claims.differences(path, constants, may_change=MAY_CHANGE)
+    if changed:
+        raise UserError('%s: another run with other settings writes into it (%s): give each its '
+                        'own OUTPUT' % (path, ', '.join(name for name, _, _ in changed)))
 
 
 def made_from(cfg):
@@ -78,11 +88,11 @@ def check(cfg, measured):
     """
     config.require(
         cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), MAX_PATCHES=(1, None), SEED=(0, None),
-        AXON_SHARE=(0, 1), RANDOM_PATCHES=(0, 1), TAPER=(0, 0.99), BOUTON_SPACING=(0, None),
-        PSF_WING_WIDTH=(1, 10), ILLUMINATION=(0, 3), ILLUMINATION_SIGMA=(0.1, None),
-        ATTENUATION=(0, None), TEXTURE_SIGMA=(0, None), GAIN=(0, None), OFFSET=(-65535, 65535),
-        READ_NOISE=(0, None), SATURATION=(0, None), SWC_SCALE=(1e-6, None), VOLUME_SHAPE=(4, None),
-        PATCH_SHAPE=(2, None))
+        AXON_SHARE=(0, 1), DENDRITE_DEPTH=(1, 12), AXON_DEPTH=(1, 100), TAPER=(0, 0.99),
+        RANDOM_PATCHES=(0, 1), BOUTON_SPACING=(0, 1e6), PSF_WING_WIDTH=(1, 10),
+        ILLUMINATION=(0, 3), ILLUMINATION_SIGMA=(0.1, 1e6), ATTENUATION=(0, 1e6),
+        TEXTURE_SIGMA=(0, 1e4), GAIN=(0, 65535), OFFSET=(-65535, 65535), READ_NOISE=(0, 65535), SATURATION=(0, 65535),
+        SWC_SCALE=(1e-6, 1e6), VOLUME_SHAPE=(4, None), PATCH_SHAPE=(2, None))
     values = settings.Settings(*[config.pick(cfg, group) for group in settings.GROUPS])
     checks.check(values, measured, source=cfg.PRIORS)
     for path in stacks.find(cfg.SWC_DIR, ('.swc',)) if cfg.SWC_DIR else ():
@@ -102,8 +112,8 @@ def main():
     psf = optics.read_psf(cfg.PSF_FILE)
     folder = results.Folder(cfg.OUTPUT, files.to_json(made_from(cfg)), cfg.INSTANCES)
     owner = folder.owner(cfg.N_STACKS)
-    claims.claim(cfg.OUTPUT, dict(vars(cfg), **made_from(cfg)), owner=owner, may_change=MAY_CHANGE,
-                 overwrite=cfg.OVERWRITE or not os.path.exists(os.path.join(cfg.OUTPUT, 'parts')))
+    constants = dict(vars(cfg), **made_from(cfg))
+    claims.claim(cfg.OUTPUT, constants, owner=owner, may_change=MAY_CHANGE, overwrite=cfg.OVERWRITE)
     if cfg.OVERWRITE:                            # so that the folder holds one kind
         folder.remove_stale(cfg.N_STACKS, ours=claims.vouches(cfg.OUTPUT, owner))
     seeds = np.random.SeedSequence(cfg.SEED).spawn(cfg.N_STACKS)
@@ -112,11 +122,16 @@ def main():
     joined = os.path.join(cfg.OUTPUT, 'patches.h5')
     if missing:
         files.remove(joined)                     # it holds patches of stacks that are replaced
-    job = functools.partial(simulate, values=values, measured=measured, psf=psf, folder=folder)
+    job = functools.partial(simulate, values=values, measured=measured, psf=psf, folder=folder,
+                            constants=constants)
     with workers.pool(cfg.WORKERS, most=len(missing)) as submit:
         batch.run([batch.Job('%04d' % (i + 1), folder.file('images', i), finished=lambda: False,
                              make=submit(job, i, seeds[i])) for i in missing], strict=True)
-    waiting = [i for i in range(cfg.N_STACKS) if i not in mine and not folder.finished(i)]
+    alone(cfg.OUTPUT, constants)
+    waiting = [i for i in range(cfg.N_STACKS) if not folder.finished(i)]
+    if set(waiting) & set(mine):
+        raise UserError('%s: another run has replaced or removed stacks of this one: give each its '
+                        'own OUTPUT, or run again' % cfg.OUTPUT)
     if waiting:
         print('%s: this share is done (%d stacks, %d new); %d of other shares are not, the last '
               'one writes patches.h5' % (cfg.OUTPUT, len(mine), len(missing), len(waiting)))

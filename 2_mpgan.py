@@ -44,6 +44,7 @@ SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
 def train(cfg, ranks):
     """Train up to MAX_STEPS."""
+    checkpoints.check_trainable(cfg.RUN_DIR)
     domains = open_domains(cfg.REAL_PATCHES, cfg.DRAFTS, checked=ranks.rank == 0)
     if 'refine' in cfg.STAGE:                            # said before the training
         check_folders(domains.drafts.path, cfg.OUTPUT)
@@ -102,7 +103,7 @@ def job(cfg, path, *, refiner, record):
 def pack(cfg):
     """Write the weights that refine, and their settings, into OUTPUT: a small RUN_DIR."""
     with open_refiner(cfg) as refiner:
-        path = refiner.pack(cfg.OUTPUT, may_change=MAY_CHANGE)
+        path = refiner.pack(cfg.OUTPUT, owner=claims.packing('2_mpgan.py'), may_change=MAY_CHANGE)
         print('%s: weights of step %d of %s' % (path, refiner.step, cfg.RUN_DIR))
 
 

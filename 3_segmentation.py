@@ -35,6 +35,7 @@ def train(cfg):
     The digest of the pairs stands in config.json beside the constants: other pairs in the same
     folder are refused, as is any other constant that shapes the weights.
     """
+    checkpoints.check_trainable(cfg.RUN_DIR)
     drafts = crops.synthetic(cfg.PAIRS, config.pick(cfg, labels.Settings), held_out=cfg.HELD_OUT)
     owner = claims.training('3_segmentation.py')
     claims.check(cfg.RUN_DIR, owner)                     # no lock is left in another's folder
@@ -151,7 +152,8 @@ def pack(cfg):
                         'models/pretrained/segmentation' % cfg.OUTPUT)
     other = config.read_constants(config.rooted('configs/comparison.py'))
     with open_network(cfg) as network:
-        path = network.pack(cfg.OUTPUT, may_change=MAY_CHANGE + tuple(other))
+        path = network.pack(cfg.OUTPUT, owner=claims.packing('3_segmentation.py'),
+                            may_change=MAY_CHANGE + tuple(other))
     size = sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
     print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR,
                                                       size / 1024))

@@ -18,6 +18,7 @@ TRACE_ARGS ?=
 FIG_ARGS ?=
 PAPER_ARGS ?=
 ATTACK_ARGS ?=
+RUN_ARGS ?=
 TEST_ARGS ?=
 
 # Settings of the user's shell that would mix other packages into the environments.
@@ -25,11 +26,12 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env demo test lint attack figures gallery compare paper universal bench python clean distclean
+.PHONY: help env demo run test lint attack figures gallery compare paper universal bench python clean distclean
 
 help:
 	@echo 'make env        make both environments, .venv-tf1 (TensorFlow 1.15) and .venv-tf2, where possible'
 	@echo 'make demo       run the whole pipeline, small, on a phantom it draws itself; needs no data, no GPU'
+	@echo 'make run        all steps on your own stacks: make run STACKS=folder, with settings found from them (docs/run.md); DRY_RUN=True'
 	@echo 'make test       run the tests'
 	@echo 'make lint       check the style of the code (ruff, requirements-dev.txt)'
 	@echo 'make attack     bad input, kills, races and full disks on every script (docs/attack.md); ATTACK_ARGS='\''SEED=7 SHORT=True'\'''
@@ -43,7 +45,7 @@ help:
 	@echo 'make clean      remove caches and both environments; data/, runs/ and results/ stay'
 	@echo 'make distclean  the same, and data/demo, runs/demo*, results/demo'
 	@echo 'Add PYTHON=python3.11 (or a path) to force a Python: 3.7 takes TensorFlow 1.15, 3.8 - 3.13 TensorFlow 2.'
-	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS=, PAPER_ARGS=, ATTACK_ARGS= or TEST_ARGS= to pass arguments on.'
+	@echo 'Add PHANTOM_ARGS=, PATCH_ARGS=, SIM_ARGS=, GAN_ARGS=, SEG_ARGS=, TRACE_ARGS=, FIG_ARGS=, PAPER_ARGS=, ATTACK_ARGS=, RUN_ARGS= or TEST_ARGS= to pass arguments on.'
 
 env:
 	@eval "$$FUNCTIONS"; make_both
@@ -63,6 +65,13 @@ demo:
 	step "$$py" make_figures.py --config configs/demo/figures.py $(FIG_ARGS) && \
 	step "$$py" make_figures.py --config configs/demo/figures.py FIGURES=gallery && \
 	echo "demo: done in $$(($$(date +%s) - start)) s"
+
+# STACKS= and the others as given on the command line, which make puts into the recipe's environment: whatever
+# letters a folder's name has. NAME is no setting of the user's shell (WSL sets one).
+run:
+	@eval "$$FUNCTIONS"; take && "$$py" -m utils.run $(foreach name,STACKS PATCH_ARGS SIM_ARGS GAN_ARGS SEG_ARGS \
+	    TRACE_ARGS FIG_ARGS,$(if $($(name)),"$(name)=$$$(name)")) $(foreach name,NAME DRY_RUN,$(if \
+	    $(filter command,$(origin $(name))),"$(name)=$$$(name)")) $(RUN_ARGS)
 
 test:
 	@eval "$$FUNCTIONS"; take && \

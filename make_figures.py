@@ -1,21 +1,9 @@
 """Redraw the figures from the results on disk.
 
 Reads   what the numbered scripts left in data/, runs/ and results/
-Writes  imgs/patches.png     the four steps of prepare_patches.py
-        imgs/priors.png      what prepare_patches.py measured, and the same on a calibration draft
-        imgs/simulator.png   drafts, their labels from two sides and in depth
-        imgs/drafts.png      real patches beside drafts at one grey scale
-        imgs/panel.png       draft | refined | real domain, and the labels over them
-        imgs/stack.png       a whole draft stack, its refined stack and its label
-        imgs/curves.png      losses, the discriminator's accuracy, learning rate, evaluations
-        imgs/levels.png      grey levels of real patches, drafts and refined patches
-        imgs/framework.png   the method as a diagram, with pictures of this run
-        imgs/segmentation_arms.png, _curves.png, _overlays.png     of tests/benchmarks/comparison.py
-        imgs/traces.png      traces of a stack by OTSU, and of its mask
-        imgs/reconstruction.png        length F1 over noise, of tests/benchmarks/reconstruction.py
-        imgs/architecture.png          folders and imports, of the code itself; drawn when named
+Writes  imgs/NAME.png        figures of the names of FIGURES (docs/figures.md says what they show)
         imgs/summary.md      what was made, in numbers
-        results/index.html   with FIGURES=gallery (make gallery): all of it in one page
+        results/index.html   with FIGURES=gallery (make gallery): one page of all results
 Run     python make_figures.py FIGURES=panel,curves
         python make_figures.py FIGURES=curves FORMAT=svg
         python make_figures.py --config configs/demo/figures.py        after make demo
@@ -23,15 +11,14 @@ Run     python make_figures.py FIGURES=panel,curves
 from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
-from types import SimpleNamespace
 from typing import Callable, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from utils.common import config, errors, files, renamed
+from utils.common import claims, config, errors, files
 from utils.data import stacks, swc
-from utils.draw import architecture, base, folder, framework, results
+from utils.draw import architecture, base, folder, framework, gallery, gallery_results, results
 from utils.draw import traces as trace_figures
 from utils.measure import otsu
 from utils.score import summary, tables
@@ -48,13 +35,26 @@ class Figure(NamedTuple):
     of_code: bool = False        # of the code, not of results: not with FIGURES=all
 
 
-def made_with(folder, *configs):
-    """Constants that results were made with; from their configs where the folder does not tell."""
-    now = {}
-    for path in configs:
-        now.update(config.read_constants(config.rooted(path)))
-    before = files.read_json(os.path.join(folder, 'config.json'))
-    return SimpleNamespace(**dict(now, **renamed.updated(before, now)))
+STEPS = (                            # title, place and configs of each step, for the gallery
+    ('Step 0: patches and priors', 'patches', ('configs/prepare_patches.py', 'configs/otsu.py')),
+    ('Step 1: drafts', 'drafts', ('configs/simulator.py',)),
+    ('Step 2: refiner', 'run_dir', ('configs/mpgan.py',)),
+    ('Step 3: segmentation network', 'segmentation_run', ('configs/segmentation.py',)),
+    ('Step 4: traces', 'traces', ('configs/reconstruction.py', 'configs/otsu.py')))
+
+
+def draw_gallery(places):
+    """Write the page of all results; returns its path."""
+    captions = {name: figure.caption for name, figure in FIGURES.items()}
+    steps = [gallery.Step(title, getattr(places, folder), *config.read_defaults(*configs))
+             for title, folder, configs in STEPS]
+    given = []                                           # (constant, stacks that a step read)
+    for step in reversed(steps):
+        path = os.path.join(step.folder, 'config.json')
+        made = files.read_json(path) if os.path.exists(path) else {}
+        given += [(name, made[name]) for name in ('IMAGES', 'INPUT', 'STACKS') if made.get(name)]
+    return gallery_results.draw(places, captions=captions, steps=steps,
+                                real=dict(given).get('STACKS'), images=[v for _, v in given])
 
 
 def draw_framework(places, target):
@@ -78,13 +78,15 @@ def draw_traces(places, target):
     """Traces of the first stack by OTSU and of its mask, over its projection."""
     path = results.first_trace(places)
     name = stacks.name_of(path)
-    made = made_with(places.traces, 'configs/reconstruction.py', 'configs/otsu.py')
+    made = claims.made_with(places.traces, 'configs/reconstruction.py', 'configs/otsu.py')
     folder = made.IMAGES or made.INPUT
     images = [image for image in stacks.find(folder) if stacks.name_of(image) == name]
     if not images:
         raise UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, folder))
     stack = stacks.read(images[0])
     size = stack.voxel_size if made.VOXEL_SIZE == 'auto' else made.VOXEL_SIZE
+    if isinstance(size, (str, int)) or size and not stacks.is_voxel_size(size):
+        raise UserError('%s/config.json: VOXEL_SIZE=%s is none' % (places.traces, size))
     grey = evidence.of_grey_levels(stack.voxels, 'gaussian',
                                    settings=config.pick(made, otsu.Settings), name=name)
     tree = tracing.trace(grey, stacks.spacing_of(size), low=0.5, high=0.5,
@@ -92,11 +94,6 @@ def draw_traces(places, target):
     trace_figures.traces_compared(target, stack.voxels, named=[
         ('OTSU on the smoothed stack', tree),
         ('4_reconstruction.py INPUT=%s' % made.INPUT, swc.read(path))])
-
-
-def draw_architecture(_, target):
-    """The code's folders, modules and imports (docs/architecture.md)."""
-    architecture.draw(target, config.ROOT)
 
 
 FIGURES = {
@@ -111,11 +108,17 @@ FIGURES = {
     'framework': Figure(draw_framework, 'The method, with pictures of this run'),
     'traces': Figure(draw_traces, 'Traces by OTSU, and of the mask', later=True),
     'reconstruction': Figure(results.draw_reconstruction, 'Traces over noise', later=True)}
-for _name, _caption in (('arms', 'scores'), ('curves', 'precision against recall'),
-                        ('overlays', 'masks on one slice')):
-    FIGURES['segmentation_' + _name] = Figure(
-        results.draw_comparison, 'Segmentation networks: ' + _caption, copied=True, later=True)
-FIGURES['architecture'] = Figure(draw_architecture, 'Folders, modules, imports', of_code=True)
+for _name, _caption in (
+        ('segmentation_arms', 'Segmentation networks: scores'),
+        ('segmentation_curves', 'Segmentation networks: precision against recall'),
+        ('segmentation_overlays', 'Segmentation networks: masks on one slice'),
+        ('paper_paper', "The paper's drafts beside real patches: draft, SimGAN, MPGAN"),
+        ('paper_measured', 'Drafts of measured priors beside real patches: the same'),
+        ('paper_arms', "The paper's experiment: networks trained on each")):
+    FIGURES[_name] = Figure(results.draw_comparison, _caption, copied=True, later=True)
+PAPER = [name for name in FIGURES if name not in ('priors', 'drafts', 'stack', 'levels')]
+FIGURES['architecture'] = Figure(lambda _, target: architecture.draw(target, config.ROOT),
+                                 'Folders, modules, imports', of_code=True)
 
 
 def wanted(cfg):
@@ -128,6 +131,8 @@ def wanted(cfg):
         raise UserError('FORMAT=%s: want png or svg' % cfg.FORMAT)
     if cfg.FIGURES == 'all':
         return [name for name, figure in FIGURES.items() if not figure.of_code]
+    if cfg.FIGURES == 'paper':
+        return list(PAPER)
     names = [name.strip() for name in cfg.FIGURES.split(',')]
     if not set(names) <= set(FIGURES):
         raise UserError('FIGURES=%s: want some of %s' % (cfg.FIGURES, ', '.join(FIGURES)))
@@ -139,7 +144,7 @@ def write_summary(places):
     real, drafts, refined = results.patch_files(places)
     rows = summary.rows(real, drafts=drafts, refined=refined)
     if places.truth:
-        made = made_with(places.patches, 'configs/prepare_patches.py', 'configs/otsu.py')
+        made = claims.made_with(places.patches, 'configs/prepare_patches.py', 'configs/otsu.py')
         pairs = stacks.pair_by_name(made.STACKS, places.truth)
         dice = summary.otsu_dice(pairs, config.pick(made, otsu.Settings))
         rows.append(('OTSU of the real domain against its truth (Dice; scoring only)',
@@ -155,8 +160,7 @@ def main():
     cfg = config.load('configs/figures.py', sys.argv[1:], description=__doc__)
     places = config.pick(cfg, results.Places)
     if cfg.FIGURES == 'gallery':
-        captions = {name: figure.caption for name, figure in FIGURES.items()}
-        print(results.draw_gallery(places, captions=captions))
+        print(draw_gallery(places))
         return None
     names, missing = wanted(cfg), 0
     targets = [os.path.join(cfg.OUTPUT, '%s.%s' % (
@@ -169,14 +173,12 @@ def main():
             figure.draw(places, target)
             print('%-28s %s' % (target, figure.caption))
         except UserError as error:                       # the other figures are still worth drawing
-            late = cfg.FIGURES == 'all' and figure.later
+            late = cfg.FIGURES in ('all', 'paper') and figure.later
             print('%s: %s: %s' % ('left out' if late else 'error', target, error), file=sys.stderr)
             missing += not late
     if cfg.FIGURES == 'all' and not missing:
         write_summary(places)
-    if missing:
-        return 'error: %d of %d figures could not be drawn' % (missing, len(names))
-    return None
+    return 'error: %d of %d figures could not be drawn' % (missing, len(names)) if missing else None
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ Writes  data/patches/real.h5                   patches, their corners and stacks
         data/patches/parts/                    finished stacks; a rerun does only what is missing
 Run     python prepare_patches.py STACKS=folder_or_pattern      a SLURM job array shares the work
 """
-from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
+from utils.common.errors import MachineError, UserError      # first: Ctrl-C from here on is a line
 import hashlib
 import os
 import sys
@@ -38,8 +38,9 @@ def job_of(path, cfg, *, store, figure):
         store.forget_refusal(path)
         try:
             count = prepare(path, cfg, store=store, figure=figure)
-        except UserError:
-            store.refuse(path)
+        except UserError as error:
+            if not isinstance(error, MachineError):      # else the stack may be good
+                store.refuse(path)
             raise
         return '%s: %d patches' % (path, count)
 
@@ -82,7 +83,7 @@ def segment(voxels, cfg, *, name='stack'):
 
 # --- all stacks ---
 
-def join(paths, cfg, *, store):
+def join(paths, cfg, *, store, tiff):
     """Write real.h5, priors.json and TIFF folder from parts; (number of patches, priors)."""
     joined = os.path.join(cfg.OUTPUT, 'real.h5')
     count = patches.join([store.path(path) for path in paths], joined)
@@ -91,9 +92,7 @@ def join(paths, cfg, *, store):
     pool.check_voxel_size(measured)
     pooled = write_priors(measured, cfg, real=real)
     if cfg.TIFF_FOLDER:
-        for i in range(count):
-            path = os.path.join(cfg.TIFF_FOLDER, prepared.TIFF % (real.source[i], i))
-            stacks.write(path, real.image[i], voxel_size=real.voxel_size)
+        prepared.write_tiffs(cfg.TIFF_FOLDER, real, owner=tiff)
     return count, pooled
 
 
@@ -136,8 +135,8 @@ def calibrate(pooled, cfg):
 def check(cfg):
     """Raise UserError for constants that cannot work."""
     config.require(cfg, PATCH_SHAPE=(2, None), MAX_OVERLAP=(0, 0.99), MIN_FOREGROUND=(0, 1),
-                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, None), CLIP_QUANTILE=(0.5, 1),
-                   NOISE_FLOOR=(0, None), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20))
+                   FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, 1000), CLIP_QUANTILE=(0.5, 1),
+                   NOISE_FLOOR=(0, 1e6), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20))
 
 
 def main():
@@ -166,7 +165,7 @@ def main():
     elif not ready:
         raise UserError('none of the %d stacks of %s could be used' % (len(found), cfg.STACKS))
     else:
-        count, pooled = join(ready, cfg, store=store)
+        count, pooled = join(ready, cfg, store=store, tiff=tiff)
         level, behind = pooled['foreground']['median'], pooled['background']
         print('%s: %d patches of %d stacks (%d new, %d kept); foreground about %.0f, background '
               '%.0f +- %.0f grey levels'

@@ -7,11 +7,15 @@ Lengths are in x voxels: z and y count by the voxel size.
 INPUT = 'data/segmented'         # folder, file or pattern of NAME.prob.tif (3_segmentation.py;
                                  # uint8, 255 for certain, or float, 0 to 1), NAME.mask.tif ({0, 1}
                                  # or {0, 255}), or 8- or 16-bit stacks
-OUTPUT = 'results/traces'        # folder: NAME.swc, NAME.png
+OUTPUT = 'results/traces'        # folder: NAME.swc (all trees of a stack), NAME.png
 IMAGES = None                    # folder of the stacks (NAME.tif, ...) to draw the traces over;
                                  # None: over INPUT itself
 GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc,
                                  # ...); None: no scores
+ONE_FILE_PER_TREE = False        # True: also NAME_trees/NAME_0001.swc, ...: one root in each file,
+                                 # as Vaa3D, SNT, neuTube and NeuroMorpho.Org want
+TREE_UNIT = 'voxel'              # of those files: 'voxel' to lie over the stack in Vaa3D and
+                                 # neuTube; 'um' for SNT, napari and measurements
 VOXEL_SIZE = 'auto'              # um (z, y, x); auto: of the files, cubes where they do not tell
 OVERWRITE = False                # True: redo results that other settings made
 
@@ -37,9 +41,9 @@ SMOOTH_ROUNDS = 30               # of Taubin's smoothing; 0: the voxels' stairca
 MIN_LENGTH = 15.0                # trees of less cable are left out, but for those with a soma
 
 # --- crossings ---
-CROSS_REACH = 6.0                # length of tree between forks whose four arms are two crossing
-                                 # fibres; 0: none, so that neurons of four stems stay whole
-CROSS_ANGLE = 70.0               # degrees that a fibre may bend there; shortest paths cut corners
+CROSS_REACH = 10.0               # length of tree between forks whose arms are crossing fibres'; 0:
+                                 # none, so that neurons of four stems stay whole
+CROSS_ANGLE = 95.0               # degrees that a fibre may bend there; paths cut corners
 
 # --- gaps ---
 MAX_GAP = 8.0                    # longest dark way of a bridge between trees, full darkness

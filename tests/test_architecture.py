@@ -20,6 +20,7 @@ MAY_IMPORT = {
     'score': {'common', 'data', 'measure'},
     'draw': {'common', 'data', 'measure'},
     'train': {'common', 'data', 'measure', 'score', 'draw', 'models'},
+    'run': {'common', 'data', 'measure', 'score', 'draw'},       # it starts the scripts
     'models': set(),
 }
 LONGEST, WIDEST, BY_POSITION = 50, 8, 2      # lines of a function; parameters; of them by position

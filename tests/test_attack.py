@@ -25,6 +25,7 @@ PLANTED = {
     "import os; os.remove('good.tif'); raise SystemExit('error: bad.tif')": 'lost',
     "open('good.tif', 'w').write('x'); raise SystemExit('error: bad.tif')": 'lost or changed',
     "open('x.partial.tif', 'w'); raise SystemExit('error: bad.tif')": 'temporary files',
+    "open('x.mpgan-0-1.partial', 'w'); raise SystemExit('error: bad.tif')": 'temporary files',
     "raise SystemExit('error: other.tif is bad')": 'not said: bad.tif',
     "raise SystemExit('error: bad.tif\\nerror: bad.tif')": '2 error lines',
     "raise SystemExit('hello\\nerror: bad.tif')": 'another line',

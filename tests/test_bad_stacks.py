@@ -1,4 +1,6 @@
 """Stacks that are cut, of several series, or held by other files; trees in any order."""
+import logging
+import os
 import shutil
 import struct
 
@@ -88,6 +90,50 @@ def test_a_page_beyond_the_end_or_in_a_circle_is_an_error(tmp_path, kind, page):
             stacks.read(str(path))
 
 
+@pytest.mark.parametrize('quiet', [
+    lambda logger: logging.disable(logging.CRITICAL), lambda logger: setattr(logger, 'disabled', 1),
+    lambda logger: logger.setLevel(logging.ERROR),
+    lambda logger: logger.addFilter(lambda record: False)])
+def test_a_cut_tiff_is_called_cut_whatever_is_set_for_loggers(tmp_path, monkeypatch, quiet):
+    path, logger = tmp_path / 'a.tif', logging.getLogger('tifffile')
+    write_tiff(path, 'tiff_adobe_deflate')
+    path.write_bytes(path.read_bytes()[:next_pages(path)[5]])
+    monkeypatch.setattr(logging.root.manager, 'disable', 0)
+    for name in ('level', 'disabled', 'filters'):
+        monkeypatch.setattr(logger, name, getattr(logger, name) or type(getattr(logger, name))())
+    logger.setLevel(logging.NOTSET)                      # it forgets what was enabled before
+    quiet(logger)
+
+    def state():
+        found = dict(vars(logger), disable=logger.manager.disable,
+                     enabled=logger.isEnabledFor(logging.WARNING))
+        found.pop('_cache')                              # of Python's own, by level
+        return found
+
+    before = state()
+    with pytest.raises(UserError, match='a.tif is cut short'):
+        stacks.read(str(path))
+    assert state() == before
+
+
+def next_pages(path):
+    """Where the directories of a classic TIFF's pages lie."""
+    data = path.read_bytes()
+    return [struct.unpack_from('<I', data, at)[0] for at in next_offsets(path)]
+
+
+@pytest.mark.parametrize('kind', ['imagej', 'ome'])
+def test_a_header_that_tells_of_fewer_slices_than_there_are_is_an_error(tmp_path, kind):
+    path = tmp_path / 'a.tif'
+    write_tiff(path, kind)
+    data = path.read_bytes()
+    for eight in (b'images=8', b'slices=8', b'SizeZ="8"', b'PlaneCount="8"'):
+        data = data.replace(eight, eight.replace(b'8', b'4'))
+    path.write_bytes(data)
+    with pytest.raises(UserError, match='a.tif holds 8 pages, its header tells of 4: save'):
+        stacks.read(str(path))
+
+
 def test_whole_files_are_heard_without_a_word_and_tags_may_be_odd(tmp_path, caplog):
     path = tmp_path / 'a.tif'
     for kind in KINDS:
@@ -136,22 +182,30 @@ def test_hdf5_whose_voxels_other_files_hold_is_refused(tmp_path):
 
 def test_patch_files_whose_patches_other_files_hold_are_refused(tmp_path):
     (tmp_path / 'secret').write_bytes(noise(2, 4, 4, 4).tobytes())
-    good, bad = str(tmp_path / 'good.h5'), str(tmp_path / 'bad.h5')
+    good, bad, pipe = [str(tmp_path / name) for name in ('good.h5', 'bad.h5', 'pipe.h5')]
+    os.mkfifo(pipe)
     patches.write(good, noise(2, 4, 4, 4), origins=np.zeros((2, 3)), sources=['a', 'a'],
                   labels=np.ones((2, 4, 4, 4), np.uint8))
     assert len(patches.PatchFile(good, with_labels=True)) == 2
-    for name in ('image', 'label'):
-        for kind in ('external', 'link'):
+    for name in ('image', 'label', 'origin', 'source'):
+        for kind in ('external', 'link', 'soft link', 'FIFO'):
             shutil.copy(good, bad)
             with h5py.File(bad, 'r+') as file:
+                kept = file[name]
                 del file[name]
-                if kind == 'external':
-                    file.create_dataset(name, (2, 4, 4, 4), 'u1' if name == 'label' else 'u2',
-                                        external=[(str(tmp_path / 'secret'), 0, 256)])
+                if kind == 'external' and name in ('image', 'label', 'origin'):
+                    file.create_dataset(name, kept.shape, kept.dtype,
+                                        external=[(str(tmp_path / 'secret'), 0, 10 ** 6)])
+                elif kind == 'soft link':
+                    file['there'] = h5py.ExternalLink(good, name)
+                    file[name] = h5py.SoftLink('/there')
                 else:
-                    file[name] = h5py.ExternalLink(good, name)
-            with pytest.raises(UserError, match='bad.h5.*dataset /%s lies in other files' % name):
+                    file[name] = h5py.ExternalLink(pipe if kind == 'FIFO' else good, name)
+            said = 'bad.h5.*dataset /%s lies in other files' % name
+            with pytest.raises(UserError, match=said):
                 patches.PatchFile(bad, with_labels=True)
+            with pytest.raises(UserError, match=said):
+                patches.join([good, bad], str(tmp_path / 'joined.h5'))
 
 
 # --- memory ---

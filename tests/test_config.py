@@ -5,7 +5,7 @@ import os
 import pytest
 from conftest import ROOT
 
-from utils.common import claims, config, files
+from utils.common import claims, config, files, usage
 from utils.common.errors import UserError
 from utils.common.renamed import MOVED, RENAMED
 from utils.measure import otsu
@@ -32,6 +32,19 @@ def test_bad_arguments_are_named(argument, words):
         config.load('configs/mpgan.py', [argument])
 
 
+@pytest.mark.parametrize('name, text', [
+    ('READ_NOISE', '1e999'), ('READ_NOISE', '-1e999'), ('READ_NOISE', '1' + '0' * 400),
+    ('DEBRIS', '1e999'), ('PSF_SIGMA', '1,1e999,1'), ('RADIUS', '[1,1e999]'),
+    ('SOMA_RADIUS', '4.0,1e999'), ('SEED', str(2 ** 63)), ('VOLUME_SHAPE', '9,9,%d' % 2 ** 64)])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, name, text):
+    for arguments in (['%s=%s' % (name, text)], ['--config', str(tmp_path / 'a.py')]):
+        (tmp_path / 'a.py').write_text('%s = %s\n' % (name, text))
+        with pytest.raises(UserError, match='^%s=.*want ' % name) as error:
+            config.load('configs/simulator.py', arguments)
+        assert len(str(error.value)) < 160
+    assert config.load('configs/simulator.py', ['OUTPUT=1e999']).OUTPUT == '1e999'   # a text
+
+
 def test_config_file_replaces_defaults_and_unknown_names_stop(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text('MAX_STEPS = 3\n')
@@ -49,8 +62,42 @@ def test_every_constant_has_a_comment_and_help_shows_it(path, capsys):
         assert comments.get(name), '%s in %s' % (name, path)
     with pytest.raises(SystemExit):
         config.load(os.path.relpath(path, ROOT), ['--help'])
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert all(name in shown and ' '.join(text.split()) in shown for name, text in comments.items())
+
+
+@pytest.mark.parametrize('columns', [60, 100])
+def test_help_has_columns_and_the_groups_of_the_configs(tmp_path, monkeypatch, columns):
+    monkeypatch.setenv('COLUMNS', str(columns))
+    path = tmp_path / 'a.py'
+    path.write_text('FIRST = 1    # before all\n\n# --- losses: two of them ---\n'
+                    'LONG = %r   # of %s\nB = 2.0      # the last\n'
+                    '             # and on\n' % ('x' * 70, 'many words ' * 20))
+    values = config.read_constants(str(path))
+    groups = usage.read_groups(str(path))
+    assert groups == [('', ['FIRST']), ('losses: two of them', ['LONG', 'B'])]
+    lines = usage.text(values, config.read_comments(str(path)), groups=groups,
+                       description='What it does.\n').split('\n')
+    assert lines[0] == 'What it does.' and 'losses: two of them:' in lines
+    width = min(44, columns // 2)
+    assert '  %-*s  before all' % (width, 'FIRST = 1') in lines
+    assert '  %-*s  the last and on' % (width, 'B = 2.0') in lines
+    assert "  LONG = '%s'" % ('x' * 70) in lines                     # a line of its own
+    wrapped = [line for line in lines if 'many words' in line]
+    assert len(wrapped) > 1 and all(line.startswith(' ' * (width + 4)) for line in wrapped)
+    assert max(map(len, wrapped)) <= columns
+
+
+def test_help_of_a_script_names_every_constant_once(capsys):
+    """Constants of several configs stand in the groups of theirs; values are those asked for."""
+    with pytest.raises(SystemExit):
+        config.load(('configs/reconstruction.py', 'configs/otsu.py'), ['--help', 'LOW=0.25'])
     shown = capsys.readouterr().out
-    assert all(name in shown and text in shown for name, text in comments.items())
+    for path in ('configs/reconstruction.py', 'configs/otsu.py'):
+        for name in config.read_constants(os.path.join(ROOT, path)):
+            starts = [line.startswith('  %s = ' % name) for line in shown.split('\n')]
+            assert sum(starts) == 1
+    assert '  LOW = 0.25 ' in shown and '\nsoma:\n' in shown
 
 
 def demo_configs():

@@ -9,6 +9,8 @@ from training_data import bad, fibre, good, write_folder, write_patches
 
 from models import critic as network
 from models import tf
+from utils.common import claims, files
+from utils.common.errors import UserError
 from utils.train import critic, critic_crops, critic_views, judging
 
 
@@ -133,9 +135,34 @@ def test_script_judges_drafts_and_refined_patches(tmp_path, monkeypatch):
     assert set(found['digests']) == {'real', 'drafts', 'refined'}
     text = (run / 'judge.md').read_text()
     assert text in out and len(text.split('\n\n')[0].splitlines()) == 2 + 6
+    assert files.read_json(str(run / 'made_by.json'))['NAMES'] == ['judge']
+    (run / 'made_by.json').unlink()                      # as an earlier version left it
+    claims.check(str(run), judging.owner_of(str(run)))
+    (run / 'judge.json').write_text('{"mine": {}}')
+    bad(*few, cwd=tmp_path, words=['judge.json was not made by this script: move it'])
+    shutil.rmtree(str(run))
     bad('STAGE=judge', 'CRITIC_BLOCK=0', cwd=tmp_path, words=['CRITIC_BLOCK=0'])
     write_patches(tmp_path / 'data/patches/real.h5', [fibre(0, level=900)[0]])
     bad('STAGE=judge', cwd=tmp_path, words=['data/patches/real.h5', 'block of 76', 'held out'])
+
+
+@pytest.mark.parametrize('name', ['judge.md', 'judge.json', 'preview_000002.png'])
+def test_verdicts_and_trainings_replace_no_files_of_others(tmp_path, name):
+    run = tmp_path / 'run'
+    run.mkdir()
+    (run / name).write_text('mine')
+    calls = {'judge': lambda: claims.check(str(run), judging.owner_of(str(run))),
+             'train': lambda: claims.check(str(run), claims.training('2_mpgan.py'))}
+    for what in ('judge', 'train') if 'preview' in name else ('judge',):
+        with pytest.raises(UserError, match='run/%s was not made by this script' % name):
+            calls[what]()
+    if 'judge' in name:                                  # a training leaves it, and it stays so
+        claims.take(str(run), claims.training('2_mpgan.py'))
+        with pytest.raises(UserError, match='run/%s was not made by this script' % name):
+            calls['judge']()
+    (run / 'packed.json').write_text('{"step": 1}')
+    with pytest.raises(UserError, match='run holds weights alone'):
+        calls['judge']()
 
 
 def test_table_tells_spread_and_what_critics_did_not_learn():

@@ -12,13 +12,15 @@ from conftest import ROOT, run_script
 
 import make_figures
 from utils.common import config
+from utils.common.version import VERSION
 from utils.draw import architecture
 
 PAGES = sorted(os.path.join('docs', os.path.basename(path))
                for path in glob.glob(os.path.join(ROOT, 'docs', '*.md')))
 PAGES += ['README.md', os.path.join('models', 'pretrained', 'README.md')]
 # words in capitals that a command or a text has and that are no constants of configs/
-OTHERS = {'NAME', 'PYTHON', 'TF_ENABLE_ONEDNN_OPTS', 'FOLDER', 'ATTACK_ARGS', 'SHORT', 'ONLY'}
+OTHERS = {'NAME', 'PYTHON', 'TF_ENABLE_ONEDNN_OPTS', 'FOLDER', 'ATTACK_ARGS', 'RUN_ARGS', 'SHORT',
+          'ONLY'}
 
 
 def text_of(page):
@@ -170,3 +172,24 @@ def test_page_of_the_architecture_names_every_folder():
     text = text_of('docs/architecture.md')
     for folder in set(architecture.modules(ROOT)) - {architecture.SCRIPTS}:
         assert '`%s/`' % folder in text
+
+
+def test_page_of_the_figures_names_every_figure():
+    """Those of the method's paper stand in its table with the command that makes their results."""
+    text = text_of('docs/figures.md')
+    table = text.split("## The paper's figures")[1].split('\n## ')[0]
+    for name in make_figures.FIGURES:
+        assert '`%s`' % name in text, name
+        assert (name in make_figures.PAPER) == ('`%s`' % name in table), name
+    asked = SimpleNamespace(FORMAT='png', FIGURES='paper')
+    assert make_figures.wanted(asked) == make_figures.PAPER
+
+
+def test_version_and_paper_are_told_once_and_alike():
+    """CITATION.cff, the changelog's newest entry and results tell one version."""
+    cited = text_of('CITATION.cff')
+    assert re.search(r'^version: (.*)$', cited, re.M).group(1) == VERSION
+    assert re.search(r'^## (\S+)', text_of('docs/changelog.md'), re.M).group(1) == VERSION
+    for words in ('Using Simulated Training Data of Voxel-Level Generative Models to Improve 3D',
+                  'volume: 41', 'issue: 12', 'start: 3624', 'end: 3635', 'year: 2022'):
+        assert words in cited

@@ -1,5 +1,6 @@
 """Figures of the results on disk: each takes what it should from the folders of the steps."""
 import os
+import re
 
 import matplotlib.image
 import numpy as np
@@ -10,7 +11,7 @@ from pictures import cells, grey, panels, read
 from utils.common import files
 from utils.common.errors import UserError
 from utils.data import patches, stacks, swc
-from utils.draw import drafts, framework, results, training
+from utils.draw import drafts, framework, gallery_results, results, training
 from utils.measure import otsu
 from utils.score import summary
 
@@ -208,6 +209,12 @@ def test_scores_over_noise_come_by_method_and_rising_noise(places, handed, tmp_p
     assert page[1] == [1.0, 3.0]
     assert page['panels'] == [('phantom', [('OTSU', [0.9, 0.3]), ('network', [0.95, 0.8])]),
                               ('simulated', [('OTSU', [0.5, 0.4])])]
+    for text in ('', 'a,b\n1,2\n', 'stacks,noise,method,length_f1\nphantom,x,OTSU,0.3\n',
+                 'stacks,noise,method,length_f1\nphantom,3\n',
+                 'stacks,noise,method,length_f1\na,3,OTSU,1\nb,4,OTSU,1\n', '\udcff'):
+        (tmp_path / 'benchmark.csv').write_bytes(text.encode('utf-8', 'surrogateescape'))
+        with pytest.raises(UserError, match='benchmark.csv is damaged .*: make it anew with'):
+            results.draw_reconstruction(places._replace(benchmark=str(tmp_path)), 'a.png')
 
 
 @pytest.mark.parametrize('draw, words', [
@@ -260,6 +267,12 @@ def test_traces_by_otsu_are_drawn_beside_those_on_disk(tmp_path):
     files.write_json(str(tmp_path / 'results/traces/config.json'), dict(made, INPUT='results'))
     status, _, err = run_script('make_figures.py', 'FIGURES=traces', cwd=tmp_path)
     assert status == 1 and 'results' in err and 'Traceback' not in err
+    for name, value in [('VOXEL_SIZE', 'abc'), ('VOXEL_SIZE', [1, 0, 1]), ('NOISE_FLOOR', 'x'),
+                        ('NOISE_FLOOR', None), ('SMOOTH_SIGMA', [1]), ('INPUT', 5), ('IMAGES', 5),
+                        ('MIN_OBJECT', 1.5), ('LOW', float('inf'))]:
+        files.write_json(str(tmp_path / 'results/traces/config.json'), dict(made, **{name: value}))
+        status, _, err = run_script('make_figures.py', 'FIGURES=traces', cwd=tmp_path)
+        assert status == 1 and 'config.json: %s=' % name in err and 'Traceback' not in err, err
 
 
 @pytest.mark.parametrize('arguments, words', [
@@ -280,18 +293,40 @@ def test_one_missing_figure_does_not_stop_the_others(folder):
 
 
 def test_gallery_shows_each_figure_once_with_its_words(places, folder, tmp_path):
-    for name in ('imgs/panel.png', 'runs/mpgan/curves.png', 'results/panel.png'):
-        square(folder / name, 0.5)
+    for k, name in enumerate(('imgs/panel.png', 'runs/mpgan/curves.png', 'results/panel.png')):
+        square(folder / name, 0.33 + 0.11 * k)        # unlike any other figure's
     (folder / 'results/scores.md').write_text('| a |\n| --- |\n| 1.5 |\n')
-    path = results.draw_gallery(places._replace(traces=str(tmp_path)), captions={'panel': 'PANEL'})
+    asked = dict(steps=[], real=None, images=[])
+    path = gallery_results.draw(places._replace(traces=str(tmp_path)), captions={'panel': 'PANEL'},
+                                **asked)
     assert path == os.path.join('results', 'index.html')
     page = (folder / path).read_text(encoding='utf-8')
     assert page.count('alt="PANEL"') == 1 and page.count('<td>1.5</td>') == 1
     for name in ('results/segmentation_arms.png', 'runs/mpgan/curves.png'):
         assert page.count('alt="%s"' % name) == 1
     with pytest.raises(UserError, match='no figure in nowhere: run make_figures.py first'):
-        results.draw_gallery(places._replace(output='nowhere', results=str(tmp_path),
-                                             traces='nowhere', run_dir='nowhere'), captions={})
+        gallery_results.draw(places._replace(output='nowhere', results=str(tmp_path),
+                                             traces='nowhere', run_dir='nowhere'), captions={},
+                             **asked)
+
+
+def test_pictures_that_the_report_names_are_shown_once_and_linked(places, folder, tmp_path):
+    """One of them is the same as a figure: one picture, two names."""
+    square(folder / 'imgs/curves.png', 0.3)
+    square(folder / 'data/real_a.png', 0.7)
+    (tmp_path / 'copy.png').write_bytes((folder / 'imgs/curves.png').read_bytes())
+    (tmp_path / 'report.md').write_text(
+        '| light | picture |\n| --- | --- |\n| RED | data/real_a.png |\n| GREEN | %s |\n'
+        '| RED | gone.png |\n' % (tmp_path / 'copy.png'))
+    path = gallery_results.draw(places._replace(results=str(tmp_path), traces='nowhere'),
+                                captions={'curves': 'CURVES'}, steps=[], real=None, images=[])
+    page = open(path, encoding='utf-8').read()
+    alts = re.findall('<img alt="([^"]+)"', page)
+    assert alts.count('data/real_a.png') == alts.count('CURVES') == 1
+    assert str(tmp_path / 'copy.png') not in alts
+    for name, shown in (('real_a', 'data/real_a.png'), ('copy', 'CURVES')):
+        assert '<td><a href="#figure-%d">%s.png</a></td>' % (alts.index(shown), name) in page
+    assert '<td>gone.png</td>' in page and '<h3>report.md</h3>' not in page
 
 
 # --- the summary ---

@@ -2,11 +2,13 @@
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import ROOT, run_script
@@ -17,9 +19,10 @@ from tubes import drawn
 
 from utils.common import batch, claims, files
 from utils.common.errors import UserError
+from utils.common.version import VERSION
 from utils.data import export, prepared, stacks
+from utils.draw import base, priors, traces
 from utils.draw import folder as figures
-from utils.draw import priors, traces
 from utils.train import refined
 
 SIMULATE = ['PRIORS=None', 'VOLUME_SHAPE=32,48,40', 'BRANCH_LENGTH=8,12', 'SOMA_RADIUS=3.0,4.0',
@@ -186,6 +189,90 @@ def test_no_export_refined_stack_figure_or_page_replaces_files_of_others(tmp_pat
     export.nnunet(str(tmp_path / 'fresh'), places[0], labels=places[1])
 
 
+@pytest.mark.parametrize('ending', ['.png', '.svg'])
+def test_figures_are_told_from_those_of_other_programs(tmp_path, monkeypatch, ending):
+    own, other = tmp_path / ('own' + ending), tmp_path / ('simulator' + ending)
+    base.save(plt.figure(figsize=(1, 1)), str(own))
+    plt.figure(figsize=(1, 1)).savefig(str(other))
+    plt.close('all')
+    assert figures.is_own(str(own)) and not figures.is_own(str(other))
+    before = other.read_bytes()
+    with pytest.raises(UserError, match='simulator.* was not made by this script: move it'):
+        figures.claim(str(tmp_path), [str(other)])
+    assert other.read_bytes() == before
+    monkeypatch.setattr(figures, 'OWN', str(tmp_path))           # the project's own imgs/
+    figures.claim(str(tmp_path), [str(other)])
+
+
+# --- records that outlive their files ---
+
+@pytest.mark.parametrize('older', [False, True])
+@pytest.mark.parametrize('script, arguments', [
+    ('1_simulator.py', SIMULATE),
+    (PHANTOM, ['SHAPE=20,48,56', 'N_AXONS=3,3', 'MIN_LENGTH=25', 'BRANCH_SPACING=30',
+               'OUTPUT=out'])])
+def test_a_removed_stack_vouches_for_no_later_file(tmp_path, script, arguments, older):
+    good(script, *arguments, 'N_STACKS=2', cwd=tmp_path)
+    if older:
+        os.remove(str(tmp_path / 'out/made_by.json'))
+    good(script, *arguments, 'N_STACKS=1', 'SEED=2', 'OVERWRITE=True', cwd=tmp_path)
+    assert not (tmp_path / 'out/images/0002.tif').exists()
+    assert json.loads((tmp_path / 'out/made_by.json').read_text())['NAMES'] == ['0001']
+    put(tmp_path / 'out', images__0002_of_tif='mine')
+    good(script, *arguments, 'N_STACKS=1', 'SEED=3', 'OVERWRITE=True', cwd=tmp_path)
+    assert (tmp_path / 'out/images/0002.tif').read_text() == 'mine'
+    refused(script, *arguments, 'N_STACKS=2', 'SEED=3', 'OVERWRITE=True', cwd=tmp_path,
+            words=['out/images/0002.tif'])
+
+
+def pairs(folder, *names):
+    """Small stacks and labels of these names; (folder of images, folder of labels)."""
+    for kind, level in (('images', 9), ('labels', 1)):
+        shutil.rmtree(str(folder / kind), ignore_errors=True)
+        for name in names:
+            stacks.write(str(folder / kind / (name + '.tif')), np.full((3, 4, 5), level, np.uint8))
+    return str(folder / 'images'), str(folder / 'labels')
+
+
+@pytest.mark.parametrize('older', [False, True])
+def test_a_removed_pair_vouches_for_no_later_file(tmp_path, older):
+    out = tmp_path / 'out'
+    images, labels = pairs(tmp_path, 'a', 'b')
+    export.nnunet(str(out), images, labels=labels)
+    if older:
+        os.remove(str(out / 'made_by.json'))
+    export.nnunet(str(out), pairs(tmp_path, 'a')[0], labels=labels)
+    assert not (out / 'pairs/images/b.tif').exists()
+    put(out, pairs__images__b_of_tif='mine')
+    export.nnunet(str(out), images, labels=labels)
+    assert (out / 'pairs/images/b.tif').read_text() == 'mine'
+    with pytest.raises(UserError, match='b.tif was not made by this script'):
+        export.nnunet(str(out), pairs(tmp_path, 'a', 'b')[0], labels=labels)
+
+
+def test_a_record_removes_nothing_that_made_by_does_not_vouch_for(tmp_path):
+    out = tmp_path / 'out'
+    images, labels = pairs(tmp_path, 'a')
+    export.nnunet(str(out), images, labels=labels)
+    put(out, pairs__images__mine_of_tif='precious')
+    record = json.loads((out / 'pairs/made_from.json').read_text())
+    (out / 'pairs/made_from.json').write_text(json.dumps(dict(record, mine='key')))
+    export.nnunet(str(out), images, labels=labels)
+    assert (out / 'pairs/images/mine.tif').read_text() == 'precious'
+
+
+@pytest.mark.parametrize('key', ['../../../precious', '/tmp/a', '..', '.', '', 'a\0b'])
+def test_a_record_names_nothing_in_another_folder(tmp_path, key):
+    images, labels = pairs(tmp_path, 'a')
+    export.nnunet(str(tmp_path / 'out'), images, labels=labels)
+    put(tmp_path, precious_of_tif='mine')
+    (tmp_path / 'out/pairs/made_from.json').write_text(json.dumps({key: '1'}))
+    before = bytes_below(tmp_path)
+    with pytest.raises(UserError, match='made_from.json: has the key .*without a folder: remove'):
+        export.nnunet(str(tmp_path / 'out'), images, labels=labels)
+    assert bytes_below(tmp_path) == before
+
+
 def test_a_dropped_result_is_forgotten_at_once(tmp_path):
     record = batch.Record(str(tmp_path))
     record.add('a', 'key')
@@ -211,32 +298,83 @@ def test_patches_do_not_become_stacks(tmp_path, monkeypatch, pattern, folder, wo
 
 # --- killed runs ---
 
-def test_leftovers_of_dead_processes_are_removed_and_only_those(tmp_path):
-    node, dead = platform.node(), subprocess.Popen([sys.executable, '-c', ''])
-    dead.wait()
-    old = time.time() - 2 * files.DAY
-    gone = ['a.%s.%d.partial.tif' % (node, dead.pid), 'b.%s.%d.partial' % (node, dead.pid),
-            'c.elsewhere.7.partial.h5']
-    stay = ['d.%s.%d.partial.tif' % (node, os.getpid()), 'e.elsewhere.7.partial.h5',
-            'f.partial.tif', 'g.partial', 'h.tif']
-    for name in gone + stay:
-        (tmp_path / name).write_text('half')
-    for name in ('c.elsewhere.7.partial.h5', 'f.partial.tif', 'g.partial', 'h.tif'):
-        os.utime(str(tmp_path / name), (old, old))
-    files.remove_unfinished([str(tmp_path), str(tmp_path / 'nowhere')])
-    assert sorted(os.listdir(str(tmp_path))) == stay
+def aged(path, seconds):
+    """A file with a text, that was written so long ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('half')
+    os.utime(str(path), (time.time() - seconds,) * 2)
 
 
-def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
-    dead = subprocess.Popen([sys.executable, '-c', ''])
-    dead.wait()
+@pytest.fixture
+def dead():
+    """The number of a process that is gone."""
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return process.pid
+
+
+def test_leftovers_of_dead_processes_are_removed_and_only_those(tmp_path, dead):
+    node, day = platform.node(), files.DAY
+    other = '.mpgan-00000000-7.partial'                  # of another machine of any name
+    gone = {'a%s.tif' % files.ending(dead): 0, 'b%s' % files.ending(dead): 0, 'a%s.tif' % other: 2,
+            'a.%s.%d.partial.tif' % (node, dead): 2}     # of an earlier version
+    stay = {'a%s.tif' % files.ending(os.getpid()): 2, 'b%s.h5' % other: 0.5,
+            'a.%s.%d.partial.tif' % (node, os.getpid()): 2, 'b.%s.%d.partial' % (node, dead): 0,
+            'a.elsewhere.7.partial.tif': 2, 'a.2021.05.partial.tif': 2, 'f.partial.tif': 2,
+            'notes%s.tif' % files.ending(dead): 2, 'a.tif': 2, 'a.mpgan-%d.partial.tif' % dead: 2}
+    for name, days in dict(gone, **stay).items():
+        aged(tmp_path / name, days * day)
+    ours = [str(tmp_path / name) for name in ('a.tif', 'b', 'b.h5')]
+    files.remove_unfinished([str(tmp_path), str(tmp_path / 'nowhere')], is_ours=ours.__contains__)
+    assert sorted(os.listdir(str(tmp_path))) == sorted(stay)
+
+
+def test_files_are_written_under_a_name_that_tells_machine_and_process(tmp_path):
+    with files.whole_file(str(tmp_path / 'a.b.tif')) as partial:
+        assert os.path.basename(partial) == 'a.b.mpgan-%s-%d.partial.tif' % (
+            files.PLACE, os.getpid())
+        assert files.is_unfinished(partial)
+        open(partial, 'w').close()
+    for name in ('a.b.tif', 'brain.s1.3.partial.tif', 'a.partial.tif', 'mpgan-0-1.partial.tif'):
+        assert not files.is_unfinished(name)
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path, dead):
     good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
-    left = [tmp_path / 'out' / (name + '.%s.%d.partial.tif' % (platform.node(), dead.pid))
-            for name in ('images/0001', 'labels/0001', 'parts/0001', 'patches')]
-    for path in left:
-        path.write_text('half')
+    mine = [tmp_path / 'out/images/scan.2021.05.partial.tif',
+            tmp_path / ('out/images/scan%s.tif' % files.ending(dead))]
+    left = [tmp_path / 'out' / (name + files.ending(dead) + '.tif')
+            for name in ('images/0001', 'labels/0001', 'images/0007')]
+    left += [tmp_path / 'out' / (name + files.ending(dead) + '.h5')
+             for name in ('parts/0001', 'patches')]
+    left.append(tmp_path / 'out/images' / ('0001.%s.%d.partial.tif' % (platform.node(), dead)))
+    for path in left + mine:
+        aged(path, 2 * files.DAY)
     good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
     assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in mine)
+
+
+def test_what_killed_runs_left_of_figures_trees_and_tiff_patches_goes(tmp_path, dead):
+    fibre(tmp_path / 'in/a.tif')
+    left = [tmp_path / name.replace('#', files.ending(dead)) for name in (
+        'out/real_a#.png', 'out/parts/a#.h5', 'out/real#.h5', 'out/made_by#.json',
+        'out/command#.txt', 'tiff/a_00003#.tif')]
+    for path in left:
+        aged(path, 0)
+    good('prepare_patches.py', *PREPARE, 'TIFF_FOLDER=tiff', cwd=tmp_path)
+    assert not any(path.exists() for path in left)
+
+
+def test_a_stack_named_like_a_temporary_file_is_a_stack(tmp_path):
+    for name in ('brain.tif', 'brain.s1.3.partial.tif'):
+        fibre(tmp_path / 'in' / name)
+    aged(tmp_path / ('in/brain%s.tif' % files.ending(1)), 0)
+    found = [os.path.basename(path) for path in stacks.find(str(tmp_path / 'in'))]
+    assert found == ['brain.s1.3.partial.tif', 'brain.tif']
+    aged(tmp_path / 'labels/brain.tif', 0)
+    with pytest.raises(UserError, match=r'no partner for brain.s1.3.partial; what killed runs'):
+        stacks.pair_by_name(str(tmp_path / 'in'), str(tmp_path / 'labels'))
 
 
 BEGUN = '''
@@ -309,6 +447,21 @@ def test_bad_entries_are_reported_and_the_rest_is_done(tmp_path, script):
         assert (tmp_path / 'out' / (made % name)).exists()
     told = json.loads((tmp_path / 'out/made_by.json').read_text())
     assert told['SCRIPT'] == script and set(told['NAMES']) > {'a', 'z.partial'}
+    assert told['VERSION'] == VERSION
+
+
+def test_a_stack_that_the_memory_does_not_hold_is_named_and_the_rest_is_done(capsys):
+    def full():
+        raise MemoryError
+
+    jobs = [batch.Job(name, name + '.tif', lambda: False, make)
+            for name, make in (('a', full), ('b', lambda: 'b is done'))]
+    outcome = batch.run(jobs)
+    assert [job.name for job in outcome.failed + outcome.made] == ['a', 'b']
+    out, err = capsys.readouterr()
+    assert err.startswith('error: a.tif: not enough memory: take smaller') and 'b is done' in out
+    with pytest.raises(UserError, match='a.tif: not enough memory: take smaller stacks'):
+        batch.run(jobs, strict=True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='nothing is unreadable to root')
@@ -327,9 +480,20 @@ def test_names_that_are_no_utf8_are_written_and_pipes_are_not_read(tmp_path):
         files.read_json(str(tmp_path / 'a.json'))
 
 
-def test_a_damaged_record_is_one_line(tmp_path):
-    put(tmp_path / 'out', made_by_of_json='[]')
-    refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=['out/made_by.json'])
+@pytest.mark.parametrize('text', [
+    '[]', '{', '{}', '{"SCRIPT": "1_simulator.py"}', '{"SCRIPT": 1, "NAMES": []}',
+    '{"SCRIPT": "1_simulator.py", "NAMES": [["0001"]]}',
+    '{"SCRIPT": "1_simulator.py", "NAMES": [1, "0001"], "OLDER": false}',
+    '{"SCRIPT": "1_simulator.py", "NAMES": [], "OLDER": []}'])
+def test_a_damaged_record_is_one_line(tmp_path, text):
+    put(tmp_path / 'out', made_by_of_json=text)
+    refused('1_simulator.py', *SIMULATE, cwd=tmp_path, words=[
+        'out/made_by.json', 'give another folder, or remove it'])
+
+
+def test_a_record_that_does_not_tell_of_older_results_will_do(tmp_path):
+    put(tmp_path / 'out', made_by_of_json='{"SCRIPT": "1_simulator.py", "NAMES": []}')
+    good('1_simulator.py', *SIMULATE, 'N_STACKS=1', cwd=tmp_path)
 
 
 def test_edited_records_of_a_folder_are_one_line_or_do_not_matter(tmp_path):

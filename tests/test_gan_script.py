@@ -152,6 +152,19 @@ def test_packed_weights_refine_as_the_run_does(place):
     assert np.abs(a - b).max() <= 1                      # rounding of sums in another order
     bad(*(TRAIN + ['STAGE=pack']), cwd=place, words=['STAGE=pack', 'OUTPUT'])
     bad(*(TRAIN + ['STAGE=pack', 'OUTPUT=runs/mpgan']), cwd=place, words=['holds a training run'])
+    good(*(TRAIN + ['STAGE=pack', 'OUTPUT=packed']), cwd=place)
+    (place / 'mine').mkdir()
+    (place / 'mine/config.json').write_text('{"my": 1}')
+    shutil.copytree(os.path.join(ROOT, 'models/pretrained/trailmap_segmentation'),
+                    str(place / 'segmenter'))
+    for folder, arguments, words in (
+            ('mine', ['STAGE=pack', 'OUTPUT=mine'], ['mine/config.json was not made by']),
+            ('segmenter', ['STAGE=pack', 'OUTPUT=segmenter'], ['segmenter is', 'another OUTPUT']),
+            ('packed', ['STAGE=train', 'RUN_DIR=packed'], ['packed holds weights alone']),
+            ('segmenter', ['STAGE=train', 'RUN_DIR=segmenter'], ['segmenter holds weights'])):
+        before = contents(place / folder, '**/*')
+        bad(*(TRAIN + arguments), cwd=place, words=words)
+        assert contents(place / folder, '**/*') == before, arguments
 
 
 # --- again ---
@@ -333,7 +346,9 @@ def test_a_second_training_in_a_folder_is_refused_and_refining_is_not(tmp_path, 
 @pytest.mark.parametrize('name, text, words', [
     ('best.json', '[]', ['best.json', 'STAGE=train writes it anew']),
     ('config.json', '[]', ['config.json', 'put back the constants']),
-    ('config.json', '{"REFINER_CHANNELS": "4", "BITS": 16}', ['is no run of 2_mpgan.py']),
+    ('config.json', '{"REFINER_CHANNELS": 4}', ['is no run of 2_mpgan.py']),
+    ('config.json', '{"REFINER_CHANNELS": "4", "BITS": 16}', ["REFINER_CHANNELS is '4': want"]),
+    ('config.json', '{"REFINER_CHANNELS": 0, "BITS": 16}', ['config.json: REFINER_CHANNELS is 0']),
     ('packed.json', '[]', ['packed.json', 'pack the weights anew']),
     ('packed.json', '{"step": "x"}', ['packed.json', 'step', 'pack the weights anew']),
     ('packed.json', '{', ['packed.json', 'pack the weights anew']),

@@ -142,3 +142,37 @@ errors.run(main)
 """
     process = started(tmp_path, text)
     assert process.communicate(timeout=20) == ('', STOPPED) and process.returncode == 1
+
+
+@pytest.mark.parametrize('method', ['forkserver', 'spawn', 'fork'])
+def test_workers_work_whatever_way_a_program_begins_its_processes(tmp_path, method):
+    text = BEGIN + """
+import multiprocessing
+from utils.common import workers
+if __name__ == '__main__':
+    multiprocessing.set_start_method(%r)
+    with workers.pool(2, most=4) as submit:
+        print([result() for result in [submit(abs, -i) for i in range(4)]])
+""" % method
+    process = started(tmp_path, text)
+    assert process.communicate(timeout=60) == ('[0, 1, 2, 3]\n', '')
+
+
+def test_ctrl_c_ends_the_workers_and_no_other_child(tmp_path):
+    text = POOL.replace('PIECES', '2').replace('def main():', """
+def main():
+    import multiprocessing
+    global other
+    other = multiprocessing.Process(target=time.sleep, args=(60,))
+    other.start()""").replace("errors.run(main)", """
+    try:
+        main()
+    except KeyboardInterrupt:
+        time.sleep(0.5)
+        print(other.is_alive(), len(__import__('multiprocessing').active_children()), flush=True)
+        other.terminate()""")
+    process, until = started(tmp_path, text), time.time() + 20
+    while not (tmp_path / 'begun').exists() and time.time() < until:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == 'True 1\n'

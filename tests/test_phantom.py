@@ -159,6 +159,8 @@ def test_overwrite_leaves_nothing_of_other_settings(tmp_path):
     ('SHAPE=8,48,56', 'SHAPE'),
     ('N_AXONS=4,3', 'N_AXONS'),
     ('GAIN=0', 'GAIN'),
+    ('DRIFT_LENGTH=1e300', 'DRIFT_LENGTH=1e.300: want'),
+    ('LEVEL_DRIFT=-1e5', 'LEVEL_DRIFT'),
     ('RADIUS=0.5,1.0', 'RADIUS'),
     ('MIN_LENGTH=100000', 'MIN_LENGTH'),
 ])

@@ -1,4 +1,5 @@
 """Step 0 as a user runs it: what is cut, what is kept, what is refused, what other shares see."""
+import errno
 import json
 import os
 
@@ -6,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import run_script
 
-from utils.common import config
+from utils.common import config, files
 from utils.common.errors import UserError
-from utils.data import parts, patches, stacks
+from utils.data import hdf5_writer, parts, patches, stacks, tiff
 from utils.draw import priors
-from utils.measure import calibration, otsu
+from utils.measure import calibration, otsu, stack
 from utils.simulate import raster, trial
 
 SMALL = ['STACKS=in', 'OUTPUT=out', 'PATCH_SHAPE=8,16,16', 'MIN_OBJECT=50', 'CALIBRATION_ROUNDS=0',
@@ -71,6 +72,43 @@ def test_a_refusal_is_seen_by_other_shares_until_the_stack_is_another(tmp_path, 
     assert not os.path.exists(str(tmp_path / 'out/parts/a.bad'))
 
 
+@pytest.mark.parametrize('fault, words', [
+    ('disk', 'out/parts/a.h5 cannot be written: No space left on device'),
+    ('memory to read', 'in/a.tif: not enough memory to read it'),
+    ('memory', 'in/a.tif: not enough memory: take smaller stacks')])
+def test_a_full_disk_or_memory_makes_no_refusal(tmp_path, monkeypatch, fault, words):
+    for name in 'abc':
+        fibre(tmp_path / ('in/%s.tif' % name))
+    fails = iter([True, False, False])
+
+    def once(whole, error):
+        def replaced(*arguments, **named):
+            if next(fails):
+                raise error
+            return whole(*arguments, **named)
+        return replaced
+
+    monkeypatch.setenv('SLURM_ARRAY_TASK_COUNT', '2')
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '0')
+    with monkeypatch.context() as patch:
+        if fault == 'disk':
+            patch.setattr(hdf5_writer._Disk, 'write', once(
+                hdf5_writer._Disk.write, OSError(errno.ENOSPC, 'No space left on device')))
+        elif fault == 'memory to read':
+            patch.setattr(tiff, 'read', once(tiff.read, MemoryError()))
+        else:
+            patch.setattr(stack, 'measure', once(stack.measure, MemoryError()))
+        status, said, err = prepare(tmp_path)
+    assert status == 1 and words in err and 'Traceback' not in err, err
+    assert err.strip().endswith('error: 1 of 3 stacks were left out: in/a.tif')
+    assert os.listdir(str(tmp_path / 'out/parts')) == ['c.h5'], 'the stack after it is done'
+    monkeypatch.setenv('SLURM_ARRAY_TASK_ID', '1')
+    status, said, _ = prepare(tmp_path)
+    assert status == 0 and '1 of other shares are not' in said
+    monkeypatch.delenv('SLURM_ARRAY_TASK_ID')
+    assert 'of 3 stacks (1 new, 2 kept)' in prepare(tmp_path)[1]
+
+
 def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     for i, name in enumerate('ab'):
         fibre(tmp_path / ('in/%s.tif' % name), seed=i)
@@ -100,6 +138,30 @@ def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     (tmp_path / 'out/priors.json').write_text(json.dumps(broken))
     assert run_script('prepare_patches.py', *figures, cwd=tmp_path)[0] == 0
     assert (tmp_path / 'out/priors.json').read_text() == whole
+    broken = json.loads(whole)
+    broken['drawn']['best'] = 1000                       # of rounds that are not there
+    (tmp_path / 'out/priors.json').write_text(json.dumps(broken))
+    os.remove(str(tmp_path / 'out/priors.png'))
+    assert run_script('prepare_patches.py', *figures, cwd=tmp_path)[0] == 0
+    assert (tmp_path / 'out/priors.json').read_text() == whole
+
+
+def test_tiff_patches_of_earlier_runs_go_and_other_files_stay(tmp_path):
+    for i, name in enumerate('ab'):
+        fibre(tmp_path / ('in/%s.tif' % name), seed=i)
+    assert prepare(tmp_path, 'TIFF_FOLDER=t')[0] == 0
+    first = sorted(name for name in os.listdir(str(tmp_path / 't')) if name.endswith('.tif'))
+    assert {name[0] for name in first} == {'a', 'b'}
+    own = ['b_00001_mine.tif', 'b_1.tif', 'c_00000.tif', 'b.tif', 'x_00001_00002.tif']
+    for name in own:
+        (tmp_path / 't' / name).write_text('mine')
+    os.remove(str(tmp_path / 'in/b.tif'))
+    status, _, err = prepare(tmp_path, 'TIFF_FOLDER=t', 'OVERWRITE=True')
+    assert status == 0, err
+    left = {name for name in os.listdir(str(tmp_path / 't')) if name.endswith('.tif')}
+    count = len(patches.PatchFile(str(tmp_path / 'out/real.h5')))
+    assert left == {'a_%05d.tif' % i for i in range(count)} | set(own) and 0 < count < len(first)
+    assert all((tmp_path / 't' / name).read_text() == 'mine' for name in own)
 
 
 def test_a_stack_that_is_mostly_foreground_is_warned_of(tmp_path):
@@ -136,6 +198,9 @@ def test_drafts_of_the_calibration_are_drawn_and_measured_as_the_stacks(tmp_path
     assert measured['foreground_fraction'] == found.mask.mean()
 
 
+MEASURED = {'voxel_size': None, 'centreline_voxels': 7, 'density': 0.5}
+
+
 @pytest.mark.parametrize('change', ['stack', 'settings'])
 def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     path = tmp_path / 'a.tif'
@@ -143,10 +208,10 @@ def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     store = parts.Parts(str(tmp_path), {'MIN_OBJECT': 5})
     assert not store.is_made(str(path)) and not store.is_refused(str(path))
     patches.write(store.path(str(path)), np.zeros((1, 4, 4, 4), np.uint8), origins=[[0, 0, 0]],
-                  sources=['a'], made_from=store.key(str(path)), measured='{"density": 0.5}')
+                  sources=['a'], made_from=store.key(str(path)), measured=files.to_json(MEASURED))
     store.refuse(str(path))
     assert store.is_made(str(path)) and store.is_refused(str(path))
-    assert store.measured(str(path)) == {'density': 0.5}
+    assert store.measured(str(path)) == MEASURED
     if change == 'stack':
         fibre(path, radius=(2.0, 2.0))
         os.utime(str(path), ns=(1, 1))
@@ -155,7 +220,8 @@ def test_a_part_belongs_to_its_stack_and_settings(tmp_path, change):
     assert not store.is_made(str(path)) and not store.is_refused(str(path))
 
 
-@pytest.mark.parametrize('options', [{}, {'measured': '[]'}, {'measured': '{"density"'}])
+@pytest.mark.parametrize('options', [{}, {'measured': '[]'}, {'measured': '{"density"'},
+                                     {'measured': '{}'}, {'measured': '{"voxel_size": 3}'}])
 def test_a_part_without_measurements_is_named(tmp_path, options):
     store = parts.Parts(str(tmp_path), {})
     patches.write(store.path('a.tif'), np.zeros((1, 4, 4, 4), np.uint8), origins=[[0, 0, 0]],

@@ -1,8 +1,10 @@
 """The refiner's training and the trained refiner, in this process, on tiny networks and patches."""
 import csv
 import os
+import shutil
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 from training_data import newest, write_folder
@@ -414,3 +416,91 @@ def test_patches_alone_are_refined_once_and_a_broken_off_call_goes_on(tmp_path):
     refined.refine_patches(drafts, out, refiner=refiner)
     after = patches.PatchFile(os.path.join(out, 'patches.h5'))
     np.testing.assert_array_equal(after.image[:], before.image[:] + 8)
+
+
+class Windows:
+    """In place of a Refiner: adds to the grey levels, and is killed at a stack if told so."""
+
+    def __init__(self, digest='a', added=7, stop=None):
+        self.digest, self.added, self.stop = digest, np.uint16(added), stop
+
+    def refine_windows(self, voxels, corners, *, window, name):
+        if name == self.stop:
+            raise KeyboardInterrupt
+        return np.stack([patches.cut(voxels, corner, window=window)
+                         for corner in corners]) + self.added
+
+
+def names_of(folder):
+    return files.read_json(os.path.join(folder, 'made_by.json'))['NAMES']
+
+
+@pytest.mark.parametrize('when', ['before', 'after', 'after an earlier version'])
+def test_refined_patches_replace_and_remove_no_parts_of_others(tmp_path, when):
+    write_folder(tmp_path)
+    drafts, out = str(tmp_path / 'data/simulated'), str(tmp_path / 'refined')
+    mine = tmp_path / 'refined/parts/0002.npy'
+    if when != 'before':
+        refined.refine_patches(drafts, out, refiner=Windows())
+    if when == 'after an earlier version':
+        digest = patches.PatchFile(os.path.join(drafts, 'patches.h5')).digest
+        files.write_json(os.path.join(out, 'made_from.json'), dict.fromkeys(
+            ('0001', '0002', 'patches'), 'a ' + digest))
+        os.remove(os.path.join(out, 'made_by.json'))
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text('mine')
+    if when != 'before':                                 # done: nothing is in the way
+        assert refined.refine_patches(drafts, out, refiner=Windows()) == 12
+    with pytest.raises(UserError, match='parts/0002.npy was not made by this script: move it'):
+        refined.refine_patches(drafts, out, refiner=Windows('b'))
+    assert mine.read_text() == 'mine'
+
+
+@pytest.mark.parametrize('older', [False, True])
+def test_parts_go_after_a_kill_at_any_place(tmp_path, monkeypatch, older):
+    write_folder(tmp_path)
+    drafts, out = str(tmp_path / 'data/simulated'), str(tmp_path / 'refined')
+    with pytest.raises(KeyboardInterrupt):
+        refined.refine_patches(drafts, out, refiner=Windows(stop='0002'))
+    assert names_of(out) == ['parts/0001', 'parts/0002']
+    if older:                                            # it claimed the folder, not the parts
+        files.write_json(os.path.join(out, 'made_by.json'),
+                         {'SCRIPT': '2_mpgan.py', 'NAMES': [], 'OLDER': False})
+
+    def kill(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refined.Parts, 'remove', kill)     # once patches.h5 is in the record
+        with pytest.raises(KeyboardInterrupt):
+            refined.refine_patches(drafts, out, refiner=Windows())
+    assert len(os.listdir(os.path.join(out, 'parts'))) == 2
+    assert refined.refine_patches(drafts, out, refiner=Windows(stop='0001')) == 12
+    assert not os.listdir(os.path.join(out, 'parts')) and names_of(out) == []
+    assert list(files.read_json(os.path.join(out, 'made_from.json'))) == ['patches']
+
+
+def test_refined_patches_do_not_vouch_for_refined_stacks(tmp_path):
+    write_folder(tmp_path)
+    out = str(tmp_path / 'refined')
+    with pytest.raises(KeyboardInterrupt):
+        refined.refine_patches(str(tmp_path / 'data/simulated'), out, refiner=Windows(stop='0002'))
+    stacks.write(str(tmp_path / 'refined/images/0001.tif'), np.zeros((3, 4, 5), np.uint8))
+    with pytest.raises(UserError, match='images/0001.tif was not made by this script'):
+        refined.claim_folder(out, ['drafts/0001.tif'])
+
+
+@pytest.mark.parametrize('whole', [True, False])
+def test_damaged_drafts_are_not_refined(tmp_path, whole):
+    """Other labels under the old digest would get a digest of their own."""
+    write_folder(tmp_path)
+    drafts, out = str(tmp_path / 'data/simulated'), str(tmp_path / 'refined')
+    with h5py.File(os.path.join(drafts, 'patches.h5'), 'r+') as file:
+        file['label'][...] = 1 - file['label'][...]
+    with pytest.raises(UserError, match='patches.h5 is damaged: its patches are not those'):
+        if whole:
+            shutil.copytree(drafts + '/images', out + '/images')
+            refined.cut_patches(drafts, out, names=['0001', '0002'])
+        else:
+            refined.refine_patches(drafts, out, refiner=Windows())
+    assert not os.path.exists(os.path.join(out, 'patches.h5'))

@@ -1,7 +1,9 @@
 """A training run: the loop's frame, whole checkpoints, the best one, packed weights, log."""
 import contextlib
+import json
 import os
 import resource
+import shutil
 import signal
 from types import SimpleNamespace
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from models import tf
-from utils.common import files
+from utils.common import claims, files
 from utils.common.errors import UserError
 from utils.train import checkpoints, loop, runs, sessions, streams, trained
 from utils.train.processes import Ranks
@@ -137,6 +139,16 @@ def test_damaged_and_unlike_checkpoints_are_named(tmp_path, add):
     whole = state.read_bytes()
     for damaged in (whole[:10], b'[]', whole.replace(b'1', b'"1"'), whole.replace(b'best', b'b')):
         state.write_bytes(damaged)
+        with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
+            runs.Run(str(tmp_path), [])
+    values = json.loads(whole.decode())
+    for name, value in [
+            ('step', 1.0), ('step', True), ('seconds', [1.0]), ('seconds', None),
+            ('seconds', 1e300),
+            ('best', []), ('best', {}), ('best', {'step': -5, 'score': 1.0}),
+            ('best', {'step': 10 ** 30, 'score': 1.0}), ('best', {'step': 1, 'score': [1]}),
+            ('best', {'step': 1, 'score': None}), ('best', {'step': 1, 'score': {'float': 'nan'}})]:
+        state.write_text(json.dumps(dict(values, **{name: value})))
         with pytest.raises(UserError, match='step-000001 is damaged: remove it'):
             runs.Run(str(tmp_path), [])
     state.write_bytes(whole)
@@ -276,20 +288,147 @@ def test_packed_weights_and_what_packing_refuses(tmp_path, add):
         with trained.Trained(checkpoints.path_of(run_dir, step), tf.global_variables(),
                              settings=settings) as network:
             assert network.step == step
-            path = network.pack(packed, may_change=['OUTPUT'])
+            path = network.pack(packed, owner=claims.packing('x.py'), may_change=['OUTPUT'])
             digest = network.digest
             for refused in (run_dir, str(tmp_path)):
                 with pytest.raises(UserError, match='holds a training run or other things.*OUTPUT'):
-                    network.pack(refused, may_change=[])
+                    network.pack(refused, owner=claims.packing('x.py'), may_change=[])
+    assert files.read_json(os.path.join(packed, 'made_by.json'))['NAMES'] == ['step-000002']
     assert checkpoints.whole(packed) == [path] and path.endswith('step-000002')
     assert checkpoints.is_packed(packed) and not checkpoints.is_packed(run_dir)
     assert trained.settings_of(packed, ['WIDTH'], script='x.py') == {'WIDTH': 4, 'SEED': 1}
     with pytest.raises(UserError, match='is no run of x.py'):
         trained.settings_of(packed, ['LENGTH'], script='x.py')
+    config = os.path.join(packed, 'config.json')
+    for name, value, words in [
+            ('CHANNELS', 0, 'is 0: want from 1 to 1024'),
+            ('CHANNELS', True, 'is True: want integer'),
+            ('REFINER_CHANNELS', -1, 'is -1: want from'),
+            ('REFINER_CHANNELS', 4.0, 'is 4.0: want integer'),
+            ('CHANNELS', '12', "is '12'"), ('LEVELS', 40, 'is 40: want from 0 to 5'),
+            ('BITS', 12, 'is 12: want 8 or 16'), ('BITS', True, 'is True'),
+            ('STANDARDISE', 'x', "is 'x': want boolean"), ('STANDARDISE', 1, 'is 1')]:
+        files.write_json(config, {'WIDTH': 4, name: value})
+        with pytest.raises(UserError, match='config.json: %s %s.*: put back' % (name, words)):
+            trained.settings_of(packed, ['WIDTH'], script='x.py')
     with trained.Trained(path, tf.global_variables(), settings={}) as network:
         assert network.digest == digest
         np.testing.assert_array_equal(network.session.run('weights:0'), np.full(4, 2))
     assert len(checkpoints.whole(run_dir)) == 2          # refused, and nothing was lost
+
+
+def test_a_run_of_an_earlier_version_gives_its_weights_but_does_not_go_on(tmp_path, add):
+    run_dir, packed = str(tmp_path / 'run'), str(tmp_path / 'packed')
+    with runs.Run(run_dir, []) as run:
+        run.session.run(add)
+        run.step = 1
+        run.save()
+    checkpoint = checkpoints.newest(run_dir)
+    state = os.path.join(checkpoint, 'state.json')
+    os.rename(state, state.replace('.json', '.pickle'))
+    with trained.Trained(checkpoint, tf.global_variables(), settings={}) as network:
+        np.testing.assert_array_equal(network.session.run('weights:0'), np.full(4, 1))
+        network.pack(packed, owner=REFINER, may_change=())
+        with pytest.raises(UserError, match='holds a training run'):
+            network.pack(run_dir, owner=REFINER, may_change=())
+    with pytest.raises(UserError, match='step-000001 is of an earlier version.*train anew'):
+        runs.Run(run_dir, [])
+    assert checkpoints.newest(run_dir) == checkpoint and checkpoints.is_packed(packed)
+
+
+def contents(folder):
+    return {str(path): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.fixture
+def network(tmp_path, add):
+    """A trained network of step 1, whose training tells a refiner's constants."""
+    with runs.Run(str(tmp_path / 'run'), []) as run:
+        run.session.run(add)
+        run.step = 1
+        run.save()
+    with trained.Trained(checkpoints.path_of(str(tmp_path / 'run'), 1), tf.global_variables(),
+                         settings={'REFINER_CHANNELS': 4}) as opened:
+        yield opened
+
+
+REFINER, SEGMENTER = [claims.packing(name) for name in ('2_mpgan.py', '3_segmentation.py')]
+
+
+def packed_by(network, folder, *, owner, record=True):
+    """Pack into a folder, as an earlier version did if not `record`; the whole folder's bytes."""
+    network.pack(str(folder), owner=owner, may_change=())
+    if not record:
+        (folder / 'made_by.json').unlink()
+    return contents(folder)
+
+
+@pytest.mark.parametrize('record', [True, False])
+def test_packed_weights_replace_those_of_their_own_script_alone(tmp_path, network, record):
+    before = packed_by(network, tmp_path / 'kept', owner=REFINER, record=record)
+    with pytest.raises(UserError, match='kept is a folder of .*give another OUTPUT'):
+        network.pack(str(tmp_path / 'kept'), owner=SEGMENTER, may_change=())
+    assert contents(tmp_path / 'kept') == before
+    network.step = 2
+    packed_by(network, tmp_path / 'kept', owner=REFINER)
+    assert [checkpoints.step_of(path) for path in checkpoints.whole(str(tmp_path / 'kept'))] == [2]
+    assert files.read_json(str(tmp_path / 'kept/made_by.json'))['NAMES'] == ['step-000002']
+
+
+@pytest.mark.parametrize('mine', ['config.json', 'packed.json', 'checkpoints/step-000001/notes',
+                                  'checkpoints/step-000007/model.index'])
+def test_packed_weights_replace_no_files_of_others(tmp_path, network, mine):
+    path = tmp_path / 'mine' / mine
+    path.parent.mkdir(parents=True)
+    path.write_text('{"my": 1}')
+    with pytest.raises(UserError, match='mine.*give another'):
+        network.pack(str(tmp_path / 'mine'), owner=REFINER, may_change=())
+    assert list(contents(tmp_path / 'mine')) == [str(path)]
+
+
+def test_no_checkpoint_that_came_later_is_replaced_by_packed_weights(tmp_path, network):
+    for record in (False, True):                         # the second time over an older one's
+        packed_by(network, tmp_path / 'kept', owner=REFINER, record=record)
+    steps = tmp_path / 'kept/checkpoints'
+    shutil.copytree(str(steps / 'step-000001'), str(steps / 'step-000009'))
+    before = contents(tmp_path / 'kept')
+    with pytest.raises(UserError, match='step-000009 was not made by this script'):
+        network.pack(str(tmp_path / 'kept'), owner=REFINER, may_change=())
+    assert contents(tmp_path / 'kept') == before
+
+
+def test_a_kill_while_packed_weights_are_replaced_loses_none(tmp_path, network, monkeypatch):
+    before = packed_by(network, tmp_path / 'kept', owner=REFINER)
+    renames, rename = [], os.rename
+
+    def killed(*paths):
+        renames.append(paths)
+        if len(renames) == 2:
+            raise KeyboardInterrupt
+        rename(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.os, 'rename', killed)
+        patch.setattr(checkpoints, '_settle', lambda final: None)        # nothing is tidied up
+        with pytest.raises(KeyboardInterrupt):
+            network.pack(str(tmp_path / 'kept'), owner=REFINER, may_change=())
+    assert checkpoints.whole(str(tmp_path / 'kept')) == []
+    with full_disk(20):
+        with pytest.raises(UserError, match='cannot be written'):        # and the next one fails
+            checkpoints.write(str(tmp_path / 'kept'), 1, session=network.session,
+                              saver=network.saver)
+    assert contents(tmp_path / 'kept') == before
+
+
+def test_weights_alone_are_not_trained_on(tmp_path, network):
+    packed_by(network, tmp_path / 'kept', owner=REFINER)
+    for name in (None, 'made_by.json', 'packed.json'):               # of earlier versions
+        if name:
+            (tmp_path / 'kept' / name).unlink()
+        with pytest.raises(UserError, match='kept holds weights alone.* give another RUN_DIR'):
+            checkpoints.check_trainable(str(tmp_path / 'kept'))
+    for folder in ('run', 'new'):
+        checkpoints.check_trainable(str(tmp_path / folder))
 
 
 # --- batches made ahead ---

@@ -63,7 +63,8 @@ def test_absurd_values_are_refused_with_the_keys_name(tmp_path, value):
     ('drawn.level_quantiles', None), ('drawn.blur_sigma', [1.0, 1.0]), ('drawn', []),
     ('drawn', None), ('debris', []), ('debris', None), ('background', 3), ('correlation', []),
     ('correlation.1', [0.1]), ('voxel_size', [1, 1]), ('voxel_size', 0.5), ('voxel_size.1', 0),
-    ('dtype_max', 70000), ('dtype_max', '255'), ('drawn.turns', [0.1] * 9)])
+    ('drawn.best', 1000), ('drawn.best', 1), ('dtype_max', 70000),
+    ('dtype_max', '255'), ('drawn.turns', [0.1] * 9)])
 def test_values_out_of_range_are_refused_with_the_keys_name(tmp_path, place, value):
     refused(tmp_path / 'priors.json', place, value)
 

@@ -156,7 +156,7 @@ def test_one_bad_stack_does_not_stop_the_batch(tmp_path):
 
 def test_overwriting_leaves_nothing_of_other_settings(tmp_path):
     good('1_simulator.py', *(SIMULATE + ['INSTANCES=True', 'OUTPUT=s']), cwd=tmp_path)
-    (tmp_path / 's/images/0001.node.123.partial.tif').write_text('of a killed run')
+    (tmp_path / 's/images/0001.mpgan-00000000-1.partial.tif').write_text('of a killed run')
     good('1_simulator.py', *(SIMULATE + ['SEED=2', 'OVERWRITE=True', 'OUTPUT=s', 'N_STACKS=2']),
          cwd=tmp_path)
     left = sorted(p.name for p in (tmp_path / 's/images').glob('000?.tif'))

@@ -231,6 +231,10 @@ def test_packed_weights_predict_the_same(place):
     bad(*SMALL, 'STAGE=pack', 'OUTPUT=runs/segmentation', cwd=place,
         words=['holds a training run', 'OUTPUT'])
     assert sorted(path.name for path in (place / 'runs/segmentation').rglob('*')) == before
+    before = sorted(path.name for path in (place / 'kept').rglob('*'))
+    bad(*SMALL, 'STAGE=train', 'RUN_DIR=kept', cwd=place,
+        words=['kept holds weights alone', 'give another RUN_DIR'])
+    assert sorted(path.name for path in (place / 'kept').rglob('*')) == before
 
 
 def test_scoring_and_export(place):

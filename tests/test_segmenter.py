@@ -152,7 +152,8 @@ def test_a_stack_is_normalised_as_a_whole(run_dir):
 def test_packed_weights_are_the_averages_and_predict_the_same(run_dir, tmp_path):
     voxels = np.random.default_rng(2).normal(1000, 60, (8, 16, 16)).astype(np.uint16)
     with segmenter.Segmenter(run_dir, threads=1) as network:
-        network.pack(str(tmp_path / 'kept'), may_change=('LEVELS_OF_NOTHING',))
+        network.pack(str(tmp_path / 'kept'), owner=claims.packing('3_segmentation.py'),
+                     may_change=('LEVELS_OF_NOTHING',))
         here, digest, step = network.predict(voxels), network.digest, network.step
     with segmenter.Segmenter(str(tmp_path / 'kept'), threads=1) as network:
         np.testing.assert_array_equal(network.predict(voxels), here)

@@ -1,5 +1,6 @@
 """Step 1 around its drafts: settings, checks, the folder, workers, the trial draft."""
 import os
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from test_priors import known
 from utils.common import claims, files, workers
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.simulate import checks, results, settings, trial
+from utils.simulate import checks, drafts, results, settings, trial
 
 SMALL = ['PRIORS=None', 'VOLUME_SHAPE=32,48,40', 'BRANCH_LENGTH=8,12', 'SOMA_RADIUS=3.0,4.0',
          'PATCH_SHAPE=8,12,12', 'PATCH_EVERY=4', 'AXON_SHARE=1', 'WORKERS=1']
@@ -75,6 +76,9 @@ def test_every_constant_is_a_setting_or_the_scripts_own():
 
 
 @pytest.mark.parametrize('constants, words', [
+    (dict(SATURATION=1e-9), 'SATURATION=1e-09: want 0, or at least 1'),
+    (dict(DEBRIS=1e9), 'DEBRIS'), (dict(DRIFT_LENGTH=1e9), 'DRIFT_LENGTH'),
+    (dict(PSF_SIGMA=(1e9, 1.0, 1.0)), 'PSF_SIGMA'), (dict(RADIUS=(1.0, 1e9)), 'RADIUS'),
     (dict(BITS=12), 'BITS=12'), (dict(GAIN=1e-4), 'GAIN'), (dict(TORTUOSITY=1.5), 'at most 1.3'),
     (dict(LEVEL=(5.0, 1.0)), 'smaller first'), (dict(SOMA_SHAPE='cube'), "'ball' or 'pyramid'"),
     (dict(PSF_SIGMA=(1.0, 1.0)), 'three numbers'), (dict(DENSITY=True), 'DENSITY'),
@@ -83,6 +87,16 @@ def test_every_constant_is_a_setting_or_the_scripts_own():
 def test_constants_that_cannot_work_are_named(constants, words):
     with pytest.raises(UserError, match=words):
         checks.check(given(**constants), None)
+
+
+@pytest.mark.parametrize('argument', [
+    'DENDRITE_DEPTH=60,60', 'DENDRITE_DEPTH=-3,2', 'AXON_DEPTH=0,4', 'AXON_DEPTH=9,1000000',
+    'GAIN=1e300', 'READ_NOISE=1e300', 'TEXTURE_SIGMA=1,1,1e300', 'ATTENUATION=1e300'])
+def test_constants_out_of_their_range_are_named(tmp_path, argument):
+    status, _, err = run_script('1_simulator.py', 'PRIORS=None', 'WORKERS=1', argument,
+                                cwd=tmp_path)
+    assert status == 1 and err.startswith('error: %s=' % argument.split('=')[0]), err
+    assert err.count('\n') == 1 and not os.listdir(str(tmp_path))
 
 
 @pytest.mark.parametrize('constants, words', [
@@ -143,7 +157,7 @@ def test_stale_stacks_go_and_others_stay(tmp_path):
     for index, origin in enumerate(('old', 'old', 'these')):
         results.Folder(str(tmp_path), origin, False).write(
             index, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1))
-    partial = tmp_path / 'images/0002.node.1.partial.tif'
+    partial = tmp_path / 'images/0002.mpgan-00000000-1.partial.tif'
     partial.write_text('another share writes it')
     foreign = tmp_path / 'images/0007.tif'
     foreign.write_text('of somebody')
@@ -179,6 +193,37 @@ def test_another_point_spread_function_of_the_same_name_is_noticed(tmp_path):
     assert status == 1 and 'PSF_FILE' in err
     simulated(tmp_path, 'N_STACKS=1', 'PSF_FILE=psf.tif', 'OUTPUT=s', 'OVERWRITE=True')
     assert not np.array_equal(stacks.read(str(tmp_path / 's/images/0001.tif')).voxels, first)
+
+
+@pytest.mark.parametrize('meddle, words', [
+    (lambda out: files.write_json(out + '/config.json', dict(
+        files.read_json(out + '/config.json'), SEED=7)), 'another run with other settings.*SEED'),
+    (lambda out: os.remove(out + '/parts/0001.h5'), 'another run has replaced or removed')])
+def test_another_run_in_the_folder_is_noticed(tmp_path, monkeypatch, meddle, words):
+    drawn, whole = [], drafts.draw
+
+    def draw_and_meddle(*arguments, **named):
+        drawn.append(1)
+        if len(drawn) == 2:
+            meddle(str(tmp_path / 's'))
+        return whole(*arguments, **named)
+
+    monkeypatch.setattr(drafts, 'draw', draw_and_meddle)
+    status, _, err = run_script('1_simulator.py', *SMALL, 'N_STACKS=2', 'OUTPUT=s', cwd=tmp_path)
+    assert status == 1 and re.search('^error: s: ' + words, err) and err.count('\n') == 1, err
+    assert not (tmp_path / 's/patches.h5').exists()
+    # what the other run has begun stays
+    assert (tmp_path / 's/images/0002.tif').exists() == ('removed' in words)
+
+
+def test_what_a_killed_run_began_with_other_settings_is_not_mixed_with(tmp_path):
+    simulated(tmp_path, 'N_STACKS=1', 'OUTPUT=s')
+    for name in ('parts', 'patches.h5'):                 # killed within its first stack
+        os.rename(str(tmp_path / 's' / name), str(tmp_path / name))
+    status, _, err = run_script('1_simulator.py', *SMALL, 'N_STACKS=1', 'SEED=2', 'OUTPUT=s',
+                                cwd=tmp_path)
+    assert status == 1 and 'SEED 1 -> 2' in err and 'OVERWRITE=True' in err
+    simulated(tmp_path, 'N_STACKS=1', 'SEED=2', 'OUTPUT=s', 'OVERWRITE=True')
 
 
 def test_a_stack_does_not_depend_on_how_many_are_made(made, tmp_path):

@@ -251,6 +251,9 @@ def test_pbd_of_any_runs_equals_decoding_them_one_by_one(tmp_path, monkeypatch, 
     np.testing.assert_array_equal(stacks.read(str(tmp_path / 'a.v3dpbd')).voxels.ravel(), expected)
 
 
+HUGE = vaa3d(noise(5, 6, 7))[:27] + struct.pack('<4i', 1 << 30, 1 << 30, 16, 1)
+
+
 @pytest.mark.parametrize('name, contents, words', [
     ('wrong.v3draw', b'', 'no Vaa3D stack'),
     ('wrong.v3draw', vaa3d(noise(5, 6, 7))[:40], 'cut short'),
@@ -261,6 +264,9 @@ def test_pbd_of_any_runs_equals_decoding_them_one_by_one(tmp_path, monkeypatch, 
     ('wrong.v3draw', vaa3d(noise(5, 6, 7).astype('f4')), 'floating point'),
     ('wrong.v3draw', vaa3d(noise(5, 6, 0)), '5 x 6 x 0'),
     ('wrong.v3draw', vaa3d(noise(5, 6, 7), kind=8), 'data type 8'),
+    # 2^64 voxels: 0 if they are counted in 64 bits
+    ('wrong.v3draw', HUGE, 'cut short .43 bytes, 36893488147419103275 wanted'),
+    ('wrong.v3dpbd', HUGE.replace(vaa3d_files.RAW, vaa3d_files.PBD), 'do not unpack to 18446744'),
     ('wrong.v3draw', vaa3d(noise(4, 6, 7)), 'smaller than a patch'),
     ('wrong.v3dpbd', pbd('u1', (5, 6, 7), b'\xff\0'), 'cut short or damaged'),
     ('wrong.v3dpbd', pbd('u1', (5, 6, 7), b'\xff\0\xff'), 'cut short or damaged'),

@@ -1,4 +1,5 @@
 """Scores whose answers are known by hand."""
+import contextlib
 import warnings
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 
 from utils.common.errors import UserError
 from utils.data import swc
-from utils.score import pyneval, traces
+from utils.score import pyneval, trace_tables, traces
+from utils.score.thinning import thinned
 
 LENGTH = 200
 
@@ -81,7 +83,10 @@ def test_a_trace_of_noise_keeps_its_recall_and_pays_in_precision():
     assert found['length_recall'] == 1 and abs(found['length_precision'] - 0.05) < 1e-6
     assert np.isnan(found['cn_f1']) and np.isnan(found['diadem']) and found['pds'] > 0.4
     far = swc.join([line(shift=(90.0 + k, 0, 0)) for k in range(9)])
-    assert traces.score(line(), far)['length_f1'] == 0
+    found = traces.scored(line(), far)
+    assert found.values['length_f1'] == 0 and len(found.remarks) == 1
+    assert found.remarks[0] == ('ssd, ssd_f1, cn_f1, cn_recall, cn_precision, diadem not computed: '
+                                'the trace has more than 5 times the gold cable')
 
 
 def test_nothing_traced_is_zero():
@@ -132,7 +137,7 @@ def test_a_gold_standard_of_endless_cable_is_refused(tmp_path):
 
 
 def test_very_many_nodes_get_distances_alone_and_a_line_says_so(tmp_path, capsys):
-    n = 50000
+    n = 50000                                # of a straight line thinning leaves every fourth
     rows = ['%d 2 %d 20 20 1 %d' % (i, i, i - 1 or -1) for i in range(1, n + 1)]
     (tmp_path / 'a.swc').write_text('\n'.join(rows))
     gold = traces.read_gold(str(tmp_path), 'a')
@@ -141,7 +146,7 @@ def test_very_many_nodes_get_distances_alone_and_a_line_says_so(tmp_path, capsys
     assert np.isnan(found['length_f1']) and np.isnan(found['ssd'])
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4 and all(text.startswith('warning: big: ') for text in lines)
-    assert 'warning: big: diadem not computed: 49999 nodes of the gold standard' in lines[-1]
+    assert 'warning: big: diadem not computed: 12500 nodes of the gold standard' in lines[-1]
     # a broad tree of many nodes is too much, too
     rows = np.arange(9000)
     broad = swc.Tree(np.full(9000, 2), rows[:, None] * np.ones(3), np.ones(9000),
@@ -169,3 +174,69 @@ def test_a_metric_that_fails_or_takes_too_long_is_left_out(monkeypatch, capsys):
     assert "warning: x: diadem not computed: PyNeval fails (KeyError: 'a node" in err
     monkeypatch.setattr(pyneval, 'MOST_SECONDS', 60)
     assert traces.score(line(50), line(50), metrics=('length',))['length_f1'] == 1
+
+
+def rooted(*rows):
+    """A tree of nodes (y, x, row of the parent)."""
+    rows = np.array(rows, float)
+    position = np.c_[np.zeros(len(rows)), rows[:, :2]]
+    return swc.Tree(np.full(len(rows), 2), position, np.ones(len(rows)), rows[:, 2].astype(int))
+
+
+def test_diadem_takes_the_nearest_where_no_descendant_confirms_a_match(monkeypatch):
+    """The traced tree forks twice near the gold fork; its arms end away from the gold tips."""
+    gold = rooted((0, 0, -1), (0, 20, 0), (12, 30, 1), (-12, 30, 1))
+    test = rooted((0, 0, -1), (-0.9, 18.3, 0), (-0.5, 21.5, 1), (13.4, 30, 2), (-12.7, 29.3, 2),
+                  (1.2, 19.7, 1))
+    found = traces.scored(gold, test, metrics=('diadem',))
+    assert found.remarks == [] and found.values['diadem'] == 0.5
+    monkeypatch.setattr(pyneval.diadem, 'mended', lambda _: contextlib.nullcontext())
+    assert 'KeyError' in traces.scored(gold, test, metrics=('diadem',)).remarks[0]
+
+
+@pytest.mark.parametrize('off, seed, score', [(0.8, 2, 45 / 54), (1.2, 1, 36 / 55)])
+def test_diadem_is_the_same_each_time(off, seed, score):
+    """A comb whose nodes are a little off; without mending the one varies, the other fails."""
+    stem = [(0, 8 * i, i - 1) for i in range(13)]
+    comb = rooted(*stem, *[(10 if i % 2 else -10, 8 * i + 3, i) for i in range(1, 12)])
+    noise = np.random.default_rng(seed).normal(0, off, comb.position.shape) * (0.3, 1, 1)
+    test = comb._replace(position=comb.position + noise)
+    for _ in range(3):
+        assert traces.score(comb, test, metrics=('diadem',))['diadem'] == pytest.approx(score)
+
+
+def test_diadem_of_single_nodes_is_blank():
+    found = traces.scored(line(1), line(1), metrics=('diadem',))
+    assert np.isnan(found.values['diadem']) and found.remarks == [
+        'diadem not computed: the gold standard has single nodes alone']
+
+
+def test_thinning_keeps_shape_forks_and_tips():
+    tree = branched(line(), length=50)
+    thin = thinned(tree, tolerance=0.2, longest=10.0)
+    assert 25 <= len(thin.parent) < 60 and abs(swc.length_of(thin) - swc.length_of(tree)) < 1e-9
+    assert (np.bincount(thin.parent[1:], minlength=len(thin.parent)) > 1).sum() == 1
+    bent = line(41)
+    bent.position[20:, 1] += np.arange(21)                       # a corner: it stays
+    thin = thinned(bent, tolerance=0.2, longest=100.0)
+    np.testing.assert_array_equal(thin.position[:, 2], [0, 20, 40])
+    forest = thinned(swc.join([line(30), line(30, shift=(9, 0, 0))]), tolerance=1, longest=99)
+    assert forest.parent.tolist() == [-1, 0, -1, 2]
+
+
+def test_many_nodes_are_thinned_and_a_remark_says_so(monkeypatch):
+    whole = traces.scored(branched(line()), branched(line()))
+    monkeypatch.setattr(pyneval, 'MANY_STEPS', 1000)
+    thin = traces.scored(branched(line()), branched(line()))
+    assert whole.remarks == [] and whole.values == pytest.approx(thin.values)
+    assert len(thin.remarks) == 1 and 'of 250 gold nodes' in thin.remarks[0]
+
+
+def test_a_blank_score_has_its_reason_in_the_tables(tmp_path):
+    found = [('a', traces.scored(line(), line())), ('b', traces.scored(line(), None))]
+    text = trace_tables.write(str(tmp_path), found)
+    assert '- b: ssd, esa, dsa, pds not computed: nothing was traced' in text
+    rows = (tmp_path / 'scores.csv').read_text().splitlines()
+    assert [row.split(',')[0] for row in rows] == ['stack', 'a', 'b', 'mean']
+    assert rows[0].endswith(',remarks') and rows[1].endswith(',') and 'nothing' in rows[2]
+    assert (tmp_path / 'scores.md').read_text().startswith(text)

@@ -15,8 +15,8 @@ import _universal_scores as scores               # noqa: E402  (the path first)
 
 TINY = ['N_KINDS=2', 'N_HELD=1', 'DRAFT_SHAPE=32,48,48', 'PATCH_SHAPE=8,16,16',
         'KIND_ANISOTROPY=1,1.01', 'KIND_SOMATA=0', 'CHANNELS=2', 'LEVELS=0', 'CROP_SHAPE=8,16,16',
-        'BATCH_SIZE=2', 'MAX_STEPS=1', 'EVALUATE_EVERY=1', 'EVALUATION_PATCHES=2', 'THREADS=1', 'PHANTOM_SHAPE=32,48,48',
-        'TUBE_SHAPE=64,64,64']
+        'BATCH_SIZE=2', 'MAX_STEPS=1', 'EVALUATE_EVERY=1', 'EVALUATION_PATCHES=2', 'THREADS=1',
+        'PHANTOM_SHAPE=32,48,48', 'TUBE_SHAPE=64,64,64']
 
 
 # --- calibration ---

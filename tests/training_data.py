@@ -96,9 +96,9 @@ def without_pictures():
     return SimpleNamespace(read_log=training.read_log, curves=_blank, draft_refined_real=_blank)
 
 
-def _as_laid_out(self, path, *, dpi, bbox_inches, _save=figure.Figure.savefig):
+def _as_laid_out(self, path, *, dpi, bbox_inches, metadata, _save=figure.Figure.savefig):
     """In place of Figure.savefig: the tight box would lay all words out a second time."""
-    _save(self, path, dpi=dpi)
+    _save(self, path, dpi=dpi, metadata=metadata)
 
 
 @contextlib.contextmanager

@@ -31,9 +31,10 @@ from types import SimpleNamespace                           # noqa: E402
 import numpy as np                                          # noqa: E402
 
 from tests.attack import cases, disks, fuzz, inputs, races, runner, storm    # noqa: E402
-from tests.attack import cases_folders, cases_runs, cases_stacks, cases_values  # noqa: E402
+from tests.attack import (cases_folders, cases_records, cases_runs, cases_stacks,     # noqa: E402
+                          cases_values)
 
-MATRIX = cases_stacks, cases_values, cases_folders, cases_runs
+MATRIX = cases_stacks, cases_values, cases_folders, cases_runs, cases_records
 SHORT = dict(CASES=60, KILLS=20, RACES=2, DISKS=3, FUZZ=600)
 FULL = dict(CASES=0, KILLS=200, RACES=10, DISKS=16, FUZZ=4000)
 # a part's own stream of random numbers, so that one's length does not change another's

@@ -13,6 +13,8 @@ WRITERS = {
                  ('images/0001.tif', 'labels/0002.tif', 'swc/0001.swc', 'patches.h5')),
     'refine': ('2_mpgan.py', inputs.GAN + ['STAGE=refine'], ('runs/mpgan', 'data/simulated'),
                ('images/0001.tif', 'patches.h5')),
+    'refine patches': ('2_mpgan.py', inputs.GAN + ['STAGE=refine', 'WHOLE_STACKS=False'],
+                       ('runs/mpgan', 'data/simulated'), ('parts/0001.npy',)),
     'refine others': ('2_mpgan.py', inputs.GAN + ['STAGE=refine', 'INPUT=data/real'],
                       ('runs/mpgan', 'data/real'), ('images/s0.tif',)),
     'pack': ('2_mpgan.py', inputs.GAN + ['STAGE=pack'], ('runs/mpgan',),
@@ -28,8 +30,9 @@ WRITERS = {
     'draw': (runner.PHANTOM, inputs.DRAW, (), ('images/0001.tif', 'truth/labels/0001.tif'))}
 # folders of the base, each of another script
 FOLDERS = {'data/patches': ('prepare',), 'data/simulated': ('simulate',),
-           'data/refined': ('refine', 'refine others'), 'runs/mpgan': (),
-           'packed/refiner': ('pack',), 'runs/segmentation': (),
+           'data/refined': ('refine', 'refine others', 'refine patches'), 'runs/mpgan': (),
+           'packed/refiner': ('pack',), 'packed/segmentation': ('pack segmenter',),
+           'runs/segmentation': (),
            'data/segmented': ('predict', 'export'), 'results/traces': ('reconstruct',),
            'data/demo/phantom': ('draw',)}
 TRAININGS = {'2_mpgan.py': (inputs.GAN, ('data/patches', 'data/simulated')),
@@ -61,7 +64,7 @@ def bad():
     made, may_overwrite = [], ('prepare', 'simulate', 'reconstruct', 'draw')
     for i, what in enumerate(WRITERS):
         for j, (folder, owners) in enumerate(FOLDERS.items()):
-            if what not in owners and not (what.startswith('pack') and folder.startswith('packed')):
+            if what not in owners:
                 made.append(_writes(what, folder,
                                     overwrite=what in may_overwrite and (i + j) % 2 == 0))
     for what, (script, arguments, needs, targets) in WRITERS.items():
@@ -71,7 +74,8 @@ def bad():
                 arguments + ['OUTPUT=mine'] + ['OVERWRITE=True'] * overwrite, own_files(*targets),
                 ('mine',), needs))
     for script, (arguments, needs) in TRAININGS.items():
-        for folder in ('data/patches', 'results/traces', 'data/refined', 'data/segmented'):
+        for folder in ('data/patches', 'results/traces', 'data/refined', 'data/segmented',
+                       'packed/refiner', 'packed/segmentation'):
             made.append(Case('%s: RUN_DIR=%s' % (script, folder), script,
                              arguments + ['STAGE=train', 'RUN_DIR=' + folder], None,
                              (folder,) + CURE, tuple(set(needs) | {folder})))

@@ -25,6 +25,9 @@ USE = {
                           ('data/real', SEG_RUN), SEG_RUN)}
 # what a training brings to its checkpoint's step before anything else
 REWRITTEN = 'config.json', 'best.json', 'log.csv'
+# a NumPy scalar of an object at 0x4141...: whoever loads it ends by a segmentation fault
+CRASH = (b'\x80\x02cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\0\0\0O8\x89\x88tR'
+         b'(K\x03X\x01\0\0\0|NNNK\x08K\x08K\0tbC\x08AAAAAAAAtR.')
 RUNS_CODE = 'RUN.txt'                        # what a file that runs code would leave
 
 
@@ -80,10 +83,12 @@ def bomb(path, rng):
     put(path, pickle.dumps(Bomb()))
 
 
-def older_bomb(path, rng):
-    """A pickle that runs code, as an older run's state."""
-    os.remove(path)
-    bomb(os.path.join(os.path.dirname(path), 'state.pickle'), rng)
+def earlier(content):
+    """A pickle in place of a state, as runs of an earlier version have it."""
+    def change(path, rng):
+        os.remove(path)
+        put(os.path.join(os.path.dirname(path), 'state.pickle'), content)
+    return change
 
 
 def numpy_bomb(path, rng):
@@ -100,6 +105,17 @@ def no_step(run, rng):
     put(path, '\n'.join(lines))
 
 
+def odd_state(run, rng):
+    """Values in the states of checkpoints that no training has."""
+    odd = {'seconds': [1.0], 'best': {'step': 10 ** 30, 'score': [1]}}
+    name = sorted(odd)[int(rng.integers(len(odd)))]
+    for folder in checkpoints(run):
+        path = os.path.join(folder, 'state.json')
+        with open(path) as file:
+            state = json.load(file)
+        put(path, json.dumps(dict(state, **{name: odd[name]})))
+
+
 def folder_abc(run, rng):
     """A checkpoint whose name has no step."""
     shutil.copytree(checkpoints(run)[-1], os.path.join(run, 'checkpoints/step-abc'))
@@ -110,7 +126,7 @@ def other_shape(path, rng):
     np.save(path, np.zeros((2, 3), np.float32))
 
 
-STATE = ('state.pickle', 'state.json', 'state.npy', 'state.npz')
+STATE = ('state.json', 'state.npy', 'state.npz')
 # (what, damage, whether it also stops the run's use, words)
 RUN_DAMAGE = [
     ('best.json {}', text_in('best.json', '{}'), True, ('best.json',)),
@@ -123,8 +139,15 @@ RUN_DAMAGE = [
     ('config.json of texts', text_in('config.json', json.dumps(
         dict.fromkeys(('REFINER_CHANNELS', 'CHANNELS', 'LEVELS', 'BITS', 'FROZEN_MOMENTS',
                        'STANDARDISE'), 'x'))), True, ()),
+    ('config.json of zeros', text_in('config.json', json.dumps(
+        dict(REFINER_CHANNELS=0, CHANNELS=0, LEVELS=1, BITS=16))), True, ()),
+    ('config.json of true', text_in('config.json', json.dumps(
+        dict(REFINER_CHANNELS=True, CHANNELS=True, LEVELS=1, BITS=16))), True, ()),
+    ('config.json of 40 levels', text_in('config.json', json.dumps(
+        dict(REFINER_CHANNELS=4, CHANNELS=2, LEVELS=40, BITS=40, STANDARDISE='x'))), True, ()),
     ('state halved', in_each(*STATE, change=halve), False, ('step-',)),
     ('state of random bytes', in_each(*STATE, change=scramble), False, ('step-',)),
+    ('state of odd values', odd_state, False, ('step-',)),
     ('history of another shape', in_each('history.npy', change=other_shape), False, ('step-',)),
     ('history halved', in_each('history.npy', change=halve), False, ('step-',)),
     ('weights halved', in_each('.data-00000-of-00001', change=halve), True, ('step-',)),
@@ -134,7 +157,10 @@ RUN_DAMAGE = [
     ('index removed', in_each('.index', change=lambda path, rng: os.remove(path)), True,
      ('step-',)),
     ('code as state', in_each(*STATE, change=bomb), False, ('step-',)),
-    ('code as an older state', in_each(*STATE, change=older_bomb), False, ('step-',)),
+    ('code as an earlier state', in_each(*STATE, change=earlier(pickle.dumps(Bomb()))), False,
+     ('step-', 'earlier version')),
+    ('an earlier state that ends the process', in_each(*STATE, change=earlier(CRASH)), False,
+     ('step-', 'earlier version')),
     ('code in the history', in_each('history.npy', change=numpy_bomb), False, ('step-',)),
     ('log.csv without a step', no_step, False, ('log.csv',)),
     ('checkpoints/step-abc', folder_abc, True, ('step-abc',))]
@@ -207,6 +233,17 @@ def no_digest(file, rng):
     del file.attrs['digest']
 
 
+def linked(name):
+    """Put a data set into another file, which a link names."""
+    def damage(path, rng):
+        other = os.path.join(os.path.dirname(path), 'elsewhere')
+        with h5py.File(path, 'r+') as file, h5py.File(other, 'w') as there:
+            file.copy(name, there)
+            del file[name]
+            file[name] = h5py.ExternalLink('elsewhere', name)
+    return damage
+
+
 PATCHES = [
     ('cut', lambda path, rng: inputs.cut(path, float(rng.uniform(0.2, 0.9)))),
     ('random bytes', lambda path, rng: put(path, rng.bytes(3000))),
@@ -216,6 +253,8 @@ PATCHES = [
     ('float', replaced('image', lambda a: a.astype(np.float32))),
     ('all zero', replaced('image', np.zeros_like)),
     ('no patch', replaced('image', lambda a: a[:0])),
+    ('images in another file', linked('image')), ('origin in another file', linked('origin')),
+    ('source in another file', linked('source')),
     ('no source', without('source')), ('no origin', without('origin')),
     ('no image', without('image')), ('no digest', patch_edit(no_digest)),
     ('source of one', replaced('source', lambda a: a[:1])),
@@ -225,7 +264,7 @@ LABELS = [
     ('labels of 2', replaced('label', lambda a: a * 2)),
     ('labels of 255', replaced('label', lambda a: a * 255)),
     ('no label voxel', replaced('label', np.zeros_like)),
-    ('no labels', without('label')),
+    ('no labels', without('label')), ('labels in another file', linked('label')),
     ('labels of another shape', replaced('label', lambda a: a[:, :, :-1])),
     ('labels fewer', replaced('label', lambda a: a[:-1]))]
 
@@ -288,4 +327,9 @@ def good():
             made.append(Case('%s: a run %s' % (script, word), script, arguments,
                              damaged(run, lambda *_: None, unfinished=table is TRAIN_ON), (),
                              needs, good=True, may_change=('',) if table is TRAIN_ON else ()))
+    for script in sorted(USE):
+        arguments, needs, run = USE[script]
+        made.append(Case('%s: a run of an earlier version is used' % script, script, arguments,
+                         damaged(run, in_each('state.json', change=earlier(CRASH)),
+                                 unfinished=False), (), needs, good=True))
     return made

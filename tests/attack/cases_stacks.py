@@ -1,6 +1,7 @@
 """Bad stacks: TIFF, HDF5, Vaa3D, names; read by steps 0, 2, 3 and 4."""
 import os
 import socket
+import struct
 
 import h5py
 import numpy as np
@@ -55,6 +56,19 @@ def next_page(value):
 def written(image, **options):
     """Maker of a TIFF by tifffile."""
     return lambda path, rng: inputs.write(path, image, **options)
+
+
+def fewer_told(writer):
+    """Maker of a TIFF whose header tells of half of its slices."""
+    def build(path, rng):
+        inputs.TIFFS[writer](path, voxels(1))
+        with open(path, 'rb') as file:
+            data = file.read()
+        n = inputs.SHAPE[0]
+        for text in ('images=%d', 'slices=%d', 'SizeZ="%d"', 'PlaneCount="%d"'):
+            data = data.replace((text % n).encode(), (text % (n // 2)).encode())
+        put(path, data)
+    return build
 
 
 def two_series(path, rng):
@@ -146,6 +160,8 @@ BAD += [
     ('int16', 'bad.tif', written(V.astype(np.int16), metadata=None), ('int16',)),
     ('uint32', 'bad.tif', written(V.astype(np.uint32), metadata=None), ('uint32',)),
     ('OME with two images', 'bad.ome.tif', two_series, (('2 ', 'two', 'series', 'second'),)),
+    ('ImageJ header of half the slices', 'bad.tif', fewer_told('imagej'), ('pages',)),
+    ('OME header of half the slices', 'bad.tif', fewer_told('ome'), ('pages',)),
     ('too small', 'bad.tif', written(V[:3, :8, :8], metadata=None, photometric='minisblack'), ()),
     ('HDF5, its end cut off', 'bad.h5', hdf5_cut, (('damaged', 'cut'),)),
     ('random bytes as HDF5', 'bad.h5', random_bytes(b'\x89HDF\r\n\x1a\n'),
@@ -165,6 +181,8 @@ BAD += [
     ('raw, no voxels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(0, 80, 80))), ()),
     ('raw, negative', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(-4, 80, 80))), ()),
     ('raw, huge', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, shape=(2 ** 31 - 1,) * 3)), ()),
+    ('raw, 2^64 voxels', 'bad.v3draw',
+     raw(lambda rng: inputs.vaa3d(V[:0], shape=(16, 2 ** 30, 2 ** 30))), (CUT,)),
     ('raw, two channels', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, channels=2)),
      ('channel',)),
     ('raw, unknown type', 'bad.v3draw', raw(lambda rng: inputs.vaa3d(V, kind=7)), ('type',)),
@@ -172,6 +190,8 @@ BAD += [
      (CUT,)),
     ('pbd, huge', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:27] + b'\xff\xff\xff\x7f' * 3
                                     + inputs.pbd(E)[39:]), ()),
+    ('pbd, 2^64 voxels', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:27] + struct.pack(
+        '<3i', 2 ** 30, 2 ** 30, 16) + inputs.pbd(E)[39:]), (CUT,)),
     ('pbd, random runs', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:43] + rng.bytes(5000)),
      (CUT,)),
     ('a link that leads nowhere', 'bad.tif', lambda path, rng: os.symlink('gone.tif', path), ()),

@@ -117,30 +117,35 @@ OWN = {                                  # script -> (arguments of a run, parts 
 CONSTANTS = [
     ('prepare_patches.py', ('OUTPUT=', 'STACKS=nowhere', 'STACKS=', 'PATCH_SHAPE=0,8,8',
                             'MAX_OVERLAP=nan', 'MIN_FOREGROUND=2', 'MIN_OBJECT=1e999',
-                            'CLIP_QUANTILE=nan', 'SMOOTH_SIGMA=1e9')),
+                            'CLIP_QUANTILE=nan', 'SMOOTH_SIGMA=1e9', 'SMOOTH_SIGMA=1e999',
+                            'NOISE_FLOOR=1e999')),
     (SIMULATOR, ('OUTPUT=', 'N_STACKS=0', 'N_STACKS=1.5', 'SEED=-1', 'VOLUME_SHAPE=0,0,0',
                  'VOLUME_SHAPE=10000000,10000000,10000000', 'VOXEL_SIZE=1e30,1,1',
                  'VOXEL_SIZE=0,1,1', 'BITS=12', 'RADIUS=nan,nan', 'PSF_SIGMA=1e9,1,1',
                  'DENSITY=10', 'LEVEL=5,1', 'GAIN=nan', 'PSF_FILE=nowhere.tif',
-                 'BRANCH_LENGTH=-5,-1')),
+                 'BRANCH_LENGTH=-5,-1', 'DEBRIS=1e999', 'DEBRIS=1e12', 'ILLUMINATION_SIGMA=1e999',
+                 'GAIN=1e999', 'READ_NOISE=1e999', 'DENDRITE_DEPTH=60,60', 'DENDRITE_DEPTH=-3,-2',
+                 'AXON_DEPTH=0,0', 'SATURATION=1e-9', 'LEVEL=1,1e999')),
     ('2_mpgan.py', ('RUN_DIR=', 'STAGE=dance', 'BATCH_SIZE=0', 'LEARNING_RATE=nan',
                     'CROP_SHAPE=999,999,999', 'MAX_STEPS=-1', 'DRAFTS=nowhere',
                     'REAL_PATCHES=nowhere', 'TILE_SHAPE=0,0,0', 'CHECKPOINT=worst',
-                    'REFINER_CHANNELS=0')),
+                    'REFINER_CHANNELS=0', 'LABEL_STEEPNESS=1e999')),
     ('3_segmentation.py', ('RUN_DIR=', 'STAGE=dance', 'CROP_SHAPE=7,7,7', 'LEVELS=99',
-                           'HELD_OUT=nan', 'PAIRS=nowhere', 'CHANNELS=0', 'LEARNING_RATE=inf')),
+                           'HELD_OUT=nan', 'PAIRS=nowhere', 'CHANNELS=0', 'LEARNING_RATE=inf',
+                         'AUGMENT_NOISE=1e999', 'AUGMENT_OFFSET=1e999')),
     (RECONSTRUCTION, ('OUTPUT=', 'INPUT=nowhere', 'INPUT=', 'VOXEL_SIZE=1e30,1,1',
                       'VOXEL_SIZE=nan,1,1', 'LOW=nan', 'LOW=0.9', 'METHOD=guess',
                       'GOLD=nowhere', 'IMAGES=nowhere', 'MAX_FOREGROUND=1')),
     ('make_figures.py', ('OUTPUT=', 'FIGURES=mona_lisa', 'FORMAT=bmp', 'FIGURES=')),
     (runner.PHANTOM, ('OUTPUT=', 'N_STACKS=0', 'SHAPE=1,1,1', 'VOXEL_SIZE=1e30,1,1',
-                      'RADIUS=3,1', 'GAIN=0', 'MIN_LENGTH=1e9', 'LEVEL=nan,nan'))]
+                      'RADIUS=3,1', 'GAIN=0', 'MIN_LENGTH=1e9', 'LEVEL=nan,nan',
+                      'DRIFT_LENGTH=1e999', 'DRIFT_LENGTH=1e300'))]
 
 
 # what names some of them as well
 OTHER_WORDS = {
-    'STACKS=': ('no file',), 'INPUT=': ('no file',), 'SMOOTH_SIGMA=1e9': ('memory',),
-    'PSF_SIGMA=1e9,1,1': ('memory',), 'VOXEL_SIZE=1e30,1,1': ('RADIUS', 'written stack'),
+    'STACKS=': ('no file',), 'INPUT=': ('no file',),
+    'VOXEL_SIZE=1e30,1,1': ('RADIUS', 'written stack'),
     'VOLUME_SHAPE=10000000,10000000,10000000': ('memory',)}
 
 

@@ -3,6 +3,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 
 import h5py
 import numpy as np
@@ -11,7 +12,8 @@ from tests.attack import runner
 
 # files of no promise: the command, TensorBoard's events, pictures of the run's own seconds
 PASSING = ('command.txt', 'config.json', 'made_from.json', '.png', '.bad', '.lock')
-PARTIAL = '.partial'
+# temporary files and checkpoints; a result may be named after a stack brain.s1.3.partial.tif
+PARTIAL = re.compile(r'\.mpgan-|step-\d+(\.old)?\.partial|(?<!\d)\.partial')
 
 
 def files_in(folder):
@@ -43,7 +45,7 @@ def lost(before, folder):
 
 def leftovers(folder):
     """Temporary files below a folder; list of paths."""
-    return [path for path in files_in(folder) if PARTIAL in path]
+    return [path for path in files_in(folder) if PARTIAL.search(path)]
 
 
 # --- what results hold ---
@@ -58,7 +60,8 @@ def results(folder):
     for path in files_in(folder):
         whole, name = os.path.join(str(folder), path), os.path.basename(path)
         places = path.split(os.sep)
-        if name.endswith(PASSING) or PARTIAL in path or 'parts' in places or 'events' in places:
+        passing = name.endswith(PASSING) or PARTIAL.search(path)
+        if passing or 'parts' in places or 'events' in places:
             continue
         if 'checkpoints' in places:
             if name.endswith('.index'):

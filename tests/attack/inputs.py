@@ -33,6 +33,8 @@ STEPS = (
     ('2_mpgan.py', GAN, 'runs/mpgan'),
     ('2_mpgan.py', GAN + ['STAGE=pack', 'OUTPUT=packed/refiner'], 'packed/refiner'),
     ('3_segmentation.py', SEGMENT, 'runs/segmentation'),
+    ('3_segmentation.py', SEGMENT + ['STAGE=pack', 'OUTPUT=packed/segmentation'],
+     'packed/segmentation'),
     ('3_segmentation.py', SEGMENT + ['STAGE=predict'], 'data/segmented'),
     ('4_reconstruction.py', TRACE + ['INPUT=data/real'], 'results/traces'),
     (runner.PHANTOM, DRAW, 'data/demo/phantom'))

@@ -24,19 +24,17 @@ for variable in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ.setdefault(variable, '1')
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, ROOT)
+sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests', 'benchmarks')]
 
 import numpy as np                                              # noqa: E402
+from _neurons import phantom, simulate                          # noqa: E402
 from scipy import ndimage                                       # noqa: E402
 
 from utils.common import config, files                          # noqa: E402
 from utils.common.errors import UserError                       # noqa: E402
-from utils.data import stacks, swc                              # noqa: E402
+from utils.data import stacks                                   # noqa: E402
 from utils.measure import otsu                                  # noqa: E402
 from utils.score import masks, tables, traces                   # noqa: E402
-from utils.simulate import drafts, priors, settings             # noqa: E402
-from utils.simulate.phantom import settings as phantom_settings  # noqa: E402
-from utils.simulate.phantom.stack import render                 # noqa: E402
 from utils.trace import evidence, tracing                       # noqa: E402
 from utils.trace.evidence import CERTAIN, Evidence              # noqa: E402
 from utils.trace.settings import Settings                       # noqa: E402
@@ -82,27 +80,6 @@ def cases(count):
             else:
                 made = simulate(dict(simulated, AXON_SHARE=float(i % 2), **camera), rng)
             yield Case(kind, noise, name, *made)
-
-
-def phantom(constants, rng):
-    """(image, label, gold, voxel size) of a phantom."""
-    values = picked(constants, phantom_settings)
-    made = render(values, rng=rng)
-    return made.image, made.label, swc.join(made.trees), constants['VOXEL_SIZE']
-
-
-def simulate(constants, rng):
-    """(image, label, gold, voxel size) of a draft."""
-    values = settings.resolve(picked(constants, settings), None)
-    prior = priors.of(values.stack, values.neuron, measured=None)
-    made = drafts.draw(values, prior, rng=rng)
-    return made.image, made.label > 0, made.tree, values.stack.voxel_size
-
-
-def picked(constants, module):
-    """Settings of a module that groups them."""
-    cfg = SimpleNamespace(**constants)
-    return module.Settings(*[config.pick(cfg, group) for group in module.GROUPS])
 
 
 # --- evidence ---

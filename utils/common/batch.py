@@ -6,7 +6,7 @@ from collections import namedtuple
 from tqdm import tqdm
 
 from utils.common import errors, files, schemas
-from utils.common.errors import UserError
+from utils.common.errors import MachineError, UserError
 
 # name: of the stack; path: named where it fails; finished: function () -> bool; make: function ()
 # that does the work and returns a line to print, or None
@@ -26,7 +26,7 @@ def run(jobs, *, title='stacks', strict=False):
         Outcome, three lists of Job.
 
     Raises:
-        UserError: of a bad stack, if strict.
+        UserError: of a bad stack, or one that the memory does not hold, if strict.
     """
     outcome = Outcome([], [], [])
     for job in tqdm(jobs, title, disable=not sys.stderr.isatty()):
@@ -37,9 +37,11 @@ def run(jobs, *, title='stacks', strict=False):
             line = job.make()
         except BrokenPipeError:                          # of this script's own output
             raise
-        except (UserError, OSError) as error:
-            if strict:
+        except (UserError, OSError, MemoryError) as error:
+            if strict and not isinstance(error, MemoryError):
                 raise
+            if strict:                                   # the line is to name the stack
+                raise MachineError(errors.words_of(error, job.path))
             tqdm.write(errors.line('error: %s' % errors.words_of(error, job.path)),
                        file=sys.stderr)
             outcome.failed.append(job)

@@ -6,15 +6,17 @@ single one.
 """
 import ast
 import difflib
-import io
 import os
 import runpy
-import tokenize
+import sys
 from types import SimpleNamespace
 
+from utils.common import usage
 from utils.common.errors import ROOT, UserError
-from utils.common.renamed import MOVED, RENAMED
+from utils.common.renamed import MOVED, RENAMED, updated
+from utils.common.usage import read_comments
 
+LONGEST = 60                         # characters of a value in a message
 
 
 def rooted(path):
@@ -42,35 +44,6 @@ def read_constants(path):
         raise UserError('%s does not run as Python: %s' % (path, str(error).replace('\n', ' ')))
     return {name: value for name, value in names.items()
             if name.isupper() and not name.startswith('_')}
-
-
-def read_comments(path):
-    """Map each constant of a config file to its trailing comment, continuation lines joined."""
-    with open(path, encoding='utf-8') as file:
-        source = file.read()
-    comment_at, indented = {}, set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            line, column = token.start
-            comment_at[line] = token.string.lstrip('# ').strip()
-            if column > 0 and not token.line[:column].strip():
-                indented.add(line)                   # a comment that goes on below its constant
-    comments = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            line = _last_line(node)
-            parts = [comment_at.get(line, '')]
-            while line + 1 in indented:
-                line += 1
-                parts.append(comment_at[line])
-            comments[node.targets[0].id] = ' '.join(part for part in parts if part)
-    return comments
-
-
-def _last_line(node):
-    """Last line of a statement; Python 3.7's syntax trees know first lines alone."""
-    known = [n.lineno for n in ast.walk(node) if hasattr(n, 'lineno')]
-    return getattr(node, 'end_lineno', None) or max(known)
 
 
 # --- values ---
@@ -101,6 +74,8 @@ def parse_value(name, text, *, default, comment=''):
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         literal = text
+    if default is not None and (default == 'auto' or not isinstance(default, str)):
+        _check_finite(name, literal, text=text)
     if default == 'auto':                            # the script checks what it may be
         return tuple(literal) if isinstance(literal, list) else literal
     if default is None or isinstance(default, str):
@@ -116,8 +91,43 @@ def parse_value(name, text, *, default, comment=''):
         types, wanted = NUMBERS[type(default)]
         good = isinstance(literal, types) and not isinstance(literal, bool)
     if not good:
-        raise UserError('%s=%s: want %s (the default is %r)' % (name, text, wanted, default))
+        raise UserError('%s=%s: want %s (the default is %r)' % (name, text[:LONGEST], wanted,
+                                                                default))
     return type(default)(literal)
+
+
+def _check_finite(name, value, *, text):
+    """Raise UserError for numbers, also in a list, that are no finite number of 64 bits."""
+    for number in value if isinstance(value, (tuple, list)) else (value,):
+        whole, real = isinstance(number, int), isinstance(number, float)
+        if whole and abs(number) >= 2 ** 63 or real and not abs(number) <= sys.float_info.max:
+            raise UserError('%s=%s: want a finite number%s' % (
+                name, text[:LONGEST], ' below 2^63' if whole else ''))
+
+
+def restored(values, defaults, *, path):
+    """Constants of a config.json: the defaults with its values, checked as those of a config are.
+
+    Args:
+        values: dict of config.json, at `path`; old names count as new ones.
+
+    Raises:
+        UserError: a value is of another kind than the constant.
+    """
+    known, values = dict(defaults), updated(values, defaults)
+    for name in sorted(set(values) & set(defaults)):
+        value, default = values[name], defaults[name]
+        text = default is None or isinstance(default, str) and default != 'auto'
+        if value is None and default is None:
+            continue
+        try:
+            if text and not isinstance(value, str):
+                raise UserError('%s=%s: want a text' % (name, value))
+            known[name] = parse_value(name, value if isinstance(value, str) else repr(value),
+                                      default=default)
+        except UserError as error:
+            raise UserError('%s: %s' % (path, error))
+    return known
 
 
 def _check_name(name, known, *, where, paths):
@@ -149,11 +159,25 @@ def require(cfg, **ranges):
         value = getattr(cfg, name)
         for number in value if isinstance(value, tuple) else (value,):
             if (low is not None and number < low) or (high is not None and number > high):
-                want = 'at least %g' % low if high is None else 'from %g to %g' % (low, high)
+                want = ('at least %g' % low if high is None else 'at most %g' % high if low is None
+                        else 'from %g to %g' % (low, high))
                 raise UserError('%s=%s: want %s' % (name, value, want))
 
 
 # --- a script's constants ---
+
+def read_defaults(*paths):
+    """Constants of a script's configs, relative to the project's root: (values, comments), dicts.
+
+    Raises:
+        UserError: see read_constants.
+    """
+    values, comments = {}, {}
+    for path in paths:
+        values.update(read_constants(rooted(path)))
+        comments.update(read_comments(rooted(path)))
+    return values, comments
+
 
 def load(defaults, argv, *, description=''):
     """Resolve a script's constants: defaults, then --config FILE, then NAME=VALUE.
@@ -171,10 +195,7 @@ def load(defaults, argv, *, description=''):
         SystemExit: after --help.
     """
     paths = [defaults] if isinstance(defaults, str) else list(defaults)
-    values, comments = {}, {}
-    for path in paths:
-        values.update(read_constants(rooted(path)))
-        comments.update(read_comments(rooted(path)))
+    values, comments = read_defaults(*paths)
     known = dict(values)
     config_file, overrides, show_help = _parse_arguments(argv)
 
@@ -184,12 +205,14 @@ def load(defaults, argv, *, description=''):
 
     if config_file:
         for name, value in read_constants(config_file).items():
-            put(name, value if isinstance(value, str) else repr(value),
-                where=config_file)
+            text = value if isinstance(value, str) else repr(value)
+            _check_finite(name, value, text=text)        # its text would be a word
+            put(name, text, where=config_file)
     for name, text in overrides:
         put(name, text, where='command line')
     if show_help:
-        print(help_text(values, comments, description=description))
+        groups = [group for path in paths for group in usage.read_groups(rooted(path))]
+        print(usage.text(values, comments, groups=groups, description=description))
         raise SystemExit(0)
     return SimpleNamespace(**values)
 
@@ -212,15 +235,6 @@ def _parse_arguments(argv):
         else:
             raise UserError('%s: arguments are --config FILE, NAME=VALUE or --help' % argument)
     return config_file, overrides, show_help
-
-
-def help_text(values, comments, *, description):
-    """The constants, their values and their comments, one a line."""
-    width = min(max(len('%s = %r' % item) for item in values.items()), 48)
-    lines = [description.strip(), '', 'Constants (--config FILE replaces any, NAME=VALUE one):']
-    lines += ['  %-*s  %s' % (width, '%s = %r' % item, comments.get(item[0], ''))
-              for item in values.items()]
-    return '\n'.join(lines)
 
 
 def pick(cfg, kind, *, prefix=''):

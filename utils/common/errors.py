@@ -9,21 +9,26 @@ import sys
 import threading
 
 STOPPED = 'stopped: run the same command again to go on'
+NO_MEMORY = 'not enough memory: take smaller stacks, tiles or batches, or fewer workers'
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-AGAIN = 0.05                     # seconds until Ctrl-C that came amiss comes once more
+AGAIN = 0.05                     # seconds until a Ctrl-C that could not be raised is sent again
 
 
 class UserError(ValueError):
     """Bad input or settings; the message is one line: what is wrong, in which file, the cure."""
 
 
+class MachineError(UserError):
+    """The input may be good, but the disk is full or the memory is not enough."""
+
+
 # --- Ctrl-C outside of run() ---
 
-_seen = set()                    # 'heard': Ctrl-C came; 'told': its line is printed
+_seen = set()                    # 'pressed': there was Ctrl-C; 'told': its line is printed
 
 
 class _Mute(io.TextIOBase):
-    """Standard error after Ctrl-C, which is told in one line: what else is written is dropped."""
+    """Standard error after Ctrl-C: the one line is printed, all other text is dropped."""
 
     def __init__(self, before):
         """before: the stream that the line goes to."""
@@ -33,13 +38,13 @@ class _Mute(io.TextIOBase):
     def write(self, text):
         # Python 3.7 has no sys.unraisablehook
         if text.startswith('Exception ignored') and sys.version_info < (3, 8):
-            _once_more()
+            _send_again()
         return len(text)
 
 
-def hear(*_):
-    """The handler of SIGINT: as Python's own, and noted, as C code may lose the exception."""
-    _seen.add('heard')
+def on_interrupt(*_):
+    """Handle SIGINT as Python does, and note it: C code may drop the exception."""
+    _seen.add('pressed')
     if not isinstance(sys.stderr, _Mute):
         sys.stderr = _Mute(sys.stderr)
     raise KeyboardInterrupt
@@ -51,22 +56,22 @@ def _tell(text):
 
 
 def _unhandled(kind, *details):
-    """What Python prints of an error that no one caught: a traceback, but for Ctrl-C.
+    """Replace sys.excepthook: a traceback of an error that nothing caught; for Ctrl-C one line.
 
-    Ctrl-C while a library is loaded may come out as that library's ImportError, or as both.
+    Ctrl-C while a library is imported may become that library's ImportError, or be followed by it.
     """
     first = details[0]
     while first is not None and not isinstance(first, KeyboardInterrupt):
         first = first.__cause__ or first.__context__
-    if first is None and 'heard' not in _seen:
+    if first is None and 'pressed' not in _seen:
         sys.__excepthook__(kind, *details)
     elif 'told' not in _seen:
         _seen.add('told')
         _tell(STOPPED)
 
 
-def _once_more():
-    """Ctrl-C comes again in AGAIN seconds: where it came first nothing can be raised."""
+def _send_again():
+    """Send SIGINT to this process in AGAIN seconds: now its exception cannot be raised."""
     again = threading.Timer(AGAIN, signal.pthread_kill,
                             [threading.main_thread().ident, signal.SIGINT])
     again.daemon = True
@@ -77,14 +82,14 @@ def _once_more():
 
 
 def _unraisable(lost):
-    """What Python prints of an error that it cannot raise, as while an object is taken down.
+    """Replace sys.unraisablehook: errors that Python cannot raise, as in an object's __del__.
 
-    Ctrl-C there would be a traceback, and the script would go on: it comes once more. Objects that
-    it left half made are taken down without a word.
+    For Ctrl-C Python would print a traceback and the script would go on; it is sent again. After
+    Ctrl-C nothing is printed of objects that were not finished.
     """
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        _once_more()
-    elif 'heard' not in _seen:
+        _send_again()
+    elif 'pressed' not in _seen:
         sys.__unraisablehook__(lost)
 
 
@@ -96,12 +101,12 @@ def _of_a_script():
 
 
 def listen():
-    """Answer Ctrl-C, and errors that nothing catches, as the scripts do."""
+    """Handle Ctrl-C, and errors that nothing catches, as the scripts do."""
     sys.excepthook, sys.unraisablehook = _unhandled, _unraisable
     if (signal.getsignal(signal.SIGINT) is signal.default_int_handler
             and threading.current_thread() is threading.main_thread()
-            and not hasattr(sys, 'ps1')):            # someone types, and goes on after Ctrl-C
-        signal.signal(signal.SIGINT, hear)
+            and not hasattr(sys, 'ps1')):            # an interactive session goes on after Ctrl-C
+        signal.signal(signal.SIGINT, on_interrupt)
 
 
 if _of_a_script():
@@ -118,6 +123,8 @@ def line(text):
 
 def words_of(error, path):
     """What an exception says: of an OSError the file's name, or `path`, and the reason."""
+    if isinstance(error, MemoryError):
+        return '%s: %s' % (path, NO_MEMORY)
     if not isinstance(error, OSError):
         return str(error)
     return '%s: %s' % (error.filename or path, error.strerror or error)
@@ -133,11 +140,11 @@ def run(main):
     """
     # progress shows in a log as it happens; names of files may hold what is no UTF-8
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
-    status = STOPPED if 'heard' in _seen else _status(main)
+    status = STOPPED if 'pressed' in _seen else _status(main)
     if isinstance(status, str):
         _tell(line(status))
         status = 1
-    if signal.getsignal(signal.SIGINT) in (hear, signal.default_int_handler):
+    if signal.getsignal(signal.SIGINT) in (on_interrupt, signal.default_int_handler):
         signal.signal(signal.SIGINT, signal.SIG_DFL)     # Ctrl-C while Python ends says nothing
     raise SystemExit(status or 0)
 
@@ -156,4 +163,4 @@ def _status(main):
     except OSError as error:
         return 'error: %s: %s' % (error.filename or 'file', error.strerror or error)
     except MemoryError:
-        return 'error: not enough memory: take smaller stacks, tiles or batches, or fewer workers'
+        return 'error: ' + NO_MEMORY

@@ -1,15 +1,35 @@
 """Files that are whole or absent, and JSON."""
 import contextlib
+import hashlib
 import json
 import os
 import platform
 import re
 import time
 
-from utils.common.errors import UserError
+from utils.common.errors import MachineError, UserError
 
-UNFINISHED = re.compile(r'.+\..+\.\d+\.partial(\.[^.]*)?$', re.DOTALL)    # names of whole_file
-DAY = 24 * 3600                 # seconds after which another host's file counts as left behind
+DAY = 24 * 3600        # seconds without a write after which a file that another machine's process
+                       # began counts as left behind
+OLD_AGE = 600          # the same for files of an earlier version, of this machine by its name alone
+
+
+def _place():
+    """Where process numbers are those of this process: 8 digits for machine, boot and namespace."""
+    told = [platform.node()]
+    with contextlib.suppress(OSError):                   # no /proc
+        with open('/proc/sys/kernel/random/boot_id') as file:
+            told.append(file.read())
+        told.append(os.readlink('/proc/self/ns/pid'))
+    return hashlib.sha1(' '.join(told).encode('utf-8', 'replace')).hexdigest()[:8]
+
+
+PLACE = _place()
+# names of whole_file, and those of an earlier version
+UNFINISHED = re.compile(r'(?P<stem>.+)\.mpgan-(?P<place>[0-9a-f]{8})-(?P<process>\d+)\.partial'
+                        r'(?P<extension>\.[^.]*)?\Z', re.DOTALL)
+OLDER = re.compile(r'(?P<stem>.+)\.%s\.(?P<process>\d+)\.partial(?P<extension>\.[^.]*)?\Z'
+                   % re.escape(platform.node()), re.DOTALL)
 
 
 # --- whole files ---
@@ -19,20 +39,27 @@ def whole_file(path):
     """Yield a temporary name beside `path`; it is renamed to `path` only if the block ends well.
 
     Raises:
-        UserError: if the file cannot be written.
+        MachineError: the file cannot be written.
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     stem, extension = os.path.splitext(path)
-    # the machine's name: shares of a job array write to one disk; the extension tells the format
-    partial = '%s.%s.%d.partial%s' % (stem, platform.node(), os.getpid(), extension)
+    partial = stem + ending(os.getpid()) + extension     # the extension tells the format
     try:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise UserError('%s cannot be written: %s' % (path, error.strerror or error))
+        raise MachineError('%s cannot be written: %s' % (path, error.strerror or error))
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def ending(process):
+    """What stands before the extension while a process, by its number, writes a file.
+
+    Machines and containers that write to one disk differ in it, though their names may be alike.
+    """
+    return '.mpgan-%s-%d.partial' % (PLACE, process)
 
 
 def is_unfinished(path):
@@ -40,21 +67,37 @@ def is_unfinished(path):
     return bool(UNFINISHED.match(os.path.basename(path)))
 
 
-def remove_unfinished(folders):
+def remove_unfinished(folders, *, is_ours):
     """Remove what killed processes left unfinished in some folders (not in those within).
 
-    Of this host: files of processes that are gone. Of others, which cannot be asked: files that
-    nobody has written for a day.
+    Processes of this machine are asked whether they live. Those of others cannot be: their files
+    go when nobody has written them for a day.
+
+    Args:
+        is_ours: function (path) -> True for the files, by their finished names, whose beginnings
+            are removed; others stay, whatever they are called.
     """
-    own = re.compile(r'\.%s\.(\d+)\.partial(\.[^.]*)?$' % re.escape(platform.node()))
     for folder in folders:
         for name in os.listdir(folder or '.') if os.path.isdir(folder or '.') else ():
-            path, process = os.path.join(folder, name), own.search(name)
+            path = os.path.join(folder, name)
             with contextlib.suppress(OSError):           # gone by now, or not ours to remove
-                if is_unfinished(name) and (
-                        os.lstat(path).st_mtime < time.time() - DAY or
-                        process and not is_running(int(process.group(1)))):
+                finished = _left_behind(path)
+                if finished and is_ours(finished):
                     os.remove(path)
+
+
+def _left_behind(path):
+    """The finished name of a file whose process is gone; None for any other file."""
+    folder, name = os.path.split(path)
+    match = UNFINISHED.match(name) or OLDER.match(name)
+    if not match:
+        return None
+    idle, found = time.time() - os.lstat(path).st_mtime, match.groupdict()       # idle: seconds
+    if found.get('place', PLACE) != PLACE:
+        gone = idle > DAY
+    else:
+        gone = not is_running(int(found['process'])) and ('place' in found or idle > OLD_AGE)
+    return os.path.join(folder, found['stem'] + (found['extension'] or '')) if gone else None
 
 
 def is_running(process):

@@ -1,7 +1,7 @@
 """Schemas of the JSON files that users may exchange or edit: kinds, ranges, order of quantiles.
 
-JSON Schema, draft 7, and one keyword more: `ascending`. Numbers are finite. Ranges refuse what
-cannot be or what would take for ever, not what is rare.
+JSON Schema, draft 7, and two keywords more: `ascending`, `index_of`. Numbers are finite. Ranges
+refuse what cannot be or what would take for ever, not what is rare.
 """
 import sys
 
@@ -10,12 +10,18 @@ from utils.common.errors import UserError
 SHARES, LEVELS, LAGS = 25, 20, 9         # lengths of measure.quantiles QUANTILES, BACKGROUND, LAGS
 CHORDS = 4                               # of measure.bends
 ROUNDING = 1e-6                          # share by which quantiles may descend
+LARGEST = sys.float_info.max
 LONGEST = 160                            # characters of a value in a message
 
 
 def number(low, high):
     """A number from low to high."""
     return {'type': 'number', 'minimum': low, 'maximum': high}
+
+
+def whole(low, high):
+    """A whole number from low to high."""
+    return {'type': 'integer', 'minimum': low, 'maximum': high}
 
 
 def known(low, high):
@@ -44,14 +50,27 @@ def record(required, optional=()):
             'properties': dict(optional, **required)}
 
 
-STEP = {'type': 'integer', 'minimum': 0, 'maximum': 10 ** 12}
+STEP = whole(0, 10 ** 12)
 ANY = {'type': 'object'}
 
 # --- runs and records ---
 
-RECORD = {'type': 'object', 'additionalProperties': {'type': 'string'}}        # made_from.json
+# made_from.json: names of results, which files are called after, none of them in another folder
+RECORD = {'type': 'object', 'additionalProperties': {'type': 'string'},
+          'propertyNames': {'pattern': r'^(?!\.{1,2}\Z)[^/\x00]+\Z'}}
+MADE_BY = record({'SCRIPT': {'type': 'string'},                                # made_by.json
+                  'NAMES': {'type': 'array', 'items': {'type': 'string'}}},
+                 {'OLDER': {'type': 'boolean'}, 'VERSION': {'type': 'string'}})
 BEST = record({'step': STEP}, {'score': {'type': ['number', 'null']}})         # best.json
 PACKED = record({'step': STEP})                                                # packed.json
+# what state.json of a checkpoint holds besides `extra`
+STATE = record({'step': STEP, 'seconds': number(0, 1e12), 'best': maybe(record({
+    'step': STEP, 'score': number(-LARGEST, LARGEST)}))})
+# config.json of a training, as far as its networks are built from it
+WIDTH = whole(1, 1024)
+RUN = record({}, {'REFINER_CHANNELS': WIDTH, 'CHANNELS': WIDTH, 'LEVELS': whole(0, 5),
+                  'BITS': {'type': 'integer', 'enum': [8, 16]},
+                  'STANDARDISE': {'type': 'boolean'}})
 
 # --- priors.json: lengths in isotropic voxels, grey levels of the stacks (docs/files.md) ---
 
@@ -71,9 +90,13 @@ DRAWN = record({
     'winding_spread': known(0, 0.8), 'bundled': known(0, 0.9), 'level_drift': known(0, 3),
     'drift_length': known(0.1, 1000), 'end_level': known(0.1, 5),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
-    'best': {'type': 'integer', 'minimum': 0, 'maximum': 1000},
+    'best': whole(0, 1000),
     'rounds': {'type': 'array', 'items': ANY},
 })
+DRAWN['index_of'] = 'best', 'rounds'     # `best` is the number of one of them
+# of a part (parts.py): what pooling looks up, besides the entries of priors.json
+MEASURED = record({'voxel_size': maybe(several(number(1e-6, 1e4), 3)),
+                   'centreline_voxels': whole(1, 10 ** 12)})
 PRIORS = record({
     'drawn': DRAWN,
     'debris': record({'density': number(*SPECKS)}, {
@@ -111,8 +134,10 @@ def fault(values, schema):
     import jsonschema                    # takes a third of a second, which --help need not wait for
 
     types = jsonschema.Draft7Validator.TYPE_CHECKER.redefine('number', _is_number)
+    types = types.redefine('integer', _is_whole)
     validator = jsonschema.validators.extend(
-        jsonschema.Draft7Validator, {'ascending': _ascending}, type_checker=types)
+        jsonschema.Draft7Validator, {'ascending': _ascending, 'index_of': _index_of},
+        type_checker=types)
     errors = sorted(validator(schema).iter_errors(values), key=lambda error: (
         error.validator == 'ascending', list(map(str, error.absolute_path))))
     if not errors:
@@ -126,7 +151,12 @@ def fault(values, schema):
 def _is_number(_, value):
     """Numbers that a finite float can be; JSON's true and false are none."""
     return (isinstance(value, (int, float)) and not isinstance(value, bool)
-            and abs(value) <= sys.float_info.max)            # NaN is not
+            and abs(value) <= LARGEST)                           # NaN is not
+
+
+def _is_whole(_, value):
+    """As Python has them: 4.0 is none, true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _ascending(_, __, *rest):
@@ -143,6 +173,18 @@ def _ascending(_, __, *rest):
             return
 
 
+def _index_of(*arguments):
+    """The keyword `index_of`: (key of a number, key of a list), the number is one of the list's."""
+    import jsonschema
+
+    _, names, values, _ = arguments                      # as jsonschema calls it
+    number, entries = [values.get(name) if isinstance(values, dict) else None for name in names]
+    entries = entries if isinstance(entries, list) else []
+    if isinstance(number, int) and number >= max(1, len(entries)):
+        yield jsonschema.ValidationError('is %d: there are %d %s' % (
+            number, len(entries), names[1]), validator='index_of', path=[names[0]])
+
+
 def _words(error):
     """An error of jsonschema in words that follow the key."""
     value, want = error.instance, error.validator_value
@@ -156,6 +198,8 @@ def _words(error):
             len(value), '' if 'minItems' in error.schema else 'at most ', want)
     if error.validator == 'type':
         return 'is %s: want %s' % (shown, ' or '.join([want] if isinstance(want, str) else want))
+    if error.validator == 'pattern':
+        return 'has the key %s: want names without a folder' % shown
     if error.validator == 'enum':
         return 'is %s: want %s' % (shown, ' or '.join(map(str, want)))
     if error.validator == 'required':

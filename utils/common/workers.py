@@ -5,6 +5,7 @@ import functools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent import futures
@@ -13,6 +14,8 @@ from utils.common.errors import UserError
 
 PR_SET_PDEATHSIG = 1         # of Linux' prctl: the signal that a process gets when its parent ends
 LOOK_EVERY = 1.0             # seconds between looks at the parent, where there is no prctl
+# Workers watch their parent, so it has to be this process: a server, as of `forkserver`, is not
+START = 'fork' if sys.platform.startswith('linux') else 'spawn'
 
 
 @contextlib.contextmanager
@@ -22,7 +25,7 @@ def pool(workers, *, most):
     With one worker the work is done when the result is asked for, else as soon as a process is
     free. Function, arguments and results must be picklable. What has not begun when the block ends
     is dropped. Processes end with this one, even if that is killed, and at once on Ctrl-C, which
-    this one alone hears.
+    only this one handles.
 
     Args:
         workers: processes; 0: one per core. most: pieces of work, no more processes than these.
@@ -37,18 +40,21 @@ def pool(workers, *, most):
     begun = []
 
     def submit(function, *arguments):
-        with _survivors(workers), _deaf():
+        with _killed_is_an_error(workers), _ctrl_c_later():
             future = executor.submit(function, *arguments)
         begun.append(future)
         return functools.partial(_result, future, workers)
 
-    with futures.ProcessPoolExecutor(workers, initializer=_end_with,
-                                     initargs=(os.getpid(),)) as executor:
+    with futures.ProcessPoolExecutor(
+            workers, initializer=_end_with, initargs=(os.getpid(),),
+            mp_context=multiprocessing.get_context(START)) as executor:
         try:
             yield submit
         except KeyboardInterrupt:
             begun.clear()                                # what they were to do fails with them
-            for worker in multiprocessing.active_children():
+            # its own: a program that imports this may have other children. Python 3.14 has a
+            # public name for this, terminate_workers
+            for worker in list((executor._processes or {}).values()):
                 worker.terminate()
             raise
         finally:
@@ -57,8 +63,8 @@ def pool(workers, *, most):
 
 
 @contextlib.contextmanager
-def _deaf():
-    """Within the block this thread puts Ctrl-C off; processes that begin there never hear it."""
+def _ctrl_c_later():
+    """Ctrl-C within the block is handled after it, and never in processes that begin there."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -88,13 +94,13 @@ def _watch(parent):
 
 def _result(future, workers):
     """A future's result."""
-    with _survivors(workers):
+    with _killed_is_an_error(workers):
         return future.result()
 
 
 @contextlib.contextmanager
-def _survivors(workers):
-    """Within the block a process that was killed is a UserError."""
+def _killed_is_an_error(workers):
+    """Raise UserError where a worker was killed within the block."""
     try:
         yield
     except futures.process.BrokenProcessPool:

@@ -37,12 +37,13 @@ def nnunet(output, images, *, labels):
                         'and LABELS' % (labels if os.path.isdir(images) else images))
     found = stacks.pair_by_name(images, labels)
     record = batch.Record(os.path.join(output, PAIRS))     # OUTPUT itself has that of STAGE=predict
-    claims.take(output, claims.Owner(
+    owner = claims.Owner(
         '3_segmentation.py', {'%s/%s' % (PAIRS, name): sum(targets_of(output, name), ())
                               for name in (stacks.name_of(image) for image, _ in found)},
         (os.path.join(DATASET, 'dataset.json'), os.path.join(PAIRS, 'made_from.json')),
-        lambda name: name.split('/')[1] in record.keys))
-    remove_stale(record, output, names={stacks.name_of(image) for image, _ in found})
+        lambda name: name.split('/')[1] in record.keys)
+    claims.take(output, owner)
+    remove_stale(record, output, owner=owner)
     jobs = [job(output, pair, record=record) for pair in found]
     batch.run(jobs, title='pairs', strict=True)
     files.write_json(os.path.join(output, DATASET, 'dataset.json'), {
@@ -65,12 +66,22 @@ def targets_of(output, name):
                          for part in ('imagesTr', 'labelsTr')))
 
 
-def remove_stale(record, output, *, names):
-    """Remove files of exported pairs that are not among `names`, a set; record: batch.Record."""
-    for name in sorted(set(record.keys) - names):
-        for target in sum(targets_of(output, name), ()):
-            files.remove(target)
-        record.drop(name)
+def remove_stale(record, output, *, owner):
+    """Remove files of exported pairs that are no longer among those of an Owner.
+
+    Args:
+        record: batch.Record, which may have come with the folder: made_by.json has to vouch for
+        what is removed, too.
+    """
+    ours, gone = claims.vouches(output, owner._replace(known=None)), set()
+    for name in sorted(record.keys):
+        result = '%s/%s' % (PAIRS, name)
+        if result not in owner.names and ours(result):
+            for target in sum(targets_of(output, name), ()):
+                files.remove(target)
+            record.drop(name)
+            gone.add(result)
+    claims.drop(output, gone)
 
 
 def job(output, pair, *, record):

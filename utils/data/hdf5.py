@@ -25,15 +25,20 @@ def is_stack(path):
         return True
 
 
+def is_own(dataset, *, path):
+    """True if the file at `path` holds a dataset's values: through external or virtual ones, and
+    links to other files, any file of the system could be read."""
+    return not (dataset.external or dataset.is_virtual
+                or not os.path.samefile(dataset.file.filename, path))
+
+
 def own(dataset, *, path):
     """The dataset itself, if the file at `path`, which it was opened by, holds its voxels.
 
     Raises:
-        UserError: it is external, virtual or a link to another file: any file of the system could
-            be read through it.
+        UserError: it does not, see is_own.
     """
-    if (dataset.external or dataset.is_virtual
-            or not os.path.samefile(dataset.file.filename, path)):
+    if not is_own(dataset, path=path):
         raise UserError('%s: dataset %s lies in other files (external, virtual or a link): save it '
                         'as one file of its own' % (path, dataset.name))
     return dataset

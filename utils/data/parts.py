@@ -7,7 +7,7 @@ import os
 
 import h5py
 
-from utils.common import batch, files
+from utils.common import batch, files, schemas
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 
@@ -46,14 +46,14 @@ class Parts:
         """Measurements kept in a part; dict.
 
         Raises:
-            UserError: the part has none.
+            UserError: the part has none, or others than stack.measure tells.
         """
         try:
             with h5py.File(self.path(stack), 'r') as file:
                 measured = files.from_json(file.attrs['measured'])
         except (KeyError, OSError, TypeError, ValueError):
             measured = None
-        if not isinstance(measured, dict):
+        if schemas.fault(measured, schemas.MEASURED):
             raise UserError('%s holds no measurements: remove it and run the same command again'
                             % self.path(stack))
         return measured

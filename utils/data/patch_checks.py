@@ -8,9 +8,11 @@ read as fast as before.
 import hashlib
 import os
 
+import h5py
 import numpy as np
 
 from utils.common.errors import UserError
+from utils.data import hdf5
 
 AT_A_TIME = 32             # patches in memory
 # What h5py raises on damaged files
@@ -29,18 +31,20 @@ def structure(file):
     """Check names, axes and types of an open patch file.
 
     Args:
-        file: h5py.File.
+        file: h5py.File, opened by its path.
 
     Raises:
-        KeyError, ValueError or others of DAMAGE: one is missing or wrong.
+        KeyError, ValueError or others of DAMAGE: one is missing, wrong or lies in another file.
     """
     for name, axes, kinds in (('image', 4, ('uint8', 'uint16')), ('label', 4, ('uint8', 'bool')),
                               ('origin', 2, ('int32', 'int64')), ('source', 1, ('object',))):
         if name == 'label' and name not in file:
             continue
-        data = file[name]
-        if data.is_virtual or data.external:
+        # the link first: opening what it names may wait for ever
+        if (isinstance(file.get(name, getlink=True), h5py.ExternalLink)
+                or not hdf5.is_own(file[name], path=file.filename)):
             raise ValueError('dataset /%s lies in other files' % name)
+        data = file[name]
         if len(data.shape) != axes or data.dtype.name not in kinds:
             raise ValueError('%s is %s of %d axes: want %s of %d' % (
                 name, data.dtype.name, len(data.shape), ' or '.join(kinds), axes))

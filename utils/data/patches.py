@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.data import hdf5, hdf5_writer, patch_checks, stacks
+from utils.data import hdf5_writer, patch_checks, stacks
 
 AT_A_TIME = 32           # patches of a stack that are in memory while they are cut and written
 
@@ -199,11 +199,10 @@ class PatchFile:
         try:
             self.file = h5py.File(self.path, 'r')
             patch_checks.structure(self.file)
-            self.image = hdf5.own(self.file['image'], path=self.path)
+            self.image = self.file['image']
             self.origin = self.file['origin'][:]
             self.source = patch_checks.names(self.file['source'][:])
-            self.label = (hdf5.own(self.file['label'], path=self.path) if with_labels
-                          else None)
+            self.label = self.file['label'] if with_labels else None
             self.digest = str(self.file.attrs['digest'])
             self.voxel_size = self.file.attrs.get('voxel_size')
         except patch_checks.DAMAGE as error:

@@ -2,6 +2,7 @@
 import fnmatch
 import glob
 import os
+import re
 
 from utils.common import claims, files
 from utils.common.errors import UserError
@@ -9,6 +10,7 @@ from utils.data import stacks
 
 SCRIPT = 'prepare_patches.py'
 TIFF = '%s_%05d.tif'             # of a patch: name of its stack, number
+NAMED = re.compile(r'(.+)_[0-9]{5,}\.tif$', re.DOTALL)       # the same, its stack's name in (1)
 
 
 def figure_of(output, stack):
@@ -43,12 +45,47 @@ def tiff_owner(folder, found, *, pattern, output):
     path = os.path.join(output, 'config.json')
     older = (claims.owner_of(output) == SCRIPT and os.path.exists(path)
              and files.read_json(path).get('TIFF_FOLDER') == folder)
-    start = {name: os.path.join(glob.escape(folder), glob.escape(name) + '_')
+    there = _tiffs(folder)
+    names = {_claimed(name): [path for path, stack in there if stack == name]
              for name in map(stacks.name_of, found)}
-    owner = claims.Owner(SCRIPT, {name + ' as TIFF': glob.glob(start[name] + '[0-9]' * 5 + '*.tif')
-                                  for name in start}, known=lambda name: older)
+    owner = claims.Owner(SCRIPT, names, known=lambda name: older and name in names,
+                         more=tuple(glob.escape(name) + '_[0-9]*.tif'
+                                    for name in map(stacks.name_of, found)))
     claims.check(folder, owner)
     return owner
+
+
+def _claimed(stack):
+    """Name by which the TIFF patches of a stack are claimed."""
+    return stack + ' as TIFF'
+
+
+def _tiffs(folder):
+    """[(path, name of the stack)] of the files in a folder that are named as TIFF patches are."""
+    found = [(name, NAMED.match(name)) for name in
+             (sorted(os.listdir(folder)) if os.path.isdir(folder) else ())]
+    return [(os.path.join(folder, name), match.group(1)) for name, match in found if match]
+
+
+def write_tiffs(folder, real, *, owner):
+    """Write patches as TIFF, and remove those of earlier runs: other numbers, other stacks.
+
+    Args:
+        real: patches.PatchFile; owner: claims.Owner of the folder, see tiff_owner. It tells which
+            files are patches of an earlier run; others stay.
+
+    Raises:
+        MachineError: a file cannot be written.
+    """
+    written = [os.path.join(folder, TIFF % (source, i)) for i, source in enumerate(real.source)]
+    for i, path in enumerate(written):
+        stacks.write(path, real.image[i], voxel_size=real.voxel_size)
+    ours, now = claims.vouches(folder, owner), set(written)
+    stale = [(path, stack) for path, stack in _tiffs(folder)
+             if path not in now and ours(_claimed(stack))]
+    for path, _ in stale:
+        files.remove(path)
+    claims.drop(folder, {_claimed(stack) for _, stack in stale} - set(map(_claimed, real.source)))
 
 
 def is_among(folder, pattern, *, found):

@@ -1,14 +1,13 @@
 """Image stacks on disk: 8 or 16 bit, axes (z, y, x), voxel size in um; TIFF, HDF5 and Vaa3D."""
 import glob
 import os
-import platform
 import stat
 from collections import namedtuple
 
 import numpy as np
 
 from utils.common import files
-from utils.common.errors import UserError
+from utils.common.errors import MachineError, UserError
 from utils.data import hdf5, tiff, vaa3d
 
 EXTENSIONS = tiff.EXTENSIONS + hdf5.EXTENSIONS + vaa3d.EXTENSIONS
@@ -16,7 +15,7 @@ SMALLEST, LARGEST = 1e-6, 1e4        # um, sides of a voxel
 LONGEST_SHAPE = 1000                 # times a voxel's shortest side that its longest may be
 # bytes of a name: results are named after a stack, with up to 12 behind it and, while they are
 # written, the ending of files.whole_file; systems allow 255
-LONGEST_NAME = 255 - 12 - len('.%s.4194304.partial' % platform.node())
+LONGEST_NAME = 255 - 12 - len(files.ending(4194304))
 # voxels: uint8 or uint16 [Z, Y, X]; voxel_size: um (z, y, x) or None;
 # notes: what ImageJ keeps besides (Info, ...)
 Stack = namedtuple('Stack', 'voxels voxel_size path notes')
@@ -75,8 +74,10 @@ def pair_by_name(image_dir, label_dir):
     labels = {name_of(path): path for path in find(label_dir)}
     alone = sorted(set(images) ^ set(labels))
     if alone:
-        raise UserError('%s and %s do not pair: no partner for %s'
-                        % (image_dir, label_dir, ', '.join(alone[:5])))
+        left = any('.partial' in name for name in alone)     # by an earlier version
+        raise UserError('%s and %s do not pair: no partner for %s%s' % (
+            image_dir, label_dir, ', '.join(alone[:5]),
+            '; what killed runs have left (*.partial.*) may be removed' * left))
     return [(images[name], labels[name]) for name in sorted(images)]
 
 
@@ -108,8 +109,8 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
     except OSError as error:
         raise UserError('%s cannot be opened: %s' % (path, error.strerror or error))
     except MemoryError:
-        raise UserError('%s: not enough memory to read it: take smaller stacks, or fewer at a time'
-                        % path)
+        raise MachineError('%s: not enough memory to read it: take smaller stacks, or fewer at a '
+                           'time' % path)
     voxels = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder('='))
     if voxels.dtype.kind == 'f':
         voxels = _probabilities(voxels, path, wanted=probabilities)

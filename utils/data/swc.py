@@ -147,6 +147,20 @@ def join(trees):
     return Tree(*[np.concatenate(parts) for parts in zip(*moved)])
 
 
+def split(tree):
+    """The trees of a forest, each with its root first: list of Tree; parents before children."""
+    number = np.cumsum(tree.parent < 0) - 1
+    for node in np.flatnonzero(tree.parent >= 0):
+        number[node] = number[tree.parent[node]]
+    made = []
+    for k in range(number.max() + 1):
+        rows = np.flatnonzero(number == k)
+        parent = tree.parent[rows]
+        made.append(Tree(tree.type[rows], tree.position[rows], tree.radius[rows],
+                         np.where(parent >= 0, np.searchsorted(rows, parent), -1)))
+    return made
+
+
 def length_of(tree):
     """Cable length: the sum of a tree's edges, in the units of its positions."""
     child = np.flatnonzero(tree.parent >= 0)

@@ -24,18 +24,20 @@ def read(path):
         (array [Z, Y, X], voxel size (z, y, x) in um or None, dict of ImageJ's notes).
 
     Raises:
-        UserError: damaged, cut short, several series, colour, several channels, not 3-D.
+        UserError: damaged, cut short, slices that its header leaves out, several series, colour,
+            several channels, not 3-D.
         OSError: it cannot be opened.
     """
     try:
         with _complaints() as said, tifffile.TiffFile(path) as tiff:
-            len(tiff.pages)                                  # follows the pages to the last one
+            pages = len(tiff.pages)                          # follows them to the last one
             series = _only_series(tiff, path)
             _check_end(series, path)
             voxels, expected = series.asarray(), sum(page.size for page in _pages(series))
             if voxels is None:                               # some pages without a size or a voxel
                 raise ValueError('no voxels')
             axes, voxel_size, notes = series.axes, _voxel_size(tiff), _notes(tiff)
+            told = len(series)                               # pages, by its ImageJ or OME header
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:                               # tifffile raises many kinds
@@ -44,6 +46,9 @@ def read(path):
     if said or expected > voxels.size:
         raise UserError('%s is cut short or damaged (%s): copy or save it again' % (
             path, said[0] if said else '%d voxels, %d wanted' % (voxels.size, expected)))
+    if pages > told:
+        raise UserError('%s holds %d pages, its header tells of %d: save it again with all of its '
+                        'slices' % (path, pages, told))
     return _three_axes(voxels, axes, path=path), voxel_size, notes
 
 
@@ -90,17 +95,23 @@ class _Listener(logging.Handler):
 def _complaints():
     """Within the block tifffile's logger is heard, not shown; yields the list of its warnings.
 
-    It logs a page that lies beyond the end of a cut file, and goes on with fewer slices.
+    It logs a page that lies beyond the end of a cut file, and goes on with fewer slices. Whatever
+    the program has set for its loggers, it is set again afterwards.
     """
     logger, listener = logging.getLogger('tifffile'), _Listener()
-    before = logger.propagate
-    logger.addHandler(listener)
-    logger.propagate = False
+    manager = logger.manager                                 # holds what logging.disable sets
+    before = dict(vars(logger), disable=manager.disable)
     try:
+        manager.disable = logging.NOTSET
+        logger.handlers, logger.filters = [listener], []
+        logger.propagate, logger.disabled = False, False
+        logger.setLevel(logging.WARNING)
         yield listener.texts
     finally:
-        logger.removeHandler(listener)
-        logger.propagate = before
+        manager.disable = before['disable']
+        for name in ('handlers', 'filters', 'propagate', 'disabled'):
+            setattr(logger, name, before[name])
+        logger.setLevel(before['level'])                     # last: it forgets what was enabled
 
 
 def _three_axes(voxels, axes, *, path):
@@ -145,6 +156,8 @@ def _voxel_size(tiff):
 def write(path, voxels, *, voxel_size=None, compress=False, notes=None):
     """Write a stack as ImageJ TIFF, whole or not at all; arguments as for stacks.write."""
     metadata, resolution = dict(notes or {}, axes='ZYX'), None
+    if voxels.dtype.itemsize == 1 and voxels.max(initial=0) <= 1:
+        metadata.update(min=0.0, max=1.0)                    # ImageJ shows a mask black and white
     if voxel_size is not None:
         metadata.update(spacing=voxel_size[0], unit='um')
         resolution = (1 / voxel_size[2], 1 / voxel_size[1])

@@ -40,7 +40,8 @@ def read(path):
         OSError: it cannot be opened.
     """
     magic, dtype, shape = _header(path)
-    n = int(np.prod(shape))
+    z, y, x = shape
+    n = z * y * x                                            # of Python, which does not overflow
     if magic == PBD:
         voxels = _unpack(np.fromfile(path, np.uint8)[HEADER:], n, dtype=dtype, path=path)
     else:

@@ -1,4 +1,6 @@
 """What all figures share: projections, one grey scale for several images, saving."""
+import os
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -9,6 +11,8 @@ RED = '#ff4040'                  # centrelines, outlines of labels
 TALLEST = 40.0                   # inches; long and narrow stacks end there
 SAMPLED = 200000                 # grey levels of an image that its scale is taken from
 SCALE = 1, 99.7                  # percentiles of the grey levels shown black and white
+# extension -> what says in a figure whose it is, see folder.SIGNS
+SIGNED = {'.png': {'Software': 'MPGAN'}, '.svg': {'Creator': 'MPGAN'}}
 
 
 def save(figure, path, *, dpi=110):
@@ -22,7 +26,8 @@ def save(figure, path, *, dpi=110):
     """
     try:
         with whole_file(path) as partial:
-            figure.savefig(partial, dpi=dpi, bbox_inches='tight')
+            figure.savefig(partial, dpi=dpi, bbox_inches='tight',
+                           metadata=SIGNED.get(os.path.splitext(path)[1]))
     finally:
         plt.close(figure)
 

@@ -2,20 +2,25 @@
 import os
 
 from utils.common import claims
+from utils.common.config import ROOT
 from utils.common.errors import UserError
 
-# what files of an earlier version hold in their first bytes, by extension
-SIGNS = {'.png': b'atplotlib', '.svg': b'atplotlib', '.md': b'| what | figure |',
-         '.html': b'<title>MPGAN'}
-LOOKED_AT = 2000                 # bytes
+# what the first bytes of a figure and of a page hold, by extension
+SIGNS = {'.png': b'Software\0MPGAN', '.svg': b'>MPGAN<', '.html': b'<title>MPGAN'}
+# the same of the figures that come with the project; those of other programs have it, too
+OLDER = {'.png': b'atplotlib', '.svg': b'atplotlib', '.md': b'| what | figure |'}
+OWN = os.path.join(ROOT, 'imgs')
 
 
 def is_own(path):
-    """True for a figure, summary or page that make_figures.py may have written."""
-    if not os.path.isfile(path):
-        return False
-    with open(path, 'rb') as file:
-        return SIGNS[os.path.splitext(path)[1]] in file.read(LOOKED_AT)
+    """True for a figure, summary or page that make_figures.py has written.
+
+    Older ones, which only look like it, count in the project's own imgs/ alone.
+    """
+    ending, signs = os.path.splitext(path)[1], [SIGNS]
+    if os.path.realpath(os.path.dirname(path)) == os.path.realpath(OWN):
+        signs.append(OLDER)
+    return any(ending in some and claims.is_signed(path, some[ending]) for some in signs)
 
 
 def claim(output, paths):

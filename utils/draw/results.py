@@ -15,7 +15,7 @@ from utils.common import files
 from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.data.patches import PatchFile
-from utils.draw import base, drafts, folder, gallery, training
+from utils.draw import base, drafts, training
 from utils.draw.traces import score_curves
 
 HISTOGRAM_PATCHES = 100          # patches of a file, or up to twice as many, that are looked at
@@ -192,9 +192,10 @@ def first_trace(places):
 
 
 def draw_comparison(places, target):
-    """Copy the figure of the comparison of networks that has the target's name."""
-    _copy(need(os.path.join(places.results, os.path.basename(target)),
-               'tests/benchmarks/comparison.py'), target)
+    """Copy the figure of the target's name, of the comparison of networks or the paper's arms."""
+    name = os.path.basename(target)
+    script = 'paper.py' if name.startswith('paper_') else 'comparison.py'
+    _copy(need(os.path.join(places.results, name), 'tests/benchmarks/' + script), target)
 
 
 def draw_reconstruction(places, target):
@@ -202,47 +203,23 @@ def draw_reconstruction(places, target):
     path = need(os.path.join(places.benchmark, 'benchmark.csv'),
                 'tests/benchmarks/reconstruction.py FOLDER=%s RUN_DIR=%s'
                 % (places.benchmark, places.segmentation_run))
-    with open(path, newline='') as file:
-        rows = list(csv.DictReader(file))
     scores = {}                                      # by kind of stacks, then by method
-    for row in rows:
-        methods = scores.setdefault(row['stacks'], {})
-        methods.setdefault(row['method'], {})[float(row['noise'])] = float(row['length_f1'])
-    levels = sorted({float(row['noise']) for row in rows})
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            for row in csv.DictReader(file):
+                methods = scores.setdefault(row['stacks'], {})
+                methods.setdefault(row['method'], {})[float(row['noise'])] = float(row['length_f1'])
+        levels = sorted({level for methods in scores.values() for at in methods.values()
+                         for level in at})
+        if not (levels and np.isfinite(levels).all()):
+            raise ValueError('no level of noise')
+        for methods in scores.values():
+            for method, at in methods.items():
+                if set(at) != set(levels):
+                    raise ValueError('%s lacks a level of noise' % method)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UserError('%s is damaged (%s): make it anew with tests/benchmarks/reconstruction.py'
+                        % (path, str(error)[:80]))
     score_curves(target, levels, xlabel="noise, times the phantom's", ylabel='length F1', panels=[
         (kind, [(method, [at[level] for level in levels]) for method, at in methods.items()])
         for kind, methods in scores.items()])
-
-
-# --- all of it ---
-
-def draw_gallery(places, *, captions):
-    """Write one page of everything that there is; a figure of the same name is shown once.
-
-    Args:
-        captions: dict from a figure's name to the words below it.
-
-    Returns:
-        path of the page.
-
-    Raises:
-        UserError: if there is no figure, or a page of others at its place.
-    """
-    def found(ending):
-        return sorted({path for folder in (places.output, places.results, places.traces)
-                       for path in glob.glob(os.path.join(glob.escape(folder), '*' + ending))})
-
-    images = {}
-    for path in found('.png') + glob.glob(os.path.join(glob.escape(places.run_dir), 'curves.png')):
-        images.setdefault(os.path.basename(path), path)
-    if not images:
-        raise UserError('no figure in %s: run make_figures.py first' % places.output)
-    path = os.path.join(places.results, 'index.html')
-    folder.check_page(path)
-    gallery.page(path, 'MPGAN: %s' % places.run_dir,
-                 images=[(captions.get(stacks.name_of(name), image), image)
-                         for name, image in images.items()],
-                 tables=[(os.path.basename(table), table) for table in found('.md')],
-                 folders=[places.patches, places.drafts, places.run_dir, places.segmentation_run,
-                          places.traces])
-    return path

@@ -71,10 +71,7 @@ def draw_tree(panel, tree, *, spacing, up=1):
         tree: swc.Tree, trees one after the other, parents first.
         spacing: (z, y, x) of a voxel, in units of the panel; up: axis of the panel's y, 0 or 1.
     """
-    number = np.cumsum(tree.parent < 0) - 1              # of the tree that a node belongs to
-    child = np.flatnonzero(tree.parent >= 0)
-    for node in child:
-        number[node] = number[tree.parent[node]]
+    number, child = tree_numbers(tree), np.flatnonzero(tree.parent >= 0)
     hues = np.random.default_rng(0).permutation(np.linspace(0, LAST_HUE, number.max() + 1))
     colours = plt.get_cmap('hsv')(hues)
     points = (tree.position * np.asarray(spacing))[:, [2, up]]
@@ -82,6 +79,14 @@ def draw_tree(panel, tree, *, spacing, up=1):
     panel.add_collection(LineCollection(ends, colors=colours[number[child]], linewidths=0.9))
     for soma in np.flatnonzero(tree.type == swc.SOMA):
         panel.add_patch(plt.Circle(points[soma], tree.radius[soma], fill=False, ec=SOMA))
+
+
+def tree_numbers(tree):
+    """Number of the tree that each node of a forest belongs to, from 0: int [N]; parents first."""
+    number = np.cumsum(tree.parent < 0) - 1
+    for node in np.flatnonzero(tree.parent >= 0):
+        number[node] = number[tree.parent[node]]
+    return number
 
 
 def score_curves(path, levels, *, panels, xlabel, ylabel):

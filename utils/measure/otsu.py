@@ -103,7 +103,7 @@ def segment(voxels, settings, *, name='stack'):
         mask[slab] = keep[objects[slab]]
     if not mask.any():
         raise UserError('%s has no foreground: nothing of %d voxels or more is above OTSU: lower '
-                        'MIN_OBJECT or leave it out' % (name, settings.min_object))
+                        'NOISE_FLOOR or MIN_OBJECT, or leave it out' % (name, settings.min_object))
     specks = objects > 0
     specks &= ~mask
     return Segmentation(mask, specks, threshold)

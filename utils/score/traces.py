@@ -8,6 +8,7 @@ the same along each axis.
 import glob
 import os
 import sys
+from collections import namedtuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -39,37 +40,49 @@ RESULTS = {'length': {'length_f1': 'f1_score', 'length_recall': 'recall',
            'cn': {'cn_f1': 'f1_score', 'cn_recall': 'recall', 'cn_precision': 'precision'},
            'diadem': {'diadem': 'diadem_score'}}
 
+# values: dict of COLUMNS, NaN where there is none; remarks: lines, why those have none, and what
+# the others stand on
+Scores = namedtuple('Scores', 'values remarks')
+
 
 def score(gold, test, *, spacing=(1.0, 1.0, 1.0), metrics=PYNEVAL, name='a trace'):
+    """Values of scored(), whose remarks are printed as warnings; dict of COLUMNS."""
+    found = scored(gold, test, spacing=spacing, metrics=metrics)
+    for remark in found.remarks:
+        print('warning: %s: %s' % (name, remark), file=sys.stderr)
+    return found.values
+
+
+def scored(gold, test, *, spacing=(1.0, 1.0, 1.0), metrics=PYNEVAL):
     """All scores of a tree.
 
     Args:
         gold: swc.Tree or forest, position in voxels, radius in x voxels.
         test: the same, or None: nothing was traced.
         spacing: (z, y, x) of a voxel, in x voxels.
-        metrics: of PYNEVAL, some of them; name: of the stack, for warnings.
+        metrics: of PYNEVAL, some of them.
 
     Returns:
-        dict of COLUMNS; NaN where a metric was not asked for, the trace is longer than MOST, or a
-        warning says that a score was not computed (see pyneval.computed).
+        Scores; NaN where a metric was not asked for, or a remark says why it was not computed.
         length_* take gold edges that a traced way of like length runs along within twice the gold
-        radius. DIADEM's implementation is not quite deterministic on trees that differ.
+        radius.
 
     Raises:
         UserError: PyNeval is not installed.
     """
+    found, remarks = {}, []
     if test is None:
         found = {column: 0.0 for name in metrics for column in RESULTS[name]
                  if column not in DISTANCES}
+        remarks = [_left_out(DISTANCES, 'nothing was traced')]
     else:
         gold, test = stretched(gold, spacing), stretched(test, spacing)
-        found = {}
         if max(swc.length_of(gold), swc.length_of(test)) > LONGEST:
-            _left_out(name, COLUMNS, why='more than %g x voxels of cable' % LONGEST)
+            remarks = [_left_out(COLUMNS, 'more than %g x voxels of cable' % LONGEST)]
         else:
+            found, remarks = _scores(gold, test, metrics=metrics)
             found.update(spatial(gold, test))
-            found.update(_scores(gold, test, metrics=metrics, name=name))
-    return {column: found.get(column, float('nan')) for column in COLUMNS}
+    return Scores({column: found.get(column, float('nan')) for column in COLUMNS}, remarks)
 
 
 def mean(rows):
@@ -164,39 +177,45 @@ def spatial(gold, test):
 
 # --- PyNeval ---
 
-def _scores(gold, test, *, metrics, name):
-    """Columns of PyNeval's metrics; of length alone for a trace longer than MOST."""
+def _left_out(columns, why):
+    """A remark."""
+    return '%s not computed: %s' % (', '.join(columns), why)
+
+
+def _scores(gold, test, *, metrics):
+    """PyNeval's metrics; of length alone for a trace longer than MOST. (columns, remarks)."""
     if swc.length_of(test) <= MOST * swc.length_of(gold):
-        return _by_pyneval(gold, test, metrics=metrics, name=name)
-    return _length_of_noise(gold, test, name=name) if 'length' in metrics else {}
+        return _by_pyneval(gold, test, metrics=metrics)
+    found, remarks = (_length_of_noise(gold, test) if 'length' in metrics else ({}, []))
+    others = [column for name in metrics if name != 'length' for column in RESULTS[name]]
+    if others:
+        remarks.append(_left_out(others, 'the trace has more than %g times the gold cable' % MOST))
+    return found, remarks
 
 
-def _left_out(name, columns, *, why):
-    print('warning: %s: %s not computed: %s' % (name, ', '.join(columns), why), file=sys.stderr)
+def _by_pyneval(gold, test, *, metrics):
+    """Some metrics of two trees, positions in x voxels; (columns without what failed, remarks)."""
+    computed = pyneval.computed(gold, test, metrics=metrics)
+    remarks = [_left_out(RESULTS[metric], why) for metric, why in computed.failed.items()]
+    found = {column: float(value[key]) for metric, value in computed.values.items()
+             for column, key in RESULTS[metric].items()}
+    return found, remarks + [computed.remark] * bool(computed.remark)
 
 
-def _by_pyneval(gold, test, *, metrics, name):
-    """Columns of some metrics of two trees, positions in x voxels; dict without what failed."""
-    found = {}
-    values, failed = pyneval.computed(gold, test, metrics=metrics)
-    for metric, why in failed.items():
-        _left_out(name, RESULTS[metric], why=why)
-    for metric, value in values.items():
-        found.update({column: float(value[key]) for column, key in RESULTS[metric].items()})
-    return found
-
-
-def _length_of_noise(gold, test, *, name):
+def _length_of_noise(gold, test):
     """PyNeval's length of a long trace: what is near the gold is matched, all of it counts.
 
     No edge farther away than twice the gold radius can match.
+
+    Returns:
+        (columns, remarks).
     """
     close = near(test, gold, reach=2 * gold.radius.max() + 2 * STEP)
     share = swc.length_of(close) / swc.length_of(test)
     if not share:
-        return {column: 0.0 for column in RESULTS['length']}
-    found = _by_pyneval(gold, close, metrics=('length',), name=name)
+        return {column: 0.0 for column in RESULTS['length']}, []
+    found, remarks = _by_pyneval(gold, close, metrics=('length',))
     if found and share < 1:
         found['length_precision'] *= share
         found['length_f1'] = masks.f1(found['length_precision'], found['length_recall'])
-    return found
+    return found, remarks

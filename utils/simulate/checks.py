@@ -25,6 +25,9 @@ def check(settings, measured, *, source='priors.json'):
     if 0 < settings.camera.gain < 1e-3:
         raise UserError('GAIN=%g: want 0, or at least 0.001 grey levels a photon'
                         % settings.camera.gain)
+    if 0 < settings.camera.saturation < 1:
+        raise UserError('SATURATION=%g: want 0, or at least 1 grey level'
+                        % settings.camera.saturation)
     for name in ('branch_length', 'soma_radius'):
         low, high = getattr(neuron, name)
         if not 0 < low <= high:

@@ -189,7 +189,7 @@ def correlation(grain, height=1.0):
     """
     distance = np.array(LAGS)[:, None] * height
     share = grain.std ** 2 / (grain.std ** 2).sum()
-    fields = np.exp(-distance ** 2 / (4 * np.maximum(grain.sigma, 1e-3) ** 2))       # [lags, fields]
+    fields = np.exp(-distance ** 2 / (4 * np.maximum(grain.sigma, 1e-3) ** 2))
     return (fields @ share).tolist()
 
 

@@ -69,17 +69,23 @@ class Folder(NamedTuple):
             begun = told if isinstance(told, int) else 0
         names = {'%04d' % (i + 1): [self.file(kind, i) for kind in EXTENSION] for i in range(count)}
         return claims.Owner(SCRIPT, names, ('patches.h5',), lambda name: int(name) <= begun or (
-            patches.made_from(self.part(int(name) - 1)) is not None))
+            patches.made_from(self.part(int(name) - 1)) is not None), tuple(
+                '%s/[0-9][0-9][0-9][0-9].%s' % kind for kind in EXTENSION.items()))
 
     def remove_stale(self, count, *, ours):
-        """Remove stacks from the `count`-th on that were not made from `origin`.
+        """Remove stacks from the `count`-th on that were not made from `origin`, also from
+        made_by.json.
 
         Args:
             ours: function (name) -> True for those that are this script's, as claims.vouches.
         """
+        gone = set()
         for index in range(count, MOST):
+            name = '%04d' % (index + 1)
             there = any(os.path.lexists(self.file(kind, index)) for kind in EXTENSION)
-            if (there and ours('%04d' % (index + 1))
-                    and patches.made_from(self.part(index)) != self.origin):
-                for kind in EXTENSION:
-                    files.remove(self.file(kind, index))
+            stale = there and ours(name) and patches.made_from(self.part(index)) != self.origin
+            for kind in EXTENSION if stale else ():
+                files.remove(self.file(kind, index))
+            if stale or not there:
+                gone.add(name)
+        claims.drop(self.path, gone)

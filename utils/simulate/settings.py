@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utils.common import schemas
 from utils.simulate import branches, winding
 
 PAPER_VOLUME = 256 * 512 * 256       # isotropic voxels that `debris` is stated for
@@ -120,22 +121,22 @@ SOMA_SHAPES = 'ball', 'pyramid'
 AUTO = {
     'voxel_size': Auto(3, (1.0, 0.5, 0.5), 1e-6, 1e4),
     'soma_shape': Auto(0, 'ball'),
-    'radius': Auto(2, (1.0, 3.0), 0.1),
+    'radius': Auto(2, (1.0, 3.0), 0.1, 1000.0),
     'tortuosity': Auto(1, 1.0, 1.0, 1.3),
     'wiggle': Auto(1, 0.0, 0.0, 40.0),
     'wiggle_length': Auto(1, 6.0, 2.0, 100.0),
     'winding_spread': Auto(1, 0.0, 0.0, 0.8),
     'density': Auto(1, 0.0, 0.0, 0.02),
     'bundled': Auto(1, 0.0, 0.0, 0.9),
-    'radius_length': Auto(1, 20.0, 0.1),
+    'radius_length': Auto(1, 20.0, 0.1, 1e6),
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
     'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
     'level_spread': Auto(1, 0.0, 0.0, 3.0),
     'level_drift': Auto(1, 0.0, 0.0, 3.0),
-    'drift_length': Auto(1, 20.0, 0.1),
+    'drift_length': Auto(1, 20.0, 0.1, 1e6),
     'end_level': Auto(1, 1.0, 0.1, 5.0),
-    'debris': Auto(1, 1024, 0.0),
-    'psf_sigma': Auto(3, None, 0.0),                     # paper: one isotropic voxel
+    'debris': Auto(1, 1024, 0.0, schemas.SPECKS[1] * PAPER_VOLUME),
+    'psf_sigma': Auto(3, None, 0.0, 1e4),                # paper: one isotropic voxel
     'psf_wing_share': Auto(1, 0.0, 0.0, 0.6),
     'texture': Auto(1, 0.0, 0.0, 3.0),
 }

@@ -39,11 +39,29 @@ def neighbours(nodes):
     return links
 
 
+def walk(links, at, *, last, most, soma):
+    """Nodes from `at` on, away from `last`, to the next fork, tip or soma, or `most` of them; list.
+
+    Args:
+        links: of neighbours(); soma: bool [M].
+    """
+    passed = [at]
+    while len(links[at]) == 2 and not soma[at] and len(passed) < most:
+        last, at = at, links[at][int(links[at][0] == last)]
+        passed.append(at)
+    return passed
+
+
 def select(nodes, keep):
     """Nodes where `keep`, bool [M], and the edges between them."""
     row = np.cumsum(keep) - 1
     edges = nodes.edges[keep[nodes.edges].all(1)]
     return Nodes(nodes.position[keep], nodes.depth[keep], row[edges], nodes.soma[keep])
+
+
+def without(nodes, gone):
+    """Nodes but for some of the first ones. gone: bool [K], K <= M."""
+    return select(nodes, np.r_[~gone, np.ones(len(nodes.position) - len(gone), bool)])
 
 
 def joined(nodes, ways):
@@ -62,3 +80,13 @@ def joined(nodes, ways):
         n += len(way)
     return Nodes(np.concatenate(position), np.concatenate(depth), np.concatenate(edges),
                  np.r_[nodes.soma, np.zeros(n - len(nodes.soma), bool)])
+
+
+def line(nodes, ends, *, points):
+    """Straight way between two nodes (rows), for joined(): a node for each x voxel.
+
+    points: float [M, 3], x voxels.
+    """
+    a, b = ends
+    count = max(1, int(np.ceil(np.linalg.norm(points[a] - points[b]))))
+    return a, b, np.linspace(nodes.position[a], nodes.position[b], 1 + count)[1:-1]

@@ -46,10 +46,11 @@ def paths(found, shape, *, spacing, settings):
             search.cover(rest)
             far = ((search.points[rest] - search.points[end]) ** 2).sum(1)
             path = np.r_[rest[far > found.depth[end] ** 2][::-1], path]
+            search.add(path[::-1], at, end=end)
         else:
             far = np.sqrt(((search.points[path] - search.points[tip]) ** 2).sum(1))
             path = path[_cap(far, found.depth[path], tip=found.voxels[tip], shape=shape):]
-        search.add(path[::-1], at)
+            search.add(path[::-1], at)
     return search.nodes()
 
 
@@ -130,13 +131,15 @@ class _Search:
             return total < SHORTEST
         return total < self.settings.spur_length + (1 + self.settings.spur_radii) * body
 
-    def add(self, path, at):
-        """Make nodes of a path, int [L], that leaves the traced voxel `at`."""
+    def add(self, path, at, *, end=None):
+        """Make nodes of a path, int [L], that leaves the traced voxel `at` and comes to `end`."""
         if self.length[at]:
             path, at = self._outside(path, at)
         self.row[path] = len(self.kept) + np.arange(len(path))
         self.kept.extend(path)
         self.edges.append(np.stack([self.row[path], np.r_[self.row[at], self.row[path[:-1]]]], 1))
+        if end is not None and self.row[end] != self.edges[-1][-1, 1]:
+            self.edges.append(np.array([[self.row[path[-1]], self.row[end]]]))
 
     def _outside(self, path, at):
         """Begin a branch at its parent's surface, and join it to the node that it points to.

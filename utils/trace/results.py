@@ -1,20 +1,55 @@
 """Folder of traces: the files of each stack, and which of them are this project's."""
 import os
+import re
 
-from utils.common import claims
+import numpy as np
+
+from utils.common import claims, files
+from utils.common.errors import UserError
+from utils.data import swc
 
 HEADER = '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x voxels'      # of a SWC
+TREE_HEADER = '%s, tree %d of %d; x y z and radius in %s'                # of a SWC of one tree
+UNITS = 'voxel', 'um'
 
 
 def targets_of(output, name):
-    """Files of a stack: its SWC and its figure."""
-    return [os.path.join(output, name + kind) for kind in ('.swc', '.png')]
+    """Files of a stack: its SWC, its figure, and its folder of single trees."""
+    return [os.path.join(output, name + kind) for kind in ('.swc', '.png', '_trees')]
+
+
+def write_trees(folder, tree, *, name, unit, voxel_size):
+    """Write each tree of a forest into a file of its own, folder/NAME_0001.swc, ...
+
+    Other programs take one neuron from a file. Files that an earlier run left go.
+
+    Args:
+        folder: made if missing; tree: swc.Tree, a forest: positions in voxels, radii in x voxels.
+        name: of the stack; unit: of UNITS, for positions and radii.
+        voxel_size: (z, y, x) um, or None: not known.
+
+    Raises:
+        UserError: unit 'um', and the voxel size is not known.
+    """
+    if unit == 'um' and voxel_size is None:
+        raise UserError("%s tells no voxel size: give VOXEL_SIZE=z,y,x in um, or TREE_UNIT=voxel"
+                        % name)
+    scale = np.ones(3) if unit == 'voxel' else np.asarray(voxel_size, float)
+    trees = swc.split(tree)
+    os.makedirs(folder, exist_ok=True)
+    files.remove_unfinished([folder])
+    own = re.compile(re.escape(name) + r'_\d{4,}\.swc$')
+    for other in filter(own.match, os.listdir(folder)):
+        files.remove(os.path.join(folder, other))
+    for k, one in enumerate(trees):
+        swc.write(os.path.join(folder, '%s_%04d.swc' % (name, k + 1)), one._replace(
+            position=one.position * scale, radius=one.radius * scale[2]),
+            comment=TREE_HEADER % (name, k + 1, len(trees), unit))
 
 
 def is_own(path):
     """Whether a SWC has the first line that 4_reconstruction.py writes."""
-    with open(path, errors='replace') as file:
-        return HEADER.split('%s')[1] in file.readline()
+    return claims.is_signed(path, HEADER.split('%s')[1].encode())
 
 
 def owner(output, names, *, record):
@@ -25,8 +60,7 @@ def owner(output, names, *, record):
         there is no made_by.json, as their first line does.
     """
     def known(name):
-        target = targets_of(output, name)[0]
-        return name in record.keys or os.path.isfile(target) and is_own(target)
+        return name in record.keys or is_own(targets_of(output, name)[0])
 
     return claims.Owner('4_reconstruction.py', {name: targets_of(output, name) for name in names},
                         ('scores.csv', 'scores.md', 'made_from.json'), known)

@@ -5,9 +5,10 @@ what is left is smoothed and rooted. Lengths are in x voxels: z and y count as m
 size says.
 """
 import numpy as np
+from scipy.spatial import cKDTree
 
 from utils.common.errors import UserError
-from utils.trace import crossings, joins, somata, trees
+from utils.trace import crossings, ends, forks, joins, somata, trees
 from utils.trace.foreground import foreground
 from utils.trace.paths import paths
 
@@ -36,8 +37,12 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
                                  least=settings.soma_radius)
     nodes = somata.collapse(nodes, centres, radii=radii, spacing=spacing,
                             spur_length=settings.spur_length)
-    nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
-                              max_angle=settings.cross_angle)
+    if settings.cross_reach:
+        smooth = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
+        nodes = forks.relocate(smooth._replace(depth=nodes.depth), spacing)
+        nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
+                                  max_angle=settings.cross_angle)
+    nodes = crossings.opened(nodes, spacing)
     nodes = joins.bridge(nodes, evidence, spacing=spacing, low=low, max_gap=settings.max_gap,
                          max_angle=settings.max_angle)
     nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length)
@@ -45,7 +50,11 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
                         'out' % (name, settings.min_length))
     if settings.smooth_rounds:
+        around = cKDTree(found.voxels * spacing)
         for _ in range(2):
             nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds // 2)
-            nodes = trees.centre(nodes, found, spacing=spacing)
-    return trees.to_tree(trees.smooth(nodes, spacing, rounds=settings.smooth_rounds))
+            nodes = trees.centre(nodes, found, spacing=spacing, tree=around)
+        nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
+    nodes = forks.relocate(nodes, spacing)
+    nodes = ends.centre_cuts(nodes, found, shape=evidence.shape, spacing=spacing)
+    return trees.to_tree(nodes)

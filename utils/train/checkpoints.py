@@ -11,12 +11,14 @@ import shutil
 import numpy as np
 
 from models import tf
-from utils.common import files, schemas
+from utils.common import claims, files, schemas
 from utils.common.errors import UserError
 from utils.train import states
 
 PACKED = 'packed.json'                  # beside weights that stand alone
-PACKED_NAMES = {'checkpoints', 'config.json', PACKED, 'README.md'}      # what their folder may hold
+ASIDE = '.old.partial'                  # behind the name of a checkpoint that is being replaced
+# what their folder may hold
+PACKED_NAMES = {'checkpoints', 'config.json', PACKED, claims.RECORD, 'README.md'}
 
 
 # --- which ---
@@ -84,19 +86,18 @@ def read_state(checkpoint):
     try:
         history = states.read_array(os.path.join(checkpoint, 'history.npy'))
         _check(state, history, step=step_of(checkpoint))
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError):
         raise damaged(checkpoint)
     return state, history
 
 
 def _check(state, history, *, step):
-    """Raise ValueError, KeyError or TypeError unless a state is what runs.Run.save writes."""
-    best = state['best']
-    good = (state['step'] == step, np.isfinite(state['seconds']), 'extra' in state,
-            best is None or (isinstance(best['step'], int) and np.isfinite(best['score'])),
-            history.dtype == np.float32 and np.isfinite(history).all())
-    if not all(good):
-        raise ValueError('no state of a run')
+    """Raise ValueError unless a state is what runs.Run.save writes."""
+    fault = schemas.fault({name: value for name, value in state.items() if name != 'extra'},
+                          schemas.STATE)
+    if (fault or 'extra' not in state or state['step'] != step
+            or history.dtype != np.float32 or not np.isfinite(history).all()):
+        raise ValueError(fault or 'no state of a run')
 
 
 def damaged(checkpoint):
@@ -118,7 +119,8 @@ def write(folder, step, *, session, saver, state=None, history=None):
         UserError: the disk is full; TypeError: as states.write. What was there before stays.
     """
     final = path_of(folder, step)
-    partial = final + '.partial'
+    partial, aside = final + '.partial', final + ASIDE
+    _settle(final)
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
     try:
@@ -126,14 +128,24 @@ def write(folder, step, *, session, saver, state=None, history=None):
         if state is not None:
             np.save(os.path.join(partial, 'history.npy'), history, allow_pickle=False)
             states.write(partial, state)
-        shutil.rmtree(final, ignore_errors=True)
+        if os.path.isdir(final):
+            os.rename(final, aside)
         os.rename(partial, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError('%s cannot be written (%s): free some space and run again; the checkpoint '
                         'before it stays' % (final, str(error).split('\n')[0][:120]))
     finally:
         shutil.rmtree(partial, ignore_errors=True)       # gone already if all went well
+        _settle(final)
     return final
+
+
+def _settle(final):
+    """Remove the checkpoint that another one replaced, or put it back where a kill came between."""
+    if os.path.isdir(final):
+        shutil.rmtree(final + ASIDE, ignore_errors=True)
+    elif os.path.isdir(final + ASIDE):
+        os.rename(final + ASIDE, final)
 
 
 def thin(folder, keep):
@@ -146,31 +158,35 @@ def thin(folder, keep):
 
 # --- weights that stand alone ---
 
-def pack(folder, *, step, session, saver, settings, may_change):
+def pack(folder, *, step, session, saver, settings, owner):
     """Write a network's weights and the settings it was trained with: a RUN_DIR that can be used.
 
     Args:
-        folder: made if missing; weights packed there before are replaced.
+        folder: made if missing; weights packed there before, by the same script, are replaced.
         step: training step of the weights; session, saver: of the variables that are used.
-        settings: dict of the training's constants; may_change: names that are left out (paths ...).
+        settings: dict of the training's constants, without paths and the like.
+        owner: of claims.packing.
 
     Returns:
         the checkpoint's path.
 
     Raises:
-        UserError: the folder holds a training run or other things, or the disk is full.
+        UserError: the folder holds a training run, weights of another script or other things; the
+            disk is full.
     """
-    there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-    runs = [path for path in whole(folder) if states.exists(path)]
-    if there - PACKED_NAMES or runs:
+    there, found = set(os.listdir(folder)) if os.path.isdir(folder) else set(), whole(folder)
+    if there - PACKED_NAMES or any(map(states.exists, found)):
         raise UserError('STAGE=pack: %s holds a training run or other things: give another OUTPUT'
                         % folder)
+    older = claims.RECORD not in there                   # one that fits its script vouches for all
+    claims.take(folder, owner._replace(known=lambda name: older, names={
+        os.path.basename(path): [path] for path in found + [path_of(folder, step)]}))
     path = write(folder, step, session=session, saver=saver)
-    for old in whole(folder):
-        if old != path:
-            shutil.rmtree(old)
-    files.write_json(os.path.join(folder, 'config.json'),
-                     {name: value for name, value in settings.items() if name not in may_change})
+    gone = [old for old in whole(folder) if old != path]
+    for old in gone:
+        shutil.rmtree(old)
+    claims.drop(folder, set(map(os.path.basename, gone)))
+    files.write_json(os.path.join(folder, 'config.json'), settings)
     files.write_json(os.path.join(folder, PACKED), {'step': step})
     return path
 
@@ -187,3 +203,15 @@ def is_packed(folder):
     cure = 'pack the weights anew (STAGE=pack)'
     schemas.check(files.read_json(path, cure=cure), schemas.PACKED, path=path, cure=cure)
     return True
+
+
+def check_trainable(folder):
+    """Refuse a folder of packed weights, those of an earlier version without packed.json, too.
+
+    Raises:
+        UserError: it holds weights alone; as is_packed and whole.
+    """
+    found = [path for path in whole(folder) if os.path.exists(os.path.join(path, 'model.index'))]
+    if is_packed(folder) or found and not any(map(states.exists, found)):
+        raise UserError('%s holds weights alone, which cannot be trained on: give another RUN_DIR'
+                        % folder)

@@ -1,6 +1,6 @@
 """Labelled crops to train a segmentation network on: of drafts, and of a stack labelled by hand.
 
-A source (Synthetic, Mixture, Manual) draws crops (deviation, label, weight), each float32 [z, y, x]:
+A source (Synthetic, Mixture, Manual) draws crops (deviation, label, weight), float32 [z, y, x]:
 noise levels above the background, {0, 1}, and 0 where a voxel does not count in the loss.
 """
 import hashlib

@@ -1,13 +1,14 @@
 """What critics make of a run: drafts and refined patches told from real ones, as table and JSON."""
 import os
 
-from utils.common import files
+from utils.common import claims, files
 from utils.common.errors import UserError
 from utils.data import patches
 from utils.score import tables
-from utils.train import critic
+from utils.train import checkpoints, critic
 from utils.train.domains import open_domains
 
+SIGN = b'{\n "digests": {'                    # how a judge.json begins
 REAL = 'real'            # name of the row of real patches against real ones
 COLUMNS = {'scale': 'scale', 'accuracy': 'accuracy', 'interval': '95 %', 'auc': 'AUC',
            'train_accuracy': 'accuracy in training', 'steps': 'steps', 'notes': ''}
@@ -16,6 +17,18 @@ Accuracy: share of held-out crops that a network trained for it tells from real 
 none are told. 95 %%: over blocks and stacks. The rows of real patches are the floor: real crops
 against real ones of other blocks. Texture: images as they are; structure: smoothed and thinned.
 """
+
+
+def owner_of(run_dir):
+    """claims.Owner of the verdicts in a training's folder.
+
+    Raises:
+        UserError: it holds packed weights.
+    """
+    checkpoints.check_trainable(run_dir)
+    paths = [os.path.join(run_dir, name) for name in ('judge.json', 'judge.md')]
+    return claims.training('2_mpgan.py')._replace(
+        names={'judge': paths}, known=lambda name: claims.is_signed(paths[0], SIGN))
 
 
 def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
@@ -31,8 +44,11 @@ def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
         text of judge.md.
 
     Raises:
-        UserError: as open_domains and critic.judge.
+        UserError: run_dir is another script's, or holds files of these names that nothing vouches
+            for; as open_domains and critic.judge.
     """
+    owner = owner_of(run_dir)
+    claims.check(run_dir, owner)
     domains = open_domains(real, drafts)
     sets = {'drafts': domains.drafts}
     path = os.path.join(refined, 'patches.h5')
@@ -42,6 +58,7 @@ def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
     else:
         print('no %s: the drafts alone are judged' % path)
     rows = verdicts(domains.real, sets, seeds=seeds, settings=settings)
+    claims.take(run_dir, owner)
     files.write_json(os.path.join(run_dir, 'judge.json'), {
         'settings': settings._asdict(), 'verdicts': rows,
         'digests': {name: images.digest for name, images in dict(sets, real=domains.real).items()}})

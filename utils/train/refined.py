@@ -9,6 +9,7 @@ from utils.data import patches, stacks
 from utils.train import states
 
 OWNER = claims.Owner('2_mpgan.py', files=('patches.h5', 'made_from.json'))
+PART = 'parts/'            # in made_by.json, before the name of a stack whose patches are refined
 
 
 # --- the folder ---
@@ -44,9 +45,48 @@ def claim_folder(refined_dir, paths=()):
         if os.path.realpath(path) == os.path.realpath(target_of(refined_dir, path)):
             raise UserError('%s would be overwritten: give another OUTPUT' % path)
     record = batch.Record(refined_dir)
-    claims.take(refined_dir, OWNER._replace(known=record.keys.__contains__, names={
-        stacks.name_of(path): [target_of(refined_dir, path)] for path in paths}))
+    claims.take(refined_dir, OWNER._replace(
+        known=lambda name: name in record.keys and not _is_of_patches(record.keys[name]),
+        names={stacks.name_of(path): [target_of(refined_dir, path)] for path in paths}))
     return record
+
+
+def _is_of_patches(key):
+    """Whether a key of made_from.json is that of a stack's refined patches, two digests; that of
+    a whole stack tells size and time of its file."""
+    return key.count(' ') == 1
+
+
+class Parts:
+    """The refined patches of each stack, REFINED/parts/NAME.npy, until all are done."""
+
+    def __init__(self, refined_dir, names, *, record):
+        """Args:
+            refined_dir: folder; names: of the stacks; record: batch.Record of the folder.
+        """
+        self.folder, self.names, self.record = refined_dir, names, record
+        self.owner = OWNER._replace(names={PART + name: [self.path(name)] for name in names},
+                                    known=self._is_begun)
+
+    def _is_begun(self, part):
+        """Whether a run of an earlier version has left a part: those of a finished one are gone."""
+        key = self.record.keys.get(part[len(PART):], '')
+        return _is_of_patches(key) and key != self.record.keys.get('patches')
+
+    def path(self, name):
+        """File of a stack."""
+        return os.path.join(self.folder, 'parts', name + '.npy')
+
+    def remove(self):
+        """Remove the parts that made_by.json vouches for, and all of them from the records."""
+        ours = claims.vouches(self.folder, self.owner._replace(known=lambda part: False))
+        for name in self.names:
+            if ours(PART + name):
+                files.remove(self.path(name))
+        for name in self.names:
+            if _is_of_patches(self.record.keys.get(name, '')):
+                self.record.drop(name)
+        claims.drop(self.folder, set(self.owner.names))
 
 
 # --- patches ---
@@ -62,9 +102,9 @@ def cut_patches(drafts_dir, refined_dir, *, names):
         number of patches.
 
     Raises:
-        UserError: the drafts' patches are not of these stacks.
+        UserError: the drafts' patches are damaged, or not of these stacks.
     """
-    drafts = patches.PatchFile(os.path.join(drafts_dir, 'patches.h5'), with_labels=True)
+    drafts = _open_drafts(drafts_dir)
     unknown = sorted(set(drafts.source) - set(names))
     if unknown:
         raise UserError('%s has patches of stacks that %s lacks (%s): run 1_simulator.py again'
@@ -94,36 +134,48 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
         number of patches. They equal those of refined whole stacks but for rounding.
 
     Raises:
-        UserError: the drafts' patches are not of these stacks; as Refiner.refine.
+        UserError: the drafts' patches are damaged, or not of these stacks; refined_dir holds files
+            of these names that nothing vouches for; as Refiner.refine.
     """
-    drafts = patches.PatchFile(os.path.join(drafts_dir, 'patches.h5'), with_labels=True)
+    drafts = _open_drafts(drafts_dir)
     record, key = claim_folder(refined_dir), '%s %s' % (refiner.digest, drafts.digest)
     target, names = os.path.join(refined_dir, 'patches.h5'), sorted(set(drafts.source))
+    parts = Parts(refined_dir, names, record=record)
     if record.holds('patches', key, targets=[target]):
+        parts.remove()                                   # a kill may have left some
         return len(drafts)
-
-    def part(name):
-        return os.path.join(refined_dir, 'parts', name + '.npy')
+    claims.take(refined_dir, parts.owner)
 
     def job(name):
         def make():
             rows, draft = _draft_of(drafts, drafts_dir, name=name)
             refined = refiner.refine_windows(draft, drafts.origin[rows], window=drafts.shape,
                                              name=name)
-            with files.whole_file(part(name)) as partial:
+            with files.whole_file(parts.path(name)) as partial:
                 np.save(partial, refined)
             record.add(name, key)
-        return batch.Job(name, name, lambda: record.holds(name, key, targets=[part(name)]), make)
+        return batch.Job(
+            name, name, lambda: record.holds(name, key, targets=[parts.path(name)]), make)
 
     batch.run([job(name) for name in names], strict=True)
     images, source = np.empty((len(drafts),) + drafts.shape, drafts.dtype), np.array(drafts.source)
     for name in names:
-        images[source == name] = _read_part(part(name))
+        images[source == name] = _read_part(parts.path(name))
     _write(target, images, drafts=drafts)
     record.add('patches', key)
-    for name in names:
-        files.remove(part(name))
+    parts.remove()
     return len(images)
+
+
+def _open_drafts(folder):
+    """The patches of a folder of drafts, checked.
+
+    Raises:
+        UserError: as patch_checks.check.
+    """
+    drafts = patches.PatchFile(os.path.join(folder, 'patches.h5'), with_labels=True)
+    drafts.check()
+    return drafts
 
 
 def _read_part(path):

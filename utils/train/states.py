@@ -2,24 +2,19 @@
 
 state.json holds numbers, texts, None, lists, and dicts whose keys are texts. What JSON lacks is
 a dict with one key: {"tuple": [...]}, {"float": "nan"}, {"dict": [[key, value], ...]}, or
-{"array": "state-0.npy"}, a file beside it. Older checkpoints have state.pickle; of that no more
-than the same kinds are read.
+{"array": "state-0.npy"}, a file beside it.
 """
 import json
 import os
-import pickle
 
 import numpy as np
 
 from utils.common.errors import UserError
 
-NAME, OLD = 'state.json', 'state.pickle'
+NAME = 'state.json'
+EARLIER = 'state.pickle'             # of an earlier version; it is never opened
 MARKS = {'tuple', 'float', 'dict', 'array'}
 CURE = 'remove it to go on from the checkpoint before it'
-# All that an older state may call: numbers and arrays of NumPy, whichever release wrote them
-ALLOWED = {('numpy', 'dtype'), ('numpy', 'ndarray')} | {
-    ('numpy.%s.multiarray' % core, name) for core in ('core', '_core')
-    for name in ('_reconstruct', 'scalar')}
 
 
 # --- writing ---
@@ -76,33 +71,30 @@ def _encode(value, arrays):
 
 def exists(folder):
     """True if a checkpoint holds a state: it is of a training run, not weights alone."""
-    return any(os.path.exists(os.path.join(folder, name)) for name in (NAME, OLD))
+    return any(os.path.exists(os.path.join(folder, name)) for name in (NAME, EARLIER))
 
 
 def read(folder):
-    """Read a state, of write() or an older one.
+    """Read a state.
 
     Returns:
         dict, as written.
 
     Raises:
-        UserError: damaged, or an older one that holds more than numbers.
+        UserError: damaged, missing, or of an earlier version.
     """
-    old = not os.path.exists(os.path.join(folder, NAME))
+    path = os.path.join(folder, NAME)
+    if not os.path.exists(path) and os.path.exists(os.path.join(folder, EARLIER)):
+        raise UserError('%s is of an earlier version, whose %s is not read: use it to refine, '
+                        'predict or pack, or train anew in another RUN_DIR' % (folder, EARLIER))
     try:
-        state = _read_old(os.path.join(folder, OLD)) if old else _read_new(folder)
+        with open(path, encoding='utf-8') as file:
+            state = _decode(json.load(file), folder)
         if not isinstance(state, dict):
             raise ValueError('no dict')
-    except UserError:
-        raise
-    except Exception:                                    # a damaged pickle may raise any kind
+    except Exception:                                    # a damaged file may raise any kind
         raise UserError('%s is damaged: %s' % (folder, CURE))
     return state
-
-
-def _read_new(folder):
-    with open(os.path.join(folder, NAME), encoding='utf-8') as file:
-        return _decode(json.load(file), folder)
 
 
 def _decode(value, folder):
@@ -131,28 +123,3 @@ def read_array(path):
     """
     # mapped first: a damaged header may tell a size that no memory holds
     return np.array(np.load(path, mmap_mode='r', allow_pickle=False))
-
-
-class _Reader(pickle.Unpickler):
-    """Reads numbers, texts, containers and arrays of them; nothing else is looked up or called."""
-
-    def find_class(self, module, name):
-        if (module, name) in ALLOWED:
-            return super().find_class(module, name)
-        raise UserError('%s.%s' % (module, name))
-
-
-def _read_old(path):
-    """A state that was pickled.
-
-    Raises:
-        UserError: it holds more than numbers, texts, containers and arrays; nothing of it has run.
-    """
-    with open(path, 'rb') as file:
-        try:
-            state = _Reader(file).load()
-            _encode(state, [])                           # arrays of objects and the like
-            return state
-        except (UserError, TypeError) as error:
-            raise UserError('%s: its %s holds more than numbers (%s) and is not read: %s'
-                            % (os.path.dirname(path), OLD, str(error)[:100], CURE))

@@ -3,7 +3,7 @@ import hashlib
 import os
 
 from models import tf
-from utils.common import files
+from utils.common import files, schemas
 from utils.common.errors import UserError
 from utils.train import checkpoints, sessions
 
@@ -12,18 +12,21 @@ def settings_of(run_dir, names, *, script):
     """The constants that a run was trained with, of its config.json.
 
     Args:
-        names: constants that must be among them, whole numbers; script: that trains such runs.
+        names: constants that must be among them; script: that trains such runs.
 
     Returns:
         dict from constant to value.
 
     Raises:
-        UserError: no config.json, or one of another script; a damaged packed.json.
+        UserError: no config.json, one of another script, or values that no training has
+            (schemas.RUN); a damaged packed.json.
     """
     checkpoints.is_packed(run_dir)
     cure = 'put back the constants that this run was trained with'
-    settings = files.read_json(os.path.join(run_dir, 'config.json'), cure=cure)
-    if not all(isinstance(settings.get(name), int) for name in names):
+    path = os.path.join(run_dir, 'config.json')
+    settings = files.read_json(path, cure=cure)
+    schemas.check(settings, schemas.RUN, path=path, cure=cure)
+    if not set(names) <= set(settings):
         raise UserError('%s is no run of %s: give another RUN_DIR' % (run_dir, script))
     return settings
 
@@ -59,7 +62,8 @@ class Trained:
     def __exit__(self, *_):
         self.session.close()
 
-    def pack(self, folder, *, may_change):
+    def pack(self, folder, *, owner, may_change):
         """Write weights and settings alone; see checkpoints.pack, which tells errors and result."""
+        settings = {name: value for name, value in self.settings.items() if name not in may_change}
         return checkpoints.pack(folder, step=self.step, session=self.session, saver=self.saver,
-                                settings=self.settings, may_change=may_change)
+                                settings=settings, owner=owner)

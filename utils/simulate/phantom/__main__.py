@@ -20,6 +20,8 @@ from utils.simulate.phantom import axons, folder, settings
 from utils.simulate.phantom.stack import render
 
 MAY_CHANGE = ('N_STACKS', 'OVERWRITE', 'OUTPUT')               # may change between runs
+LARGEST = 1e6                        # um, grey levels, stacks ...: more is a mistake
+SPREADS = 'RADIUS_WOBBLE', 'LEVEL_DRIFT', 'TEXTURE_STD', 'STRIPE_STD', 'ILLUMINATION_STD'
 POSITIVE = ('BEND_LENGTH', 'BRANCH_SPACING', 'BOUTON_SIGMA', 'DRIFT_LENGTH', 'ILLUMINATION_SIGMA',
             'GAIN')
 
@@ -33,10 +35,13 @@ def check(cfg):
     Raises:
         UserError: for constants that cannot make a stack.
     """
-    config.require(cfg, N_STACKS=(1, 9999), SEED=(0, None), SHAPE=(16, None))
+    config.require(cfg, N_STACKS=(1, folder.MOST), SEED=(0, None), SHAPE=(16, None),
+                   DRIFT_LENGTH=(0, 1e4), BEND_LENGTH=(0, 1e4))
     if not stacks.is_voxel_size(cfg.VOXEL_SIZE):
         raise UserError('VOXEL_SIZE=%s: want sizes above 0' % (cfg.VOXEL_SIZE,))
     for name, value in sorted(vars(cfg).items()):
+        if name != 'SEED' and not isinstance(value, str):
+            config.require(cfg, **{name: (0, 3) if name in SPREADS else (-LARGEST, LARGEST)})
         pair = isinstance(value, tuple) and len(value) == 2
         if pair and (value[0] > value[1] or value[0] < 0):
             raise UserError('%s=%s: want (low, high), neither negative' % (name, value))
@@ -75,7 +80,7 @@ def main():
     claims.check(cfg.OUTPUT, owner)
     if cfg.OVERWRITE and claims.differences(cfg.OUTPUT, vars(cfg), may_change=MAY_CHANGE):
         # before the claim: a kill in between is harmless
-        folder.clear(cfg.OUTPUT, ours=claims.vouches(cfg.OUTPUT, owner))
+        folder.clear_all(cfg.OUTPUT, owner)
     claims.claim(cfg.OUTPUT, vars(cfg), owner=owner, may_change=MAY_CHANGE,
                  overwrite=cfg.OVERWRITE)
 

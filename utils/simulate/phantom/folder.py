@@ -11,6 +11,7 @@ from utils.data import stacks, swc
 # folder -> names of its files; images first, as an image on disk means a finished stack
 MADE = (('images', r'\d{4}\.tif'), ('truth/labels', r'\d{4}\.tif'),
         ('truth/swc', r'\d{4}_\d+\.swc'))
+MOST = 9999                     # stacks of a folder
 
 
 def image_path(output, name):
@@ -34,7 +35,8 @@ def owner(output, count):
     names = ['%04d' % (i + 1) for i in range(count)]
     trees = os.path.join(glob.escape(output), 'truth', 'swc', '%s_[0-9]*.swc')
     return claims.Owner('utils.simulate.phantom', {
-        name: targets(output, name) + glob.glob(trees % name) for name in names})
+        name: targets(output, name) + glob.glob(trees % name) for name in names},
+                        more=('truth/swc/*.swc',))
 
 
 def clear(output, name=None, *, ours=lambda name: True):
@@ -48,6 +50,17 @@ def clear(output, name=None, *, ours=lambda name: True):
         for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             if re.match(pattern + '$', file) and file[:4] in (name or file[:4],) and ours(file[:4]):
                 os.remove(os.path.join(folder, file))
+
+
+def clear_all(output, owner):
+    """Remove what earlier runs made, from made_by.json, too; owner: claims.Owner of this run.
+
+    Raises:
+        UserError: as claims.take.
+    """
+    claims.take(output, owner)
+    clear(output, ours=claims.vouches(output, owner))
+    claims.drop(output, {'%04d' % (i + 1) for i in range(MOST)})
 
 
 def write(output, name, *, phantom, voxel_size):

@@ -1,0 +1,1 @@
+"""All steps on a folder of stacks: choices, commands, times, and a report of how it went."""
