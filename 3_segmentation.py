@@ -79,11 +79,12 @@ def predict(cfg):
     claims.take(cfg.OUTPUT, claims.Owner(
         '3_segmentation.py', {stacks.name_of(path): targets_of(cfg, path) for path in paths},
         ('made_from.json',), record.keys.__contains__))
-    with open_network(cfg, at_hand(cfg)) as network:
+    run_dir = at_hand(cfg)
+    with open_network(cfg, run_dir) as network:
         outcome = batch.run([job(cfg, path, network=network, record=record) for path in paths])
         print('%s: %d stacks (%d new) by step %d of %s' % (
             cfg.OUTPUT, len(outcome.made + outcome.kept), len(outcome.made), network.step,
-            network.run_dir))
+            os.path.relpath(run_dir)))
     return batch.failure(outcome)
 
 

@@ -361,3 +361,17 @@ def test_shipped_weights_work_on_a_clone_without_training(tmp_path):
         for name in names:
             with open(os.path.join(folder, name), 'rb') as file:
                 assert b'/tmp/' not in file.read(), name
+
+
+def test_the_network_for_a_first_try_predicts_where_nothing_was_trained(tmp_path):
+    """A bright fibre in noise, by the default RUN_DIR and the shipped weights."""
+    image, label = fibre(0)
+    stacks.write(str(tmp_path / 'in/a.tif'), image)
+    out = good('STAGE=predict', 'INPUT=in', 'OUTPUT=out', 'THREADS=1', cwd=tmp_path)
+    assert 'nothing was trained here yet' in out and 'models/pretrained/universal' in out
+    mask = stacks.read(str(tmp_path / 'out/a.mask.tif')).voxels
+    assert mask[label > 0].mean() > 0.8
+    assert mask[~ndimage.binary_dilation(label, iterations=3)].mean() < 0.01
+    assert not (tmp_path / 'runs').exists()
+    bad('STAGE=predict', 'INPUT=in', 'OUTPUT=out', 'RUN_DIR=nowhere', cwd=tmp_path,
+        words=['nowhere', 'train first'])

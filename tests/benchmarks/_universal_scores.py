@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import spatial
 
-import reconstruction
+import _neurons
 from utils.common import config
 from utils.data import stacks
 from utils.score import masks
@@ -73,7 +73,7 @@ def calibration_error(counts, *, lowest=0):
 
 # --- held-out kinds ---
 
-def kind(folder, network, settings_):
+def kind(folder, network, *, settings_):
     """Counts of the drafts of one kind.
 
     The truth is what the network is trained on: the widened label; foreground that nobody could see
@@ -123,7 +123,7 @@ def fibre(radius, blur, *, shape, rng):
     given = ['RADIUS=%g,%g' % (radius, radius), 'PSF_SIGMA=%g,%g,%g' % ((blur,) * 3),
              'LEVEL=%g,%g' % (level, level), 'VOLUME_SHAPE=%d,%d,%d' % tuple(shape)]
     constants = vars(config.load('configs/simulator.py', list(ONE_FIBRE) + given))
-    values = settings.resolve(reconstruction.picked(constants, settings), None)
+    values = settings.resolve(_neurons.picked(constants, settings), None)
     draft = drafts.draw(values, priors.of(values.stack, values.neuron, measured=None), rng=rng)
     return draft.image, draft.label > 0, draft.line
 
@@ -163,11 +163,11 @@ def length_of(line):
 
 # --- phantoms, real labels ---
 
-def phantom(network, settings_, *, noise, shape, seed):
+def phantom(network, *, settings_, noise, shape, seed):
     """Counts of a phantom of `noise` times the phantom's own noise, truth widened as above."""
     own = dict(vars(config.load('configs/demo/phantom.py', [])), SHAPE=tuple(shape))
     camera = dict(GAIN=own['GAIN'] * noise ** 2, READ_NOISE=own['READ_NOISE'] * noise)
-    image, label, _, _ = reconstruction.phantom(dict(own, **camera), np.random.default_rng(seed))
+    image, label, _, _ = _neurons.phantom(dict(own, **camera), np.random.default_rng(seed))
     truth = labels.widened(label, settings_.label_width_level, blur=settings_.label_blur)
     return count(network.predict(image), truth, valid=np.ones(truth.shape, bool))
 

@@ -104,14 +104,14 @@ def score(cfg, held):
     known, threshold = config.pick(cfg, labels.Settings), cfg.PROBABILITY_THRESHOLD
     with Segmenter(cfg.RUN_DIR, threads=cfg.THREADS, tile=cfg.TILE_SHAPE,
                    mirrors=cfg.MIRRORS) as network:
-        each = [scores.kind(path, network, known) for path in held]
+        each = [scores.kind(path, network, settings_=known) for path in held]
         pooled = scores.Counts(*np.sum(each, axis=0))
         rows = [('held-out kinds, pooled', scores.scores_of(pooled, threshold))]
         single = [scores.scores_of(counts, threshold) for counts in each]
         rows.append(('held-out kinds, median', {
             name: float(np.median([one[name] for one in single])) for name in COLUMNS}))
         for noise in NOISE:
-            counts = scores.phantom(network, known, noise=noise, shape=cfg.PHANTOM_SHAPE,
+            counts = scores.phantom(network, settings_=known, noise=noise, shape=cfg.PHANTOM_SHAPE,
                                     seed=[cfg.SEED, HELD])
             rows.append(('phantom, noise x %g' % noise, scores.scores_of(counts, threshold)))
         if cfg.LABELLED:
@@ -134,8 +134,9 @@ def write(cfg, rows, *, pooled, thick):
     tables.write_csv(os.path.join(cfg.RESULTS, 'universal.csv'),
                      [dict({column: values[column] for column in COLUMNS}, stacks=name)
                       for name, values in rows], columns=('stacks',) + COLUMNS)
-    comparison.reliability(os.path.join(cfg.RESULTS, 'universal_reliability.png'),
-                           *scores.reliability(pooled))
+    probability, share, voxels = scores.reliability(pooled)
+    comparison.reliability(os.path.join(cfg.RESULTS, 'universal_reliability.png'), probability,
+                           share=share, voxels=voxels)
     return text
 
 

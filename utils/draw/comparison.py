@@ -99,7 +99,7 @@ def _coloured(mask, truth, *, valid):
     return picture
 
 
-def reliability(path, probability, share, voxels):
+def reliability(path, probability, *, share, voxels):
     """Share of foreground against probability: on the diagonal, probabilities mean what they say.
 
     Args:

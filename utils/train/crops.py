@@ -90,14 +90,13 @@ class Synthetic:
         i = int(self.trained[rng.integers(len(self.trained))])
         return self.cut(i, self._corner(crop, rng), crop=crop)
 
-    def validation(self, crop, count, patches_of='held'):
+    def validation(self, crop, count, *, held_only=True):
         """The same crops every time, as of collate.
 
         Args:
-            crop: (z, y, x) voxels; count: crops at most; patches_of: 'held', the held-out stacks,
-            or 'all'.
+            crop: (z, y, x) voxels; count: crops at most; held_only: of the held-out stacks alone.
         """
-        some = self.held if patches_of == 'held' else np.arange(len(self.source))
+        some = self.held if held_only else np.arange(len(self.source))
         rng, count = np.random.default_rng(0), min(count, len(some))
         chosen = some[np.linspace(0, len(some) - 1, count).astype(int)]
         return collate([self.cut(int(i), self._corner(crop, rng), crop=crop) for i in chosen])
@@ -143,7 +142,7 @@ class Mixture:
     def validation(self, crop, count):
         """The same crops of the held-out sets every time, as of collate; `count` in all, about."""
         each = -(-count // len(self.held))
-        parts = [one.validation(crop, each, patches_of='all') for one in self.held]
+        parts = [one.validation(crop, each, held_only=False) for one in self.held]
         return tuple(np.concatenate(arrays) for arrays in zip(*parts))
 
 

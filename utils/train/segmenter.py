@@ -19,8 +19,7 @@ class Segmenter(Trained):
     """A trained segmentation network in a session of its own. Use as a context manager.
 
     Attributes: see Trained; and
-        run_dir: as given; levels: how many times the network halves the resolution; tile: (z, y, x)
-        voxels of a tile.
+        levels: how many times the network halves the resolution; tile: (z, y, x) voxels of a tile.
     """
 
     def __init__(self, run_dir, *, threads=0, tile=(64, 128, 128), mirrors=1):
@@ -41,7 +40,7 @@ class Segmenter(Trained):
             raise UserError('%s has no checkpoint: train first (STAGE=train), or give another '
                             'RUN_DIR' % run_dir)
         settings = settings_of(run_dir, ('CHANNELS', 'LEVELS'), script='3_segmentation.py')
-        self.run_dir, self.levels = run_dir, settings['LEVELS']
+        self.levels = settings['LEVELS']
         self.tile = tuple(n + -n % 2 ** self.levels for n in tile)
         self.mirrors = [tuple(axis for bit, axis in enumerate(ALONG) if copy >> bit & 1)
                         for copy in range(mirrors)]
