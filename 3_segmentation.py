@@ -52,14 +52,14 @@ def train(cfg):
 
 def open_network(cfg, run_dir=None):
     """The network of run_dir, by default RUN_DIR's; a Segmenter of its best checkpoint."""
-    return Segmenter(run_dir or cfg.RUN_DIR, threads=cfg.THREADS, tile=cfg.TILE_SHAPE,
-                     mirrors=cfg.MIRRORS)
+    place = config.rooted(run_dir) if run_dir == FIRST_TRY else run_dir or cfg.RUN_DIR
+    return Segmenter(place, threads=cfg.THREADS, tile=cfg.TILE_SHAPE, mirrors=cfg.MIRRORS)
 
 
 def at_hand(cfg):
     """RUN_DIR; FIRST_TRY if RUN_DIR is the config's own and nothing was trained there."""
     return first_try(cfg.RUN_DIR, default=config.read_constants(config.rooted(CONFIG))['RUN_DIR'],
-                     pretrained=config.rooted(FIRST_TRY))
+                     pretrained=FIRST_TRY)
 
 
 def predict(cfg):
@@ -83,8 +83,7 @@ def predict(cfg):
     with open_network(cfg, run_dir) as network:
         outcome = batch.run([job(cfg, path, network=network, record=record) for path in paths])
         print('%s: %d stacks (%d new) by step %d of %s' % (
-            cfg.OUTPUT, len(outcome.made + outcome.kept), len(outcome.made), network.step,
-            os.path.relpath(run_dir)))
+            cfg.OUTPUT, len(outcome.made + outcome.kept), len(outcome.made), network.step, run_dir))
     return batch.failure(outcome)
 
 

@@ -28,7 +28,7 @@ def refined(gap, **distances):
 
 # --- each judgement ---
 
-@pytest.mark.parametrize('found, light, words, change', [
+JUDGEMENTS = [
     (findings.of_stacks(3, []), GREEN, '3 of 3 were used', ''),
     (findings.of_stacks(2, ['b.tif is bad']), YELLOW, '1 of 3 were left out: b.tif is bad', ''),
     (findings.of_patches(76), GREEN, '76', ''),
@@ -76,7 +76,10 @@ def refined(gap, **distances):
     (findings_masks.of_cable(0.0, 1000.0, trees=0, name='a'), RED, 'nothing', 'LOW=0.2 HIGH=0.4'),
     (findings_masks.of_trees([300.0, 200.0, 90.0], name='a'), GREEN, '197 voxels', ''),
     (findings_masks.of_trees([20.0] * 50, name='a'), YELLOW, 'in pieces', 'MAX_GAP=12'),
-    (findings_masks.of_trees([9000.0, 90.0, 80.0], name='a'), YELLOW, 'as one', 'MAX_GAP=0')])
+    (findings_masks.of_trees([9000.0, 90.0, 80.0], name='a'), YELLOW, 'as one', 'MAX_GAP=0')]
+
+
+@pytest.mark.parametrize('found, light, words, change', JUDGEMENTS)
 def test_judgements(found, light, words, change):
     assert found.light == light and words in found.words, found
     assert bool(found.change) == bool(change) and change in found.change

@@ -302,7 +302,7 @@ def test_bad_input_is_one_clear_line(place, tmp_path):
     bad(cwd=tmp_path, words=['data/refined', 'make it first'])
     bad('STAGE=predict', cwd=tmp_path, words=['data/real'])
     stacks.write(str(tmp_path / 'data/real/a.tif'), np.zeros((4, 4, 4), np.uint16))
-    bad('STAGE=predict', cwd=tmp_path, words=['runs/segmentation', 'STAGE=train'])
+    bad('STAGE=predict', 'RUN_DIR=runs/mine', cwd=tmp_path, words=['runs/mine', 'STAGE=train'])
     bad('STAGE=learn', cwd=tmp_path, words=['STAGE=learn', 'predict'])
     bad('STAGE=score', cwd=tmp_path, words=['LABELLED'])
     bad('STAGE=export', cwd=tmp_path, words=['data/refined/images', '2_mpgan.py'])

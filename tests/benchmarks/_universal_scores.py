@@ -172,8 +172,8 @@ def phantom(network, *, settings_, noise, shape, seed):
     return count(network.predict(image), truth, valid=np.ones(truth.shape, bool))
 
 
-def labelled(network, stack, annotation, *, threshold):
-    """masks.score of a stack labelled by hand, and its Counts."""
+def labelled(network, stack, *, annotation, threshold):
+    """masks.score of a stack labelled by hand, and its Counts; stack, annotation: paths."""
     voxels = stacks.read(stack).voxels
     known = masks.read_annotation(annotation, voxels.shape)
     found = network.predict(voxels)

@@ -116,7 +116,7 @@ def score(cfg, held):
             rows.append(('phantom, noise x %g' % noise, scores.scores_of(counts, threshold)))
         if cfg.LABELLED:
             rows.append((os.path.basename(cfg.LABELLED), scores.labelled(
-                network, cfg.LABELLED, cfg.ANNOTATION, threshold=threshold)[0]))
+                network, cfg.LABELLED, annotation=cfg.ANNOTATION, threshold=threshold)[0]))
         thick = scores.thickness(network, tubes_of(cfg), threshold=threshold, seed=cfg.SEED)
     rows += [('held-out kind %s' % os.path.basename(path), values)
              for path, values in zip(held, single)]

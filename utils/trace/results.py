@@ -37,8 +37,8 @@ def write_trees(folder, tree, *, name, unit, voxel_size):
     scale = np.ones(3) if unit == 'voxel' else np.asarray(voxel_size, float)
     trees = swc.split(tree)
     os.makedirs(folder, exist_ok=True)
-    files.remove_unfinished([folder])
     own = re.compile(re.escape(name) + r'_\d{4,}\.swc$')
+    files.remove_unfinished([folder], is_ours=lambda path: own.match(os.path.basename(path)))
     for other in filter(own.match, os.listdir(folder)):
         files.remove(os.path.join(folder, other))
     for k, one in enumerate(trees):

@@ -91,7 +91,7 @@ def first_try(run_dir, *, default, pretrained):
         return run_dir
     print('%s: nothing was trained here yet, so the network of %s predicts: it was trained on '
           'drafts of many kinds. One trained on your own stacks should do better'
-          % (run_dir, os.path.relpath(pretrained)))
+          % (run_dir, pretrained))
     return pretrained
 
 
