@@ -23,6 +23,7 @@ import numpy as np       # noqa: E402
 
 from utils.common import batch, claims, config, errors, files, shares, workers  # noqa: E402
 from utils.common.errors import UserError  # noqa: E402
+from utils.common.renamed import ADDED  # noqa: E402
 from utils.data import patches, stacks, swc  # noqa: E402
 from utils.simulate import checks, drafts, optics, priors, results, settings  # noqa: E402
 
@@ -65,7 +66,8 @@ def made_from(cfg):
     Returns:
         dict of constants.
     """
-    values = {name: value for name, value in vars(cfg).items() if name not in MAY_CHANGE}
+    values = {name: value for name, value in vars(cfg).items()
+              if name not in MAY_CHANGE and (name, value) not in ADDED.items()}
     for name in ('PRIORS', 'PSF_FILE', 'SWC_DIR'):
         if values[name]:
             found = stacks.find(cfg.SWC_DIR, ('.swc',)) if name == 'SWC_DIR' else [values[name]]

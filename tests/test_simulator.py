@@ -253,3 +253,16 @@ def test_an_error_of_a_worker_comes_through():
     with pytest.raises(ZeroDivisionError):
         with workers.pool(2, most=2) as submit:
             submit(divmod, 1, 0)()
+
+
+def test_drafts_of_a_version_without_a_newer_constant_are_kept(tmp_path):
+    simulated(tmp_path, 'OUTPUT=out', 'N_STACKS=1')
+    path = str(tmp_path / 'out/config.json')
+    older = files.read_json(path)
+    assert older.pop('RANDOM_PATCHES') == 0.0
+    files.write_json(path, older)
+    assert '(0 new)' in simulated(tmp_path, 'OUTPUT=out', 'N_STACKS=1')
+    files.write_json(path, older)
+    status, _, err = run_script('1_simulator.py', *SMALL, 'OUTPUT=out', 'N_STACKS=1',
+                                'RANDOM_PATCHES=0.5', cwd=tmp_path)
+    assert status == 1 and 'RANDOM_PATCHES 0.0 -> 0.5' in err

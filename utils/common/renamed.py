@@ -23,6 +23,9 @@ MOVED = {
         'configs/comparison.py (make compare, or python tests/benchmarks/comparison.py)'),
 }
 
+# constant that earlier versions lacked -> the value that does as they did
+ADDED = {'RANDOM_PATCHES': 0.0, 'LAMBDA_DICE': 1.0}
+
 
 def updated(before, now):
     """Settings of an older run under their new names, to be compared with today's.
@@ -31,7 +34,8 @@ def updated(before, now):
         before: dict read from an older config.json; now: dict of today's settings.
 
     Returns:
-        dict; a name is replaced where `now` knows only the new one, and left out where it moved.
+        dict; a name is replaced where `now` knows only the new one, and left out where it moved;
+        one that is newer than the run has the value of ADDED.
     """
     moved = {name for names in MOVED.values() for name in names}
     values = {name: value for name, value in before.items() if name in now or name not in moved}
@@ -39,4 +43,6 @@ def updated(before, now):
         for old, new in names.items():
             if old in values and old not in now and new in now and new not in values:
                 values[new] = values.pop(old)
+    values.update({name: value for name, value in ADDED.items()
+                   if name in now and name not in values})
     return values
