@@ -271,3 +271,19 @@ def test_wrong_trees_are_called_what_they_are(tmp_path, text, words):
     with pytest.raises(UserError, match='a.swc.*' + words) as error:
         swc.read(str(tmp_path / 'a.swc'))
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('look', ['os.kill(os.getpid(), 11)', 'time.sleep(60)'])
+def test_hdf5_that_ends_its_reader_or_holds_it_up_is_one_error(tmp_path, monkeypatch, look):
+    """The look stands for HDF5's library on such a file."""
+    path = str(tmp_path / 'a.h5')
+    with h5py.File(path, 'w') as file:
+        file['volume'] = np.zeros((4, 8, 8), np.uint8)
+    monkeypatch.setattr(hdf5, 'CRASHES', True)
+    assert hdf5.read(path)[0].shape == (4, 8, 8)
+    os.utime(path, (1, 1))                               # another file
+    monkeypatch.setattr(hdf5, 'LOOK', 'import os, time; ' + look)
+    monkeypatch.setattr(hdf5, 'LONGEST', 2)
+    with pytest.raises(UserError, match='a.h5 is damaged: HDF5 cannot read it: copy or save'):
+        hdf5.read(path)
+    assert hdf5.is_stack(path)                           # reading it tells what is wrong

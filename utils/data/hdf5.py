@@ -1,5 +1,8 @@
 """Stacks in HDF5 files: one 3-D dataset, axes (z, y, x). Reader only."""
+import functools
 import os
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -8,6 +11,37 @@ from utils.common.errors import UserError
 
 EXTENSIONS = ('.h5', '.hdf5')
 NAMES = 'image', 'volume', 'data', 'raw'     # of the stack, where a file holds several
+CRASHES = h5py.version.hdf5_version_tuple < (1, 14, 0)      # on some damaged files (Python 3.7's)
+LOOK = """
+import sys, h5py
+def look(_, item):
+    list(item.attrs.items()), getattr(item, "external", None), getattr(item, "is_virtual", None)
+with h5py.File(sys.argv[1], "r") as file:
+    list(file), file.visititems(look)
+"""                                          # at all groups and attributes of a file
+LONGEST = 60                                 # seconds for that
+
+
+def check_whole(path):
+    """Look at a file in a process of its own, where HDF5's library may end the one that reads it.
+
+    Raises:
+        UserError: it ended that process by a signal, or held it up.
+        OSError: the file cannot be opened.
+    """
+    found = os.stat(path)
+    if CRASHES and not _is_readable(os.path.abspath(path), found.st_mtime_ns, found.st_size):
+        raise UserError('%s is damaged: HDF5 cannot read it: copy or save it again' % path)
+
+
+@functools.lru_cache(maxsize=None)
+def _is_readable(path, *_):
+    """Whether a look at a file ends by itself; the file's time and size follow."""
+    try:
+        return subprocess.call([sys.executable, '-Ic', LOOK, path], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, timeout=LONGEST) >= 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def holds_patches(file):
@@ -19,6 +53,7 @@ def holds_patches(file):
 def is_stack(path):
     """False for a patch file; True for what reading will judge."""
     try:
+        check_whole(path)
         with h5py.File(path, 'r') as file:
             return not holds_patches(file)
     except Exception:                        # reading it tells what is wrong
@@ -56,6 +91,7 @@ def read(path):
         OSError: it cannot be opened.
     """
     open(path, 'rb').close()                 # h5py reports a missing file as it does a damaged one
+    check_whole(path)
     try:
         with h5py.File(path, 'r') as file:
             stack = _the_stack(file, path)

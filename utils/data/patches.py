@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.data import hdf5_writer, patch_checks, stacks
+from utils.data import hdf5, hdf5_writer, patch_checks, stacks
 
 AT_A_TIME = 32           # patches of a stack that are in memory while they are cut and written
 
@@ -196,6 +196,7 @@ class PatchFile:
         if not os.path.isfile(self.path):
             raise UserError('no patch file %s: make it first (prepare_patches.py for real patches, '
                             '1_simulator.py for drafts)' % self.path)
+        hdf5.check_whole(self.path)
         try:
             self.file = h5py.File(self.path, 'r')
             patch_checks.structure(self.file)
