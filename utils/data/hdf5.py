@@ -38,8 +38,8 @@ def check_whole(path):
 def _is_readable(path, *_):
     """Whether a look at a file ends by itself; the file's time and size follow."""
     try:
-        return subprocess.call([sys.executable, '-Ic', LOOK, path], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, timeout=LONGEST) >= 0
+        return subprocess.run([sys.executable, '-Ic', LOOK, path], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=LONGEST).returncode >= 0
     except subprocess.TimeoutExpired:
         return False
 
