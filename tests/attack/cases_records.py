@@ -120,7 +120,7 @@ def record_values():
     made = [Case('1_simulator.py: made_by.json %s' % text, '1_simulator.py', inputs.SIMULATE,
                  mine_at('data/simulated/made_by.json', content=text), ('made_by.json',), needs)
             for text in MADE_BY]
-    for key in ('../../../precious', '/tmp/precious', '..', 'a\0b'):
+    for key in ('../../../precious', os.sep + 'precious', '..', 'a\0b'):
         def build(place, rng, key=key):
             put(os.path.join(place, 'precious.tif'), MINE)
             put(os.path.join(place, 'out/pairs/made_from.json'), json.dumps({key: '1 2 3 4'}))
