@@ -111,8 +111,10 @@ def judge(cfg):
     """Train critics on drafts and on refined patches, and say how well they tell them from real."""
     settings = critic.Settings(cfg.CRITIC_STEPS, block=cfg.CRITIC_BLOCK, threads=cfg.THREADS,
                                test_every=max(1, min(100, cfg.CRITIC_STEPS // 16)))
-    print(judging.judge_run(cfg.RUN_DIR, real=cfg.REAL_PATCHES, drafts=cfg.DRAFTS,
-                            refined=cfg.OUTPUT, seeds=cfg.CRITIC_SEEDS, settings=settings))
+    text, failed = judging.judge_run(cfg.RUN_DIR, real=cfg.REAL_PATCHES, drafts=cfg.DRAFTS,
+                                     refined=cfg.OUTPUT, seeds=cfg.CRITIC_SEEDS, settings=settings)
+    print(text)
+    return 'error: %s' % failed[0] if failed else None
 
 
 def open_refiner(cfg):

@@ -6,6 +6,7 @@ import pytest
 from scipy import ndimage
 
 from utils.common.errors import UserError
+from utils.train import critic
 from utils.train import critic_crops as crops
 from utils.train import critic_views
 
@@ -58,9 +59,11 @@ def test_drafts_are_held_out_by_stacks():
     source = np.array(images.source)
     assert set(source[side.train.patch]) == {'1', '3'}
     assert set(source[side.test.patch]) == {'2', '4'}
-    assert (side.train.room == np.subtract(WINDOW, CROP) + 1).all()
-    # a group is a block of a stack, by the patch's centre
+    # a group is a block of a stack, so that held-out crops fall into parts of their own, too
     assert len(set(side.train.group)) == 2 * 2 * 3 * 3
+    groups = [covered(images, side.test.some(side.test.group == g))
+              for g in set(side.test.group[source[side.test.patch] == '2'])]
+    assert np.sum(groups, axis=0).max() == 1
     one = crops.split(cut(), CROP, block=BLOCK, blocks=False)        # a single stack: by blocks
     assert not set(one.train.group) & set(one.test.group) and len(one.test.group)
 
@@ -69,6 +72,8 @@ def test_patches_without_origins_are_held_out_by_source():
     images = crops.Images(np.zeros((6,) + WINDOW), list('aabbcc'), np.zeros((6, 3), int))
     side = crops.split(images, CROP, block=BLOCK, blocks=True)
     assert side.train.patch.tolist() == [0, 1, 4, 5] and side.test.patch.tolist() == [2, 3]
+    assert (side.train.room == np.subtract(WINDOW, CROP) + 1).all()
+    assert len(set(side.train.group)) == 2               # all patches of a stack may share voxels
 
 
 def test_halves_of_a_set_have_four_parts_of_their_own():
@@ -82,6 +87,8 @@ def test_what_cannot_be_parted_is_said():
     single = crops.Images(np.zeros((3,) + WINDOW), ['a'] * 3, np.zeros((3, 3), int))
     with pytest.raises(UserError, match='held out'):
         crops.split(single, CROP, block=BLOCK, blocks=True)
+    with pytest.raises(UserError, match='no crop of .* take a larger block'):
+        crops.split(cut(), CROP, block=8, blocks=True)
     with pytest.raises(UserError, match='smaller than the crops'):
         crops.split(single, (16, 16, 16), block=BLOCK, blocks=True)
     two = crops.Images(np.zeros((2,) + WINDOW), ['a', 'b'], np.zeros((2, 3), int))
@@ -98,6 +105,33 @@ def test_every_corner_is_drawn_as_often_and_tells_its_patch():
                                + [[7, 1, y, x] for y in (2, 3) for x in (3, 4, 5)])
     np.testing.assert_allclose(counts, 1000, rtol=0.15)
     np.testing.assert_array_equal(group, np.where(patch == 7, 5, 0))
+
+
+@pytest.mark.parametrize('blocks', [True, False])
+def test_no_voxel_of_a_crop_is_in_a_crop_of_another_part(blocks):
+    """Voxels hold their own numbers: learnt from, held out and chosen on, held out and read."""
+    number = np.arange(2 * np.prod(STACK)).reshape((2,) + STACK).astype(np.int32)
+    images = cut(sources=('1', '2'))
+    voxels = np.stack([number[int(name) - 1][tuple(slice(o, o + n) for o, n in zip(origin, WINDOW))]
+                       for name, origin in zip(images.source, images.origin)])
+    side = crops.split(images._replace(image=voxels), CROP, block=BLOCK, blocks=blocks)
+    view = critic_views.VIEWS['texture']._replace(crop=CROP)
+    eye = critic_views.Eye(side, view, rng=np.random.default_rng(0))
+    held = critic.HeldOut([side] * 2, [eye] * 2, count=200, rng=np.random.default_rng(0))
+    assert len(held.halves) == 2
+
+    def seen(regions, some, seed):
+        patch, corners, _ = crops.draw(regions, 200, rng=np.random.default_rng(seed))
+        return {int(v) for i in np.flatnonzero(some) for v in voxels[patch[i]][tuple(
+            slice(c, c + n) for c, n in zip(corners[i], CROP))].ravel()}
+
+    rng = np.random.default_rng(0)                       # HeldOut draws its first set's crops first
+    patch, corners, group = crops.draw(side.test, 200, rng=rng)
+    np.testing.assert_array_equal(group, held.groups[0])
+    parts = [seen(side.train, np.ones(200), 1)] + [
+        seen(side.test, half[:200], 0) for half in held.halves]
+    assert all(len(part) > 1000 for part in parts)
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
 
 
 # --- what is shown ---

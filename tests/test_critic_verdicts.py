@@ -11,6 +11,7 @@ from models import critic as network
 from models import tf
 from utils.common import claims, files
 from utils.common.errors import UserError
+from utils.data import stacks
 from utils.train import critic, critic_crops, critic_views, judging
 
 
@@ -34,7 +35,7 @@ def say(held, *readings):
     """Let a critic say (share of the first half told, of the second half told) at each test."""
     for step, shares in enumerate(readings, 1):
         right = np.zeros(len(held.target), bool)
-        for where, share in zip((held.half, ~held.half), shares):
+        for where, share in zip(held.halves, shares):
             for side in (False, True):
                 own = np.flatnonzero(where & (held.target == side))
                 right[own[:int(round(share * len(own)))]] = True
@@ -47,11 +48,11 @@ def test_each_half_is_read_where_the_other_was_told_best(held):
     """Best of the first half at the second test (0.5 there for the second), of the second at the
     third (0.75 there for the first): neither best figure is the result."""
     assert len(set(held.groups[0])) == 5
-    assert not {g for g, h in zip(held.groups[0], held.half[:40]) if h} \
-        & {g for g, h in zip(held.groups[0], held.half[:40]) if not h}
+    assert not {g for g, h in zip(held.groups[0], held.halves[0][:40]) if h} \
+        & {g for g, h in zip(held.groups[0], held.halves[0][:40]) if not h}
     say(held, (0.5, 0.5), (1.0, 0.5), (0.75, 1.0), (0.5, 0.5))
     verdict = held.verdict(SETTINGS, rng=np.random.default_rng(0))
-    first = held.half.mean()
+    first = held.halves[0].mean()
     assert verdict.accuracy == pytest.approx(0.75 * first + 0.5 * (1 - first), abs=0.03)
     assert verdict.auc == pytest.approx(0.625, abs=0.03)
     assert verdict.train_accuracy == pytest.approx(0.25) and verdict.steps == 2
@@ -87,6 +88,19 @@ def test_interval_is_of_blocks(held):
     ([-4, -2, 3, 4], [1, 1, 0, 0], -5.0)])           # the wrong way round: one side of all
 def test_best_cut(values, target, cut):
     assert critic.best_cut(np.array(values, np.float32), np.array(target, bool)) == cut
+
+
+def test_without_parts_nothing_is_chosen():
+    """One stack is held out: the last test counts, though the second told best."""
+    images = critic_crops.Images(np.zeros((4, 4, 4, 4)), list('abab'), np.zeros((4, 3), int))
+    view = critic_views.VIEWS['texture']._replace(crop=(4, 4, 4))
+    side = critic_crops.split(images, view.crop, block=8, blocks=True)
+    eye = critic_views.Eye(side, view, rng=np.random.default_rng(0))
+    held = critic.HeldOut([side] * 2, [eye] * 2, count=8, rng=np.random.default_rng(0))
+    say(held, (0.5,), (1.0,), (0.75,))
+    verdict = held.verdict(SETTINGS, rng=np.random.default_rng(0))
+    assert verdict.accuracy == 0.75 and verdict.steps == 3 and verdict.auc == 0.75
+    assert held.settled(SETTINGS._replace(max_steps=4, patience=1))
 
 
 # --- the network ---
@@ -144,6 +158,39 @@ def test_script_judges_drafts_and_refined_patches(tmp_path, monkeypatch):
     bad('STAGE=judge', 'CRITIC_BLOCK=0', cwd=tmp_path, words=['CRITIC_BLOCK=0'])
     write_patches(tmp_path / 'data/patches/real.h5', [fibre(0, level=900)[0]])
     bad('STAGE=judge', cwd=tmp_path, words=['data/patches/real.h5', 'block of 76', 'held out'])
+
+
+def test_verdicts_at_one_scale_are_kept_where_the_other_fails(tmp_path, monkeypatch):
+    def judge(real, judged, *, settings, scale, seed):
+        if scale == 'structure':
+            raise UserError('no block can be held out')
+        return critic.Verdict(0.75, 0.8, (0.7, 0.8), 0.9, 4, True)
+
+    monkeypatch.setattr(critic, 'judge', judge)
+    monkeypatch.setattr(critic, 'floor', functools.partial(judge, None))
+    write_folder(tmp_path)
+    bad('STAGE=judge', cwd=tmp_path, words=['No verdict on drafts, structure: no block can be'])
+    found = json.loads((tmp_path / 'runs/mpgan/judge.json').read_text())['verdicts']
+    assert [(v['scale'], v['patches']) for v in found] == [('texture', 'real'),
+                                                           ('texture', 'drafts')]
+    text = (tmp_path / 'runs/mpgan/judge.md').read_text()
+    assert '| drafts | texture | 0.750 |' in text and 'No verdict on drafts, structure' in text
+    with pytest.raises(UserError, match='no block can be held out'):         # nothing is left
+        judging.verdicts(None, {'drafts': None}, seeds=1, settings=SETTINGS, scales=['structure'])
+
+
+def test_patches_without_places_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(critic, 'judge', lambda *_, **__: critic.Verdict(
+        0.75, 0.8, (0.7, 0.8), 0.9, 4, True))
+    monkeypatch.setattr(critic, 'floor', critic.judge)
+    write_folder(tmp_path)
+    for i, info in enumerate(['source=a\norigin=0,8,16'] * 2):
+        stacks.write(str(tmp_path / ('tiff/%d.tif' % i)), fibre(i, level=900)[0],
+                     notes={'Info': info})
+    said = 'tiff does not tell where its patches were cut'
+    assert said not in good('STAGE=judge', 'REAL_PATCHES=tiff', cwd=tmp_path)
+    stacks.write(str(tmp_path / 'tiff/2.tif'), fibre(2, level=900)[0])
+    assert said in good('STAGE=judge', 'REAL_PATCHES=tiff', cwd=tmp_path)
 
 
 @pytest.mark.parametrize('name', ['judge.md', 'judge.json', 'preview_000002.png'])

@@ -29,11 +29,22 @@ SHOWN = ('dice', 'cldice', 'precision', 'recall')                # measures of t
 PATCHES = 8                                                      # of a block of the pictures
 
 
-def labels_kept(run_dir):
-    """The last evaluation of a refiner's run: dict of those of KEPT that its log.csv has."""
+def last_evaluation(run_dir):
+    """The last evaluation in a refiner's log.csv, dict of text; {} without one."""
     with open(os.path.join(run_dir, 'log.csv'), newline='') as file:
         rows = [row for row in csv.DictReader(file) if row.get('dice')]
-    return {name: float(rows[-1][name]) for name in KEPT if rows and rows[-1].get(name)}
+    return rows[-1] if rows else {}
+
+
+def labels_kept(run_dir):
+    """The last evaluation of a refiner's run: dict of those of KEPT that its log.csv has."""
+    row = last_evaluation(run_dir)
+    return {name: float(row[name]) for name in KEPT if row.get(name)}
+
+
+def spectra(evaluation):
+    """Mean distance of the spectra along z, y and x to real patches', of an evaluation."""
+    return float(np.mean([float(evaluation['spectrum_' + axis]) for axis in 'zyx']))
 
 
 def labels_of_drafts(run_dirs):

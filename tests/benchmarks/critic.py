@@ -35,15 +35,16 @@ def main():
         print('result: skipped=1')
         return
     sets = {path: patches.PatchFile(path) for path in values['JUDGED'].split(',')}
-    rows = judging.verdicts(
+    rows, failed = judging.verdicts(
         patches.PatchFile(values['REAL']), sets, seeds=int(values['SEEDS']),
         settings=critic.Settings(int(values['STEPS']), block=int(values['BLOCK'])))
-    print(judging.table(rows), end='')
+    print(judging.table(rows) + ''.join('%s\n' % line for line in failed), end='')
     names = dict(zip([judging.REAL] + list(sets), [judging.REAL] + [
         'judged%d' % (i + 1) for i in range(len(sets))]))
     print('result: ' + ' '.join('%s_%s=%.3f' % (names[name], scale, np.mean([
         row['accuracy'] for row in rows if (row['patches'], row['scale']) == (name, scale)]))
-        for scale in critic.SCALES for name in names))
+        for scale, name in dict.fromkeys((row['scale'], row['patches']) for row in rows)))
+    return 'error: %s' % failed[0] if failed else None
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ of TIFF patches serves wherever a patch file does.
 import contextlib
 import hashlib
 import os
+import re
 
 import h5py
 import numpy as np
@@ -167,12 +168,28 @@ def made_from(path):
         return None
 
 
+def place_of(notes):
+    """Where a TIFF patch was cut, by two lines of ImageJ's Info: source=NAME, origin=Z,Y,X.
+
+    Args:
+        notes: of a stacks.Stack.
+
+    Returns:
+        (name of its stack, (z, y, x) voxels), or None.
+    """
+    info = str(notes.get('Info', ''))
+    source = re.search(r'^\s*source\s*=\s*(\S.*?)\s*$', info, re.M)
+    origin = re.search(r'^\s*origin\s*=\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*$', info, re.M)
+    return (source.group(1), tuple(map(int, origin.groups()))) if source and origin else None
+
+
 class PatchFile:
     """Patches, read when asked for: an HDF5 file, a folder of TIFF, or folders images/ and labels/.
 
     Attributes:
         image: [N, Z, Y, X], uint8 or uint16; label: {0, 1}, same shape, or None.
         source: list of N stack names; origin: int [N, 3], voxels.
+        placed: True: source and origin are known; False: each patch counts as a stack of its own.
         shape: (z, y, x) of a patch; dtype; digest: of all patches; voxel_size: um or None.
         file: the open h5py.File, None for a folder.
     """
@@ -180,7 +197,7 @@ class PatchFile:
     def __init__(self, path, with_labels=False):
         """Raises UserError: missing, empty, damaged, without the labels asked for, or patches of
         unlike shapes or other kinds of numbers. `check` tells whether they can be trained on."""
-        self.path, self.file = path, None
+        self.path, self.file, self.placed = path, None, True
         if os.path.isdir(path):
             self._open_folder(with_labels)
         else:
@@ -216,8 +233,8 @@ class PatchFile:
                                           for kind in ('images', 'labels')])
         else:
             pairs = [(image, None) for image in stacks.find(self.path)]
-        first = stacks.read(pairs[0][0])
-        voxels = [stacks.read(image).voxels for image, _ in pairs]
+        images = [stacks.read(image) for image, _ in pairs]
+        voxels = [image.voxels for image in images]
         labels = [stacks.read(label).voxels for _, label in pairs] if with_labels else []
         if len({(v.shape, v.dtype) for v in voxels}) > 1:
             raise UserError('%s holds patches of unlike shape or dtype: keep one kind' % self.path)
@@ -225,10 +242,14 @@ class PatchFile:
             if label.shape != image.shape:
                 raise UserError('%s is %s voxels, its image %s: they are no pair'
                                 % (path, label.shape, image.shape))
-        self.image, self.voxel_size = np.stack(voxels), first.voxel_size
+        self.image, self.voxel_size = np.stack(voxels), images[0].voxel_size
         self.label = np.stack(labels) if with_labels else None
-        self.source = [stacks.name_of(image) for image, _ in pairs]
-        self.origin = np.zeros((len(pairs), 3), int)
+        places = [place_of(image.notes) for image in images]
+        self.placed = None not in places
+        if not self.placed:
+            places = [(stacks.name_of(image), (0, 0, 0)) for image, _ in pairs]
+        self.source = [source for source, _ in places]
+        self.origin = np.array([origin for _, origin in places], int)
         self.digest = hashlib.sha1(b''.join(a.tobytes() for a in voxels + labels)).hexdigest()
 
     def check(self, real=False):

@@ -123,3 +123,38 @@ def reliability(path, probability, *, share, voxels):
     axes.grid(alpha=0.3)
     figure.tight_layout()
     save(figure, path)
+
+
+def tradeoff(path, named, *, floor, realism, kept, words):
+    """What a setting keeps against what it reaches: a row for each way to reach, a dot for each.
+
+    Args:
+        path: of the figure.
+        named: dict from setting to dicts (its trainings) of numbers by names of both; in the order
+            of the line that joins them, the last one apart: where all begin.
+        floor: dict of the best that can be reached, by names of `realism`.
+        realism, kept: dicts from name to axis title; words: dict from setting to what it is called.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    figure, axes = plt.subplots(len(realism), len(kept), squeeze=False,
+                                figsize=(3.6 * len(kept), 3.3 * len(realism)))
+    for row, (across, title) in zip(axes, realism.items()):
+        for panel, (up, heading) in zip(row, kept.items()):
+            means = [[np.mean([r[name] for r in rows]) for name in (across, up)]
+                     for rows in named.values()]
+            panel.axvline(floor[across], color='0.6', ls=':', lw=1)
+            panel.plot(*np.transpose(means[:-1]), color='0.7', lw=1)
+            for (name, rows), mean in zip(named.items(), means):
+                begin = name == list(named)[-1]
+                panel.plot([r[across] for r in rows], [r[up] for r in rows],
+                           'ks' if begin else 'k.', ms=5 if begin else 6)
+                panel.annotate(words.get(name, name), mean, fontsize=7, xytext=(4, 4),
+                               textcoords='offset points')
+            panel.set_xlabel(title, fontsize=8)
+            panel.set_ylabel(heading, fontsize=8)
+            panel.margins(0.15)
+            panel.grid(alpha=0.3)
+    figure.tight_layout()
+    save(figure, path)

@@ -44,7 +44,8 @@ class Verdict(NamedTuple):
 def judge(real, judged, *, settings=Settings(), scale='texture', seed=0):
     """Train a critic on real and judged patches and test it on held-out ones.
 
-    Real crops are held out by blocks of their stacks, judged ones by stacks.
+    Real crops are held out by blocks of their stacks, judged ones by stacks; held-out crops share
+    no voxel with those learnt from.
 
     Args:
         real, judged: patches.PatchFile or critic_crops.Images, of any size and bits.
@@ -134,9 +135,10 @@ def _batch(sides, eyes, *, count, rng):
 class HeldOut:
     """Crops that a critic does not learn from, and what it said of them at each test.
 
-    Their blocks and stacks fall into two halves. The test at which one half is read, and the logit
-    from which on a crop counts as judged, are chosen on the other half: no figure is the best of
-    many, and it is no fault that all held-out crops look a little more real than those learnt from.
+    Their blocks fall into two halves without a common voxel. The test at which one half is read,
+    and the logit from which on a crop counts as judged, are chosen on the other half: no figure is
+    the best of many, and it is no fault that all held-out crops look a little more real than those
+    learnt from. Where a set has one block alone, nothing is chosen: the last test is read, at 0.
     """
 
     def __init__(self, sides, eyes, *, count, rng):
@@ -147,9 +149,11 @@ class HeldOut:
             crops += [eye.crop(i, corner, rng=rng) for i, corner in zip(patch, corners)]
             names = rng.permutation(np.unique(group))
             self.groups.append(group)
-            half.append(np.isin(group, names[::2]) if len(names) > 1 else np.arange(count) % 2 == 0)
+            half.append(np.isin(group, names[::2]))
         self.crops, self.target = np.stack(crops)[..., None], np.repeat([False, True], count)
-        self.half = np.concatenate(half)
+        half = np.concatenate(half)
+        apart = all(len(np.unique(group)) > 1 for group in self.groups)
+        self.halves = (half, ~half) if apart else (np.ones(2 * count, bool),)
         self.logits, self.steps, self.train = [], [], []      # of each test
 
     def read(self, tell, *, step, train_accuracy):
@@ -171,16 +175,19 @@ class HeldOut:
         """True if neither half has been told better for `patience` tests, half-way at least."""
         if not self.steps or self.steps[-1] < settings.max_steps / 2:
             return False
-        best = max(self._best(self.half), self._best(~self.half))
+        best = max(self._best(half) for half in self.halves)
         return len(self.steps) - 1 - best >= settings.patience
 
     def verdict(self, settings, *, rng):
         """The Verdict; rng draws blocks and stacks anew."""
-        read = [(self._best(~where), where) for where in (self.half, ~self.half)]
-        right = np.zeros(len(self.target), bool)
-        for test, where in read:
-            cut = best_cut(self.logits[test][~where], self.target[~where])
+        right, read = np.zeros(len(self.target), bool), []
+        for where, other in zip(self.halves, self.halves[::-1]):
+            test, cut = len(self.logits) - 1, 0.0
+            if other is not where:
+                test = self._best(other)
+                cut = best_cut(self.logits[test][other], self.target[other])
             right[where] = (self.logits[test][where] > cut) == self.target[where]
+            read.append((test, where))
         return Verdict(
             accuracy=float(right.mean()), interval=self._interval(right, rng),
             auc=float(np.mean([self._auc(test, where) for test, where in read])),

@@ -23,7 +23,7 @@ class Regions(NamedTuple):
     patch: Any                   # int [R]
     low: Any                     # int [R, 3], first corner of a crop, voxels of the patch
     room: Any                    # int [R, 3], corners to choose from along each axis, at least 1
-    group: Any                   # int [R], equal for regions that are not independent
+    group: Any                   # int [R]; crops of unlike groups share no voxel
 
     def some(self, where):
         """The Regions of a mask or of indices."""
@@ -75,19 +75,19 @@ def _spans(origin, size, *, crop, block):
 
 
 def by_sources(images, crop, *, block):
-    """Regions that are whole patches.
+    """As by_blocks, parted by stacks. Where origins are not known, a group is a stack.
 
     Returns:
-        (Regions, parity): a group is the block of the patch's centre; parity int [R], 0 or 1 in
-        turn for the stacks by name.
+        (Regions, parity): parity int [R], 0 or 1 in turn for the stacks by name.
     """
     names = sorted(set(images.source))
-    centres = (np.asarray(images.origin) + np.array(images.shape) // 2) // block
-    groups = {}
-    rows = [(i, (0, 0, 0), tuple(n - c + 1 for n, c in zip(images.shape, crop)),
-             groups.setdefault((name,) + tuple(centre), len(groups)))
-            for i, (name, centre) in enumerate(zip(images.source, centres))]
-    return _regions(rows), np.array([names.index(name) % 2 for name in images.source], int)
+    if np.any(np.asarray(images.origin)):
+        regions, _ = by_blocks(images, crop, block=block)
+    else:                                    # patches of a stack may share voxels
+        room = tuple(n - c + 1 for n, c in zip(images.shape, crop))
+        regions = _regions([(i, (0, 0, 0), room, names.index(name))
+                            for i, name in enumerate(images.source)])
+    return regions, np.array([names.index(images.source[i]) % 2 for i in regions.patch], int)
 
 
 def _regions(rows):
@@ -98,7 +98,9 @@ def _regions(rows):
 
 
 def split(images, crop, *, block, blocks, swap=0):
-    """Part a set into crops to learn from and crops held out.
+    """Part a set into crops to learn from and crops held out, which share no voxel.
+
+    Where PatchFile.placed is False, patches of unlike files may share voxels for all that is known.
 
     Args:
         images: Images; crop: (z, y, x) voxels; block: voxels, see by_blocks.
@@ -146,6 +148,9 @@ def _parted(images, crop, *, block, blocks):
     known = np.any(np.asarray(images.origin))
     by = by_blocks if known and (blocks or not several) else by_sources
     regions, parity = by(images, crop, block=block)
+    if not len(parity):
+        raise UserError('%s: no crop of %s lies in one block of %d voxels: take a larger block'
+                        % (_name(images), tuple(crop), block))
     if len(set(parity)) < 2:
         raise UserError('%s: all crops lie in one block of %d voxels or in one stack, and none can '
                         'be held out: take a smaller block or more stacks' % (_name(images), block))

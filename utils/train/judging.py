@@ -19,6 +19,13 @@ against real ones of other blocks. Texture: images as they are; structure: smoot
 """
 
 
+# after the notes, of a folder of TIFF patches
+UNPLACED = """
+%s does not tell where its patches were cut (docs/files.md): each counts as a stack of its own. If
+they overlap, held-out crops share voxels with those learnt from, and the floor says little.
+"""
+
+
 def owner_of(run_dir):
     """claims.Owner of the verdicts in a training's folder.
 
@@ -41,11 +48,11 @@ def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
         seeds: number of critics for each figure; settings: critic.Settings.
 
     Returns:
-        text of judge.md.
+        (text of judge.md, what could not be judged: list of lines).
 
     Raises:
         UserError: run_dir is another script's, or holds files of these names that nothing vouches
-            for; as open_domains and critic.judge.
+            for; as open_domains; nothing could be judged, as critic.judge.
     """
     owner = owner_of(run_dir)
     claims.check(run_dir, owner)
@@ -57,14 +64,17 @@ def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
         sets['refined'].check()
     else:
         print('no %s: the drafts alone are judged' % path)
-    rows = verdicts(domains.real, sets, seeds=seeds, settings=settings)
+    rows, failed = verdicts(domains.real, sets, seeds=seeds, settings=settings)
     claims.take(run_dir, owner)
     files.write_json(os.path.join(run_dir, 'judge.json'), {
         'settings': settings._asdict(), 'verdicts': rows,
         'digests': {name: images.digest for name, images in dict(sets, real=domains.real).items()}})
     text = table(rows) + NOTES % ('%d critics' % seeds if seeds > 1 else 'one critic')
+    if not domains.real.placed:
+        text += UNPLACED % domains.real.path
+    text += ''.join('\n%s\n' % line for line in failed)
     files.write_text(os.path.join(run_dir, 'judge.md'), text)
-    return text
+    return text, failed
 
 
 def verdicts(real, sets, *, seeds, settings, scales=critic.SCALES):
@@ -75,13 +85,14 @@ def verdicts(real, sets, *, seeds, settings, scales=critic.SCALES):
         seeds: number of critics; settings: critic.Settings; scales: of critic.SCALES.
 
     Returns:
-        list of dicts: patches (name of the set), scale, seed, and the fields of critic.Verdict.
-        Real patches of too few blocks have none.
+        (list of dicts: patches (name of the set), scale, seed, and the fields of critic.Verdict;
+        list of lines: sets that could not be judged at a scale). Real patches of too few blocks
+        have none, and no line.
 
     Raises:
-        UserError: as critic.judge.
+        UserError: as critic.judge, if no set could be judged at any scale.
     """
-    rows = []
+    rows, failed, first = [], [], None
     for scale in scales:
         for name in [REAL] + list(sets):
             for seed in range(seeds):
@@ -90,14 +101,18 @@ def verdicts(real, sets, *, seeds, settings, scales=critic.SCALES):
                     verdict = (critic.floor(real, **how) if name == REAL
                                else critic.judge(real, sets[name], **how))
                 except UserError as error:
-                    if name != REAL:
-                        raise
-                    print('no floor: %s' % error)
-                    continue
+                    if name == REAL:
+                        print('no floor: %s' % error)
+                    else:                            # verdicts at the other scale are kept
+                        failed.append('No verdict on %s, %s: %s' % (name, scale, error))
+                        first = first or error
+                    break
                 rows.append(dict(verdict._asdict(), patches=name, scale=scale, seed=seed))
                 print('%s, %s, critic %d: accuracy %.3f after %d steps'
                       % (name, scale, seed, verdict.accuracy, verdict.steps), flush=True)
-    return rows
+    if first and not any(row['patches'] != REAL for row in rows):
+        raise first
+    return rows, failed
 
 
 def table(rows):
