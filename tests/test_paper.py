@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, run_script
 
-from utils.common import config, files
+from utils.common import claims, config, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.simulate import raster
@@ -110,10 +110,13 @@ class Told:
     """In place of _jobs.Jobs: the constants of each script, which leaves an empty map."""
 
     def __init__(self):
-        self.constants = {}
+        self.constants, self.arguments = {}, {}
 
     def script(self, name, command, *, kind, constants, inputs, target):
-        self.constants[name, kind] = SimpleNamespace(**constants)
+        if kind == 'critic':
+            self.arguments[name, kind] = constants
+        else:
+            self.constants[name, kind] = SimpleNamespace(**constants)
         if kind == 'map':
             stacks.write(target, np.zeros((2, 2, 2), np.uint8))
         return name + kind
@@ -170,16 +173,63 @@ def test_means_and_spreads_are_of_an_arms_own_rows(tmp_path):
                 ('raw', 'plain', (0.1, 0.3)), ('mpgan', 'plain', (0.5, 0.7)),
                 ('raw', 'augmented', (0.9, 0.9)))
             for seed, dice in enumerate(dices)]
-    judged = [dict(drafts='paper', refiner='raw', seed=1, texture=0.75),
-              dict(drafts='paper', refiner='mpgan', seed=1, texture=0.5, cldice=0.25)]
+    judged = [dict(drafts='paper', refiner='raw', seed=1, texture=0.75, texture_train=0.9),
+              dict(drafts='paper', refiner='mpgan', seed=1, texture=0.5, cldice=0.25, step=300,
+                   notes='texture: not settled'),
+              dict(drafts='real', refiner='real', seed=1, texture=0.5, texture_train=0.625)]
     text = _paper_tables.write_networks(str(tmp_path), rows, title='x', judged=judged)
     for line in ('| raw drafts | 0.200 +- 0.141 |', '| MPGAN | 0.600 +- 0.141 |',
-                 '| raw drafts | 0.900 +- 0.000 |', '| refiner | critic, texture | clDice |',
-                 '| raw drafts | 0.750 |  |', '| MPGAN | 0.500 | 0.250 |'):
+                 '| raw drafts | 0.900 +- 0.000 |',
+                 '| refiner | critic, texture | in training | clDice | refined by step | of the',
+                 '| raw drafts | 0.750 | 0.900 |  |  |  |',
+                 '| MPGAN | 0.500 |  | 0.250 | 300 | texture: not settled |',
+                 '| real against real | 0.500 | 0.625 |  |  |  |'):
         assert line in text
     assert _paper_tables.result_line(rows) == (
         'dice_paper_raw_plain=0.2000 dice_paper_mpgan_plain=0.6000 '
         'dice_paper_raw_augmented=0.9000')
+
+
+def write_run(folder, steps, *, best):
+    """A refiner's run: checkpoints, an evaluation at each (Dice 1/step), the best one."""
+    for step in steps:
+        (folder / ('checkpoints/step-%06d' % step)).mkdir(parents=True)
+    (folder / 'log.csv').write_text('step,dice\n' + ''.join(
+        '%d,\n%d,%.6f\n' % (step - 1, step, 1 / step) for step in steps))
+    files.write_json(str(folder / 'best.json'), {'step': best, 'score': 1.0})
+
+
+def test_labels_kept_are_those_of_the_checkpoint_that_refined(cfg, tmp_path):
+    write_run(tmp_path / 'refiners/paper-mpgan-1', [2, 4], best=2)
+    chain = _paper_steps.Chain('paper', 'mpgan', (), 1)
+    cfg.CRITIC = False
+    for cfg.REFINER_CHECKPOINT, step in (('best', 2), ('newest', 4)):
+        row = _paper_steps.judge(cfg, chain, jobs=None)
+        assert (row['step'], row['dice']) == (step, 1 / step)
+
+
+def test_critics_tell_how_they_were_trained_and_real_patches_are_the_floor(cfg, tmp_path):
+    told = Told()
+    texture = dict(accuracy=0.75, train_accuracy=0.5, settled=False)
+    files.write_json(str(tmp_path / 'critics/real-real-2.json'), {'texture': texture})
+    row = _paper_steps.judge(cfg, _paper_steps.Chain('real', 'real', (), 2), jobs=told)
+    assert row == dict(drafts='real', refiner='real', seed=2, texture=0.75, texture_train=0.5,
+                       notes='structure: none, texture: has learnt nothing, texture: not settled')
+    real, judged = told.arguments['real-real-2', 'critic'][:2]
+    assert real == judged == str(tmp_path / 'patches' / 'real.h5')
+
+
+def test_other_settings_in_the_same_folder_are_refused(cfg, begun, tmp_path):
+    write_run(tmp_path / 'refiners/paper-mpgan-1', [2, 8], best=2)       # 7 steps are wanted
+    with pytest.raises(UserError, match='paper-mpgan-1 was trained for 8 steps, not 7'):
+        _paper_steps.refine(cfg, _paper_steps.Chain('paper', 'mpgan', (), 1), jobs=Told())
+    write_real(tmp_path)
+    runs = str(tmp_path / 'runs')
+    made = vars(config.load(('configs/segmentation.py', 'configs/paper.py'), TINY))
+    claims.claim(runs, dict(made, REFINER_STEPS=2, SEEDS=9, ARMS='*'))
+    status, out, err = paper(*TINY, 'RUNS=%s' % runs, cwd=tmp_path)
+    assert status == 1 and begun == ['prepare_patches.py'], out + err
+    assert 'other settings (REFINER_STEPS 2 -> 1): give another DATA, RUNS' in err
 
 
 def test_a_job_is_done_again_for_other_constants_and_tells_its_failure(monkeypatch, tmp_path):

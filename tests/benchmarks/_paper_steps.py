@@ -7,7 +7,9 @@ import numpy as np
 
 import _paper_tables
 from utils.common import batch, config, files
+from utils.common.errors import UserError
 from utils.data import patches, stacks
+from utils.train import checkpoints, critic
 
 NETWORK = 'configs/segmentation.py'
 
@@ -62,6 +64,7 @@ def refine(cfg, chain, *, jobs):
     common = refiner_arguments(cfg) + list(REFINERS[chain.refiner])
     common += ['REAL_PATCHES=%s' % real, 'DRAFTS=%s' % os.path.dirname(pairs),
                'RUN_DIR=%s' % run_dir, 'SEED=%d' % chain.seed, 'THREADS=%d' % cfg.THREADS]
+    _refuse_longer(run_dir, cfg.REFINER_STEPS)
     key = [digest_of(real), digest_of(pairs)]
     for kind, more, target in (
             ('refiner', ['STAGE=train'], os.path.join(run_dir, 'checkpoints')),
@@ -81,6 +84,7 @@ def segment(cfg, chain, *, augmentation, pairs, data, jobs):
     common += ['RUN_DIR=%s' % run_dir, 'SEED=%d' % chain.seed]
     output = os.path.join(run_dir, 'map')
     target = os.path.join(output, stacks.name_of(data.stack) + '.prob.tif')
+    _refuse_longer(run_dir, cfg.MAX_STEPS)
     key = [digest_of(pairs)]
     for kind, more, made in (
             ('network', ['STAGE=train', 'PAIRS=%s' % pairs], os.path.join(run_dir, 'checkpoints')),
@@ -91,25 +95,56 @@ def segment(cfg, chain, *, augmentation, pairs, data, jobs):
     return stacks.read(target).voxels.astype(np.float32) / 255
 
 
+def _refuse_longer(run_dir, steps):
+    """Raise UserError for a training of more steps than are asked for: it would serve as it is."""
+    path = checkpoints.newest(run_dir)
+    if path and checkpoints.step_of(path) > steps:
+        raise UserError('%s was trained for %d steps, not %d: give another RUNS'
+                        % (run_dir, checkpoints.step_of(path), steps))
+
+
 def judge(cfg, chain, *, jobs):
-    """A chain's patches in numbers: the critic's accuracy, labels kept; dict, see _paper_tables."""
+    """A chain's patches in numbers: what critics make of them, labels kept; see _paper_tables.
+
+    A chain of real patches gives the floor: real against real.
+    """
     row = dict(drafts=chain.drafts, refiner=chain.refiner, seed=chain.seed)
-    refined = chain.name if REFINERS[chain.refiner] is not None else None
-    runs = [os.path.join(cfg.RUNS, 'refiners', chain._replace(refiner=name).name)
-            for name in REFINERS]
-    row.update(_paper_tables.labels_kept(os.path.join(cfg.RUNS, 'refiners', refined)) if refined
-               else _paper_tables.labels_of_drafts(runs))
+    judged = real = os.path.join(cfg.DATA, 'patches', 'real.h5')
+    if chain.refiner != _paper_tables.REAL:
+        refined = chain.name if REFINERS[chain.refiner] is not None else None
+        judged = pairs_at(cfg, chain.drafts, refined=refined)
+        row.update(_kept(cfg, chain))
     if cfg.CRITIC:
-        files_ = [os.path.join(cfg.DATA, 'patches', 'real.h5'),
-                  pairs_at(cfg, chain.drafts, refined=refined)]
         output = os.path.join(cfg.RUNS, 'critics', chain.name + '.json')
-        told = files_ + [str(chain.seed), str(cfg.THREADS), output]
+        told = [real, judged, str(chain.seed), str(cfg.THREADS), output]
         jobs.script(chain.name, [os.path.join('tests', 'benchmarks', '_judge.py')] + told,
-                    kind='critic', constants=told, inputs=[digest_of(path) for path in files_],
-                    target=output)
-        row.update({scale: verdict['accuracy'] for scale, verdict in
-                    files.read_json(output).items()})
+                    kind='critic', constants=told,
+                    inputs=[digest_of(path) for path in (real, judged)], target=output)
+        row.update(verdicts_of(output))
     return row
+
+
+def _kept(cfg, chain):
+    """Labels kept by the checkpoint that refined a chain's patches, or of the drafts; dict."""
+    run_dir = os.path.join(cfg.RUNS, 'refiners', chain.name)
+    if REFINERS[chain.refiner] is None:
+        return _paper_tables.labels_of_drafts([
+            os.path.join(cfg.RUNS, 'refiners', chain._replace(refiner=name).name)
+            for name in REFINERS])
+    best = checkpoints.best(run_dir) if cfg.REFINER_CHECKPOINT == 'best' else None
+    used = checkpoints.step_of(best or checkpoints.newest(run_dir))
+    return dict(_paper_tables.labels_kept(run_dir, used), step=used)
+
+
+def verdicts_of(path):
+    """What _judge.py wrote: accuracies in testing and training at each scale, and notes; dict."""
+    said, found = files.read_json(path), {}
+    notes = ['%s: none' % scale for scale in critic.SCALES if scale not in said]
+    for scale, verdict in said.items():
+        found.update({scale: verdict['accuracy'], scale + '_train': verdict['train_accuracy']})
+        notes += ['%s: has learnt nothing' % scale] * (verdict['train_accuracy'] < critic.TOLD)
+        notes += ['%s: not settled' % scale] * (not verdict['settled'])
+    return dict(found, notes=', '.join(notes))
 
 
 def pairs_at(cfg, drafts, *, refined=None):

@@ -15,7 +15,8 @@ DRAFTS = OrderedDict([
     ('paper', "the paper's model, with measured grey levels"), ('measured', 'measured priors'),
     ('no_internal', "the paper's model without internal priors"),
     ('no_external', "the paper's model without external priors")])
-REFINERS = {'raw': 'raw drafts', 'simgan': 'SimGAN', 'mpgan': 'MPGAN'}
+REAL = 'real'                    # in place of drafts and of a refiner: real against real patches
+REFINERS = {'raw': 'raw drafts', 'simgan': 'SimGAN', 'mpgan': 'MPGAN', REAL: 'real against real'}
 AUGMENTATIONS = {'plain': 'without', 'augmented': 'with'}        # ... grey-level augmentation
 NETWORK_COLUMNS = OrderedDict(list(masks.HEADINGS.items()) + [
     ('best_dice', 'Dice, best threshold')])
@@ -23,22 +24,25 @@ NETWORK_COLUMNS = OrderedDict(list(masks.HEADINGS.items()) + [
 KEPT = OrderedDict([('dice', 'Dice with the label'), ('cldice', 'clDice'),
                     ('invented', 'invented, pieces'), ('invented_length', 'invented, voxels'),
                     ('lost', 'lost'), ('contrast_kept', 'contrast kept')])
-REFINER_COLUMNS = OrderedDict([('texture', 'critic, texture'), ('structure', 'critic, structure')]
-                              + list(KEPT.items()))
+REFINER_COLUMNS = OrderedDict([
+    ('texture', 'critic, texture'), ('texture_train', 'in training'),
+    ('structure', 'critic, structure'), ('structure_train', 'in training')] + list(KEPT.items()) + [
+        ('step', 'refined by step')])
 SHOWN = ('dice', 'cldice', 'precision', 'recall')                # measures of the figure
 PATCHES = 8                                                      # of a block of the pictures
 
 
-def last_evaluation(run_dir):
-    """The last evaluation in a refiner's log.csv, dict of text; {} without one."""
+def evaluation_of(run_dir, step=None):
+    """A row of a refiner's log.csv with an evaluation: of a step, or the last; dict of text."""
     with open(os.path.join(run_dir, 'log.csv'), newline='') as file:
-        rows = [row for row in csv.DictReader(file) if row.get('dice')]
+        rows = [row for row in csv.DictReader(file)
+                if row.get('dice') and step in (None, int(row['step']))]
     return rows[-1] if rows else {}
 
 
-def labels_kept(run_dir):
-    """The last evaluation of a refiner's run: dict of those of KEPT that its log.csv has."""
-    row = last_evaluation(run_dir)
+def labels_kept(run_dir, step=None):
+    """An evaluation of a refiner's run, see evaluation_of: those of KEPT that it has; dict."""
+    row = evaluation_of(run_dir, step)
     return {name: float(row[name]) for name in KEPT if row.get(name)}
 
 
@@ -62,7 +66,8 @@ def write_networks(folder, rows, *, title, judged=(), times=()):
 
     Args:
         rows: dicts of a network: drafts, refiner, augmentation, seed and NETWORK_COLUMNS.
-        judged: dicts of a refiner: drafts, refiner, seed and some of REFINER_COLUMNS.
+        judged: dicts of a refiner: drafts, refiner, seed, some of REFINER_COLUMNS, notes; those
+            of REAL are shown with all drafts.
         title: first line of the text; times: lines for its end.
 
     Returns:
@@ -77,15 +82,8 @@ def write_networks(folder, rows, *, title, judged=(), times=()):
             if here:
                 text += '\nNetworks: drafts of %s, %s grey-level augmentation\n\n%s' % (
                     DRAFTS[drafts], words, _means(here, NETWORK_COLUMNS))
-    columns = OrderedDict((name, heading) for name, heading in REFINER_COLUMNS.items()
-                          if any(name in row for row in judged))
-    if columns:
-        judged = [dict(dict.fromkeys(columns, float('nan')), **row) for row in judged]
-        tables.write_csv(os.path.join(folder, 'paper_refiners.csv'), judged,
-                         columns=['drafts', 'refiner', 'seed'] + list(columns))
-        for drafts in OrderedDict.fromkeys(row['drafts'] for row in judged):
-            text += '\nPatches: drafts of %s\n\n%s' % (DRAFTS[drafts], _means(
-                [row for row in judged if row['drafts'] == drafts], columns))
+    if judged:
+        text += _write_refiners(folder, judged)
     text += ''.join('\n- %s' % line for line in times) + '\n' * bool(times)
     files.write_text(os.path.join(folder, 'paper.md'), text)
     figures.arms(os.path.join(folder, 'paper_arms.png'), [
@@ -95,11 +93,29 @@ def write_networks(folder, rows, *, title, judged=(), times=()):
     return text
 
 
+def _write_refiners(folder, judged):
+    """Write paper_refiners.csv; returns a table for each kind of drafts, Markdown."""
+    columns = OrderedDict((name, heading) for name, heading in REFINER_COLUMNS.items()
+                          if any(name in row for row in judged))
+    judged = [dict(dict.fromkeys(columns, float('nan')), **dict({'notes': ''}, **row))
+              for row in judged]
+    tables.write_csv(os.path.join(folder, 'paper_refiners.csv'), judged,
+                     columns=['drafts', 'refiner', 'seed'] + list(columns) + ['notes'])
+    if any(row['notes'] for row in judged):
+        columns['notes'] = 'of the critics'
+    kinds = OrderedDict.fromkeys(row['drafts'] for row in judged)
+    return ''.join('\nPatches: drafts of %s\n\n%s' % (DRAFTS[drafts], _means(
+        [row for row in judged if row['drafts'] in (drafts, REAL)], columns))
+        for drafts in kinds if drafts != REAL)
+
+
 def _means(rows, columns):
-    """A table: a row for each refiner, mean and spread over the seeds."""
+    """A table: a row for each refiner, mean and spread over the seeds; all notes of the seeds."""
     def of(values, column):
-        return '' if np.isnan(values).any() else tables.spread(
-            values, '%.1f' if column == 'betti0' else '%.3f')
+        if column == 'notes':
+            return '; '.join(sorted(set(filter(None, values))))
+        form = {'betti0': '%.1f', 'step': '%.0f'}.get(column, '%.3f')
+        return '' if np.isnan(values).any() else tables.spread(values, form)
 
     return tables.markdown([(REFINERS[refiner], {
         column: of([row[column] for row in rows if row['refiner'] == refiner], column)

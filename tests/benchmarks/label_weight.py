@@ -88,7 +88,7 @@ def points(given, *, jobs):
             kept = results.labels_kept(run_dir)
             rows.append(dict(
                 {name: kept[name] for name in SHOWN}, weight=weight, seed=seed,
-                spectra=results.spectra(results.last_evaluation(run_dir)),
+                spectra=results.spectra(results.evaluation_of(run_dir)),
                 critic=told(given, 'weight-%s-%d' % (weight, seed), path, seed=seed, jobs=jobs)))
             print(', '.join('%s %s' % item for item in sorted(rows[-1].items())), flush=True)
             run_dirs.append(run_dir)

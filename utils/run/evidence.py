@@ -94,7 +94,7 @@ def of_critics(places):
 
     learnt = [row['train_accuracy'] >= findings.LEARNT_CRITIC for row in rows
               if row['patches'] == 'refined' and row['scale'] == 'texture']
-    if not of('refined'):
+    if 'texture' not in of('refined'):
         return []
     return [findings.of_critics(of('refined'), of('real'), learnt=all(learnt))._replace(
         picture=_last(places.refiner, 'preview_*.png'))]
