@@ -25,8 +25,8 @@ from utils.common import batch, claims, config, errors
 from utils.data import stacks
 from utils.train import checkpoints, critic, judging, processes, refiner_training, runs
 from utils.train.domains import open_domains
-from utils.train.refined import (check_folders, claim_folder, cut_patches, refine_patches,
-                                 target_of)
+from utils.train.refined import (check_folders, claim_folder, cut_patches, key_of,
+                                 refine_patches, target_of)
 from utils.train.refiner import Refiner
 
 CONFIG = 'configs/mpgan.py'
@@ -87,7 +87,7 @@ def refine(cfg):
 def job(cfg, path, *, refiner, record):
     """The batch.Job of one stack."""
     name, target = stacks.name_of(path), target_of(cfg.OUTPUT, path)
-    key = '%s %s' % (refiner.digest, batch.file_key(path))
+    key = key_of(refiner, path)
 
     def make():
         started = time.time()

@@ -490,6 +490,28 @@ def test_refined_patches_do_not_vouch_for_refined_stacks(tmp_path):
         refined.claim_folder(out, ['drafts/0001.tif'])
 
 
+def test_refined_stacks_of_other_weights_do_not_stay_beside_new_patches(tmp_path, capsys):
+    """Of these weights, 0001 stays; 0002, of others, goes; another's file stays with a warning."""
+    write_folder(tmp_path)
+    drafts, out = str(tmp_path / 'data/simulated'), str(tmp_path / 'refined')
+    images = [os.path.join(drafts, 'images', '000%d.tif' % i) for i in (1, 2)]
+    record = refined.claim_folder(out, images)
+    for digest, path in zip('ab', images):
+        stacks.write(refined.target_of(out, path), stacks.read(path).voxels)
+        key = refined.key_of(SimpleNamespace(digest=digest), path)
+        record.add(os.path.basename(path)[:4], key)
+    refined.refine_patches(drafts, out, refiner=Windows('a'))
+    there = [os.path.exists(refined.target_of(out, path)) for path in images]
+    assert there == [True, False] and names_of(out) == ['0001']
+    refined.refine_patches(drafts, out, refiner=Windows('a'))        # done: all stays
+    assert os.path.exists(refined.target_of(out, images[0]))
+    stacks.write(refined.target_of(out, images[1]), stacks.read(images[1]).voxels)
+    capsys.readouterr()
+    refined.refine_patches(drafts, out, refiner=Windows('b'))
+    assert os.listdir(os.path.join(out, 'images')) == ['0002.tif']   # put there by someone
+    assert 'warning: %s stays' % refined.target_of(out, images[1]) in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('whole', [True, False])
 def test_damaged_drafts_are_not_refined(tmp_path, whole):
     """Other labels under the old digest would get a digest of their own."""

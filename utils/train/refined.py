@@ -51,6 +51,36 @@ def claim_folder(refined_dir, paths=()):
     return record
 
 
+def key_of(refiner, path):
+    """What a refined stack is told by in made_from.json: weights, size and time of its draft."""
+    return '%s %s' % (refiner.digest, batch.file_key(path))
+
+
+def remove_stale(drafts_dir, refined_dir, names, *, refiner, record):
+    """Remove refined stacks that other weights, or other drafts, have made.
+
+    They would lie beside patches that they are not of. What made_by.json does not vouch for stays,
+    with a warning.
+
+    Args:
+        drafts_dir, refined_dir: folders; names: of the drafts; refiner: Refiner.
+        record: batch.Record of refined_dir.
+    """
+    ours, gone = claims.vouches(refined_dir, OWNER._replace(known=None)), set()
+    for name in names:
+        draft = os.path.join(drafts_dir, 'images', name + '.tif')
+        target = target_of(refined_dir, draft)
+        if record.holds(name, key_of(refiner, draft), targets=[target]):
+            continue
+        if ours(name):
+            files.remove(target)
+            gone.add(name)
+        elif os.path.lexists(target):
+            print('warning: %s stays, but is not known to be of these weights' % target)
+    if gone:
+        claims.drop(refined_dir, gone)
+
+
 def _is_of_patches(key):
     """Whether a key of made_from.json is that of a stack's refined patches, two digests; that of
     a whole stack tells size and time of its file."""
@@ -125,7 +155,7 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
     """Refine the drafts' patches alone, each within its stack, and write refined_dir/patches.h5.
 
     Finished stacks are kept in refined_dir/parts until all are done, so that a broken-off call goes
-    on.
+    on. Refined stacks of other weights go, see remove_stale.
 
     Args:
         drafts_dir: folder of 1_simulator.py: patches.h5, images/; refiner: Refiner.
@@ -145,6 +175,7 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
         parts.remove()                                   # a kill may have left some
         return len(drafts)
     claims.take(refined_dir, parts.owner)
+    remove_stale(drafts_dir, refined_dir, names, refiner=refiner, record=record)
 
     def job(name):
         def make():
