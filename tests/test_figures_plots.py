@@ -243,6 +243,24 @@ def test_bars_end_at_the_mean_and_dots_are_the_trainings(tmp_path):
     assert abs(np.flatnonzero(bar).max() / width - 0.9) < 0.02
 
 
+def test_a_settings_trainings_are_dots_a_line_joins_their_means(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(comparison, 'save', lambda figure, path: drawn.append(figure))
+    named = {'0': [dict(x=0.8, y=0.2), dict(x=0.6, y=0.4)], '5': [dict(x=0.9, y=0.5)],
+             'drafts': [dict(x=1.0, y=0.6)]}
+    comparison.tradeoff('a.png', named, floor={'x': 0.5}, realism={'x': 'told'},
+                        kept={'y': 'kept'}, words={'0': 'none'})
+    panel, = drawn[0].axes
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ('told', 'kept')
+    lines = [np.transpose(line.get_data()).tolist() for line in panel.lines]
+    assert [x for x, _ in lines[0]] == [0.5, 0.5]                        # the floor
+    np.testing.assert_allclose(lines[1], [[0.7, 0.3], [0.9, 0.5]])
+    assert lines[2:] == [[[0.8, 0.2], [0.6, 0.4]], [[0.9, 0.5]], [[1.0, 0.6]]]
+    assert [text.get_text() for text in panel.texts] == ['none', '5', 'drafts']
+    np.testing.assert_allclose(panel.texts[0].xy, [0.7, 0.3])
+    plt.close(drawn[0])
+
+
 def test_precision_against_recall_and_a_dot_at_one_half(tmp_path, no_legend):
     recall = np.linspace(0.1, 0.9, 9)
     falling = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])

@@ -6,7 +6,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 import _paper_tables
-from utils.common import batch, config, files
+from utils.common import batch, claims, config, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.train import checkpoints, critic
@@ -25,6 +25,11 @@ AUGMENTATIONS = {                                                        # of 3_
               'AUGMENT_CONTRAST=1,1', 'AUGMENT_GAMMA=0', 'AUGMENT_OFFSET=0', 'AUGMENT_NOISE=0'),
     'augmented': ()}
 
+# Constants that may differ between runs into one RUNS: data is told by its contents
+MAY_CHANGE = ('REAL', 'LABELLED', 'ANNOTATION', 'DATA', 'RUNS', 'RESULTS', 'ARMS', 'SEED', 'SEEDS',
+              'CRITIC', 'WORKERS', 'THREADS', 'PROBABILITY_THRESHOLD', 'TILE_SHAPE', 'STAGE',
+              'PAIRS', 'RUN_DIR', 'INPUT', 'OUTPUT')
+
 # stack: path of the labelled stack; annotation: masks.Annotation; bits: of the real stacks
 Data = namedtuple('Data', 'stack annotation bits')
 
@@ -39,6 +44,12 @@ class Chain(NamedTuple):
     @property
     def name(self):
         return '%s-%s-%d' % (self.drafts, self.refiner, self.seed)
+
+
+def claim(cfg):
+    """Note the constants in RUNS. Raises UserError: what lies there was made with others."""
+    claims.claim(cfg.RUNS, vars(cfg), may_change=MAY_CHANGE,
+                 cure='give another DATA, RUNS and RESULTS')
 
 
 def make_drafts(cfg, kind, *, bits, jobs):

@@ -132,17 +132,17 @@ def result_line(rows):
     return ' '.join('dice_%s=%.4f' % (name, np.mean(values)) for name, values in arms.items())
 
 
-def draw_patches(path, named, *, real):
+def draw_patches(path, named, *, real, title='real'):
     """The same patches of each file beside real ones, at the real patches' grey scale.
 
     Args:
         path: of the figure; named: list of (title, patch file), of the same drafts.
-        real: patch file.
+        real: patch file; title: of its patches.
     """
     blocks = []
-    for title, place in list(named) + [('real', real)]:
+    for name, place in list(named) + [(title, real)]:
         file = patches.PatchFile(place)
         rows = np.linspace(0, len(file) - 1, PATCHES + 2).astype(int)[1:-1]
-        blocks.append((title, np.stack([file.image[i] for i in rows])))
+        blocks.append((name, np.stack([file.image[i] for i in rows])))
         file.file.close()
     pictures.beside(path, blocks, columns=2, scaled_to=-1)

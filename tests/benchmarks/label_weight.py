@@ -17,6 +17,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
 
+import numpy as np                                  # noqa: E402
+
 import _jobs                                        # noqa: E402
 import _paper_steps as steps                        # noqa: E402
 import _paper_tables as results                     # noqa: E402
@@ -66,7 +68,7 @@ def drafts_of(given):
     return os.path.join(given['DRAFTS'], 'patches.h5')
 
 
-def told(given, name, path, *, seed, jobs):
+def told(given, name, *, path, seed, jobs):
     """Accuracy of a critic (texture) trained to tell a patch file from the real patches."""
     if int(given['CRITIC_STEPS']) == 0:
         return float('nan')
@@ -80,7 +82,11 @@ def told(given, name, path, *, seed, jobs):
 
 
 def points(given, *, jobs):
-    """All weights and seeds, then the drafts: rows, dicts of SHOWN, REALISM, weight and seed."""
+    """All weights and seeds, then the drafts.
+
+    Returns:
+        (rows, dicts of SHOWN, REALISM, weight and seed; floor, dict of REALISM).
+    """
     rows, run_dirs = [], []
     for weight in sorted(given['WEIGHTS'].split(','), key=float):
         for seed in range(1, int(given['SEEDS']) + 1):
@@ -89,35 +95,35 @@ def points(given, *, jobs):
             rows.append(dict(
                 {name: kept[name] for name in SHOWN}, weight=weight, seed=seed,
                 spectra=results.spectra(results.evaluation_of(run_dir)),
-                critic=told(given, 'weight-%s-%d' % (weight, seed), path, seed=seed, jobs=jobs)))
+                critic=told(given, 'weight-%s-%d' % (weight, seed), path=path, seed=seed,
+                            jobs=jobs)))
             print(', '.join('%s %s' % item for item in sorted(rows[-1].items())), flush=True)
             run_dirs.append(run_dir)
     both = files.read_json(os.path.join(run_dirs[0], 'evaluation.json'))
     rows.append(dict({name: both['draft'][name] for name in SHOWN}, weight=DRAFTS, seed=1,
                      spectra=results.spectra(both['draft']),
-                     critic=told(given, DRAFTS, drafts_of(given), seed=1, jobs=jobs)))
+                     critic=told(given, DRAFTS, path=drafts_of(given), seed=1, jobs=jobs)))
     floor = dict(spectra=results.spectra(both['floor']),
-                 critic=told(given, 'real', given['REAL'], seed=1, jobs=jobs))
+                 critic=told(given, 'real', path=given['REAL'], seed=1, jobs=jobs))
     return rows, floor
 
 
-def write(given, rows, floor):
+def write(given, rows, *, floor):
     """Tables and figure; returns the table's text."""
     columns = ['weight', 'seed'] + list(REALISM) + list(SHOWN)
     place = os.path.join(given['RESULTS'], 'label_weight.')
     tables.write_csv(place + 'csv', rows, columns=columns)
     named = {weight: [row for row in rows if row['weight'] == weight]
              for weight in dict.fromkeys(row['weight'] for row in rows)}
-    blank = dict.fromkeys(SHOWN, float('nan'))
-    text = tables.markdown([(name, {column: tables.spread([row[column] for row in some])
-                                    for column in columns[2:]}) for name, some in named.items()]
-                           + [('real against real', dict(blank, **floor))],
-                           dict([('critic', 'critic, texture'), ('spectra', 'spectra')]
-                                + [(name, results.KEPT[name]) for name in SHOWN]),
-                           corner='weight of the label term')
+    realism = {name: words for name, words in REALISM.items() if not np.isnan(floor[name])}
+    headings = dict({'critic': 'critic, texture', 'spectra': 'spectra'}, **results.KEPT)
+    text = tables.markdown(
+        [(name, {column: tables.spread([row[column] for row in some])
+                 for column in columns[2:]}) for name, some in named.items()]
+        + [('real against real', dict(dict.fromkeys(SHOWN, float('nan')), **floor))],
+        {name: headings[name] for name in list(realism) + list(SHOWN)},
+        corner='weight of the label term')
     files.write_text(place + 'md', text)
-    realism = {name: words for name, words in REALISM.items()
-               if not any(row[name] != row[name] for row in rows)}
     figures.tradeoff(place + 'png', named, floor=floor, realism=realism,
                      kept={name: results.KEPT[name] for name in SHOWN},
                      words={'0': '0 (SimGAN)'})
@@ -140,7 +146,7 @@ def main():
     with _jobs.Jobs(os.path.join(given['RUNS'], 'jobs'), workers=1,
                     threads=int(given['THREADS'])) as jobs:
         rows, floor = points(given, jobs=jobs)
-        print('\n%s%s' % (write(given, rows, floor), ''.join('\n- ' + t for t in jobs.times())))
+        print('\n%s%s' % (write(given, rows, floor=floor), ''.join('\n- ' + t for t in jobs.times())))
     print('result: ' + ' '.join(
         '%s_%s=%.4f' % (name, row['weight'], row[name]) for row in rows if row['seed'] == 1
         for name in ('dice', 'spectra')))

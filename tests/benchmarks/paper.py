@@ -26,7 +26,7 @@ import _jobs                                     # noqa: E402
 import _pairs                                    # noqa: E402
 import _paper_steps as steps                     # noqa: E402
 import _paper_tables as results                  # noqa: E402
-from utils.common import claims, config, errors  # noqa: E402
+from utils.common import config, errors          # noqa: E402
 from utils.common.errors import UserError        # noqa: E402
 from utils.data import stacks                    # noqa: E402
 from utils.score import masks                    # noqa: E402
@@ -34,11 +34,6 @@ from utils.train import augmentation, segmenter_training     # noqa: E402
 
 CONFIGS = (steps.NETWORK, 'configs/paper.py')    # the latter's THREADS hold
 SMALL = 'configs/demo/paper.py'
-
-# Constants that may differ between runs into one RUNS: data is told by its contents
-MAY_CHANGE = ('REAL', 'LABELLED', 'ANNOTATION', 'DATA', 'RUNS', 'RESULTS', 'ARMS', 'SEED', 'SEEDS',
-              'CRITIC', 'WORKERS', 'THREADS', 'PROBABILITY_THRESHOLD', 'TILE_SHAPE', 'STAGE',
-              'PAIRS', 'RUN_DIR', 'INPUT', 'OUTPUT')
 
 ARMS = [(drafts, refiner, name) for drafts in ('paper', 'measured')
         for refiner in ('raw', 'simgan', 'mpgan') for name in ('plain', 'augmented')]
@@ -152,8 +147,7 @@ def main():
     annotation = masks.read_annotation(annotation, stacks.read(stack).voxels.shape)
     bits = _pairs.measure(cfg, real, arguments=['PATCH_SHAPE=%d,%d,%d' % tuple(cfg.PATCH_SHAPE)])
     data = steps.Data(stack, annotation, bits)
-    claims.claim(cfg.RUNS, vars(cfg), may_change=MAY_CHANGE,
-                 cure='give another DATA, RUNS and RESULTS')
+    steps.claim(cfg)
     with _jobs.Jobs(os.path.join(cfg.RUNS, 'jobs'), workers=cfg.WORKERS,
                     threads=cfg.THREADS) as jobs:
         for kind in OrderedDict.fromkeys(arm[0] for arm in arms):

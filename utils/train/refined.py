@@ -56,7 +56,7 @@ def key_of(refiner, path):
     return '%s %s' % (refiner.digest, batch.file_key(path))
 
 
-def remove_stale(drafts_dir, refined_dir, names, *, refiner, record):
+def remove_stale(drafts_dir, refined_dir, *, names, refiner, record):
     """Remove refined stacks that other weights, or other drafts, have made.
 
     They would lie beside patches that they are not of. What made_by.json does not vouch for stays,
@@ -175,7 +175,7 @@ def refine_patches(drafts_dir, refined_dir, *, refiner):
         parts.remove()                                   # a kill may have left some
         return len(drafts)
     claims.take(refined_dir, parts.owner)
-    remove_stale(drafts_dir, refined_dir, names, refiner=refiner, record=record)
+    remove_stale(drafts_dir, refined_dir, names=names, refiner=refiner, record=record)
 
     def job(name):
         def make():
