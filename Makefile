@@ -116,7 +116,7 @@ clean:
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper runs/demo_universal results/demo
+	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper runs/demo_panel runs/demo_universal results/demo
 
 # The recipes' shell functions (POSIX sh; $$ is make's way to write $). Two groups: find a Python, make
 # its environment. They hand back: python (a path), minor (11 of 3.11), version, env (folder), py (its Python).

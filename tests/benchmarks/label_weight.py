@@ -146,7 +146,8 @@ def main():
     with _jobs.Jobs(os.path.join(given['RUNS'], 'jobs'), workers=1,
                     threads=int(given['THREADS'])) as jobs:
         rows, floor = points(given, jobs=jobs)
-        print('\n%s%s' % (write(given, rows, floor=floor), ''.join('\n- ' + t for t in jobs.times())))
+        text = write(given, rows, floor=floor)
+        print('\n%s%s' % (text, ''.join('\n- ' + line for line in jobs.times())))
     print('result: ' + ' '.join(
         '%s_%s=%.4f' % (name, row['weight'], row[name]) for row in rows if row['seed'] == 1
         for name in ('dice', 'spectra')))
