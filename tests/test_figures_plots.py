@@ -220,6 +220,29 @@ def test_histograms_stand_where_the_grey_levels_are(tmp_path, no_legend):
         assert abs(x[y > y.max() - 0.02].mean() - level) < 15             # the peak
 
 
+# --- patches, close ---
+
+def test_slices_are_shown_in_noise_levels_where_the_first_block_is_brightest(monkeypatch):
+    """Grey levels 100, 101, 102 in turn: noise 1.4826; 8 of these more in one voxel."""
+    drawn = []
+    monkeypatch.setattr(drafts, 'save', lambda figure, path: drawn.append(figure))
+    draft = np.indices((4, 60, 60)).sum(0) % 3 + 100.0
+    other = draft.copy()
+    draft[2, 50, 8], other[1, 5, 5] = 101 + 8 * 1.4826, 500              # box [20:60, 0:40]
+    other[2, 40, 30] = 101 + 3 * 1.4826
+    drafts.close_ups('a.png', [('a', draft[None]), ('b', other[None]), ('c', other[None])], same=2)
+    shown = [axes.images[0].get_array() for axes in drawn[0].axes]
+    np.testing.assert_array_equal(shown[0], draft.max(0))
+    assert [image.shape for image in shown[1::2]] == [(40, 40)] * 3
+    assert shown[1][30, 8] == pytest.approx(np.arcsinh(8), abs=1e-6)
+    assert shown[3][20, 30] == pytest.approx(np.arcsinh(3), abs=1e-6)    # not at its own brightest
+    assert shown[5][5, 5] > np.arcsinh(100)
+    assert -shown[1].min() == pytest.approx(np.arcsinh(1 / 1.4826))
+    scales = {axes.images[0].get_clim() for axes in drawn[0].axes[::2]}
+    assert len(scales) == 1 and drawn[0].axes[1].images[0].get_clim() == (-2, 4.5)
+    plt.close(drawn[0])
+
+
 # --- segmentation networks compared ---
 
 def test_bars_end_at_the_mean_and_dots_are_the_trainings(tmp_path):

@@ -133,7 +133,7 @@ def test_panel_shows_drafts_refined_and_real_patches(monkeypatch, tmp_path, caps
     monkeypatch.setattr(_paper_steps, 'make_drafts', lambda *_, **__: None)
     monkeypatch.setattr(_paper_steps, 'refine', lambda *_, **__: str(tmp_path / 'refined/x.h5'))
     monkeypatch.setattr(panel._jobs, 'Jobs', Told)
-    monkeypatch.setattr(pictures, 'beside', lambda path, named, **_: blocks.update(
+    monkeypatch.setattr(pictures, 'close_ups', lambda path, named, **_: blocks.update(
         {title: int(images.max()) for title, images in named}))
     monkeypatch.setattr(panel, 'sys', SimpleNamespace(argv=['panel.py', 'REAL=b/stack.tif'] + [
         '%s=%s' % (name, tmp_path) for name in ('DATA', 'RUNS', 'RESULTS')]))

@@ -29,7 +29,7 @@ REFINER_COLUMNS = OrderedDict([
     ('structure', 'critic, structure'), ('structure_train', 'in training')] + list(KEPT.items()) + [
         ('step', 'refined by step')])
 SHOWN = ('dice', 'cldice', 'precision', 'recall')                # measures of the figure
-PATCHES = 8                                                      # of a block of the pictures
+PATCHES = 3                                                      # of a block of the pictures
 
 
 def evaluation_of(run_dir, step=None):
@@ -133,7 +133,7 @@ def result_line(rows):
 
 
 def draw_patches(path, named, *, real, title='real'):
-    """The same patches of each file beside real ones, at the real patches' grey scale.
+    """The same patches of each file beside real ones, whole and close.
 
     Args:
         path: of the figure; named: list of (title, patch file), of the same drafts.
@@ -145,4 +145,4 @@ def draw_patches(path, named, *, real, title='real'):
         rows = np.linspace(0, len(file) - 1, PATCHES + 2).astype(int)[1:-1]
         blocks.append((name, np.stack([file.image[i] for i in rows])))
         file.file.close()
-    pictures.beside(path, blocks, columns=2, scaled_to=-1)
+    pictures.close_ups(path, blocks, same=len(named))

@@ -5,6 +5,8 @@ from scipy import ndimage
 
 from utils.draw.base import limits, project, save, show
 
+CLOSE = 40                       # voxels a side of a slice that is shown close
+
 
 def simulator_page(path, stacks):
     """Drafts, a row each: image, label from two sides, label with its depth as colour.
@@ -64,6 +66,45 @@ def beside(path, named, *, columns=4, scaled_to=0):
         show(panel, np.concatenate(rows), title=title, scale=(0, 1) if images.max() <= 1 else scale)
     figure.tight_layout()
     save(figure, path)
+
+
+def close_ups(path, named, *, same):
+    """Patches, a row each: their projection along z, and part of one slice, in noise levels.
+
+    A slice shows the texture that a projection hides: asinh of the deviations from the patch's
+    median in units of its noise, from -2 to 4.5. It goes through the patch's brightest voxel.
+
+    Args:
+        path: of the figure.
+        named: list of (title, grey levels [N, Z, Y, X]), N the same in all. The last block gives
+            the grey scale of the projections.
+        same: blocks, from the first on, that show the same patches: cut where the first is.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    count = len(named[0][1])
+    figure, axes = plt.subplots(count, 2 * len(named), squeeze=False,
+                                figsize=(4.6 * len(named), 2.4 * count))
+    scale = limits(*[project(image) for image in named[-1][1]])
+    for k, (title, images) in enumerate(named):
+        for row, (place, image) in enumerate(zip(named[0][1] if k < same else images, images)):
+            left, right = axes[row, 2 * k:2 * k + 2]
+            show(left, project(image), title='' if row else title, scale=scale)
+            show(right, _close(image, place), title='' if row else 'one slice, close',
+                 scale=(-2, 4.5))
+    figure.tight_layout()
+    save(figure, path)
+
+
+def _close(image, place):
+    """CLOSE x CLOSE voxels of the slice [Y, X] through another image's brightest voxel."""
+    z, y, x = np.unravel_index(np.argmax(place), place.shape)
+    corner = [min(max(0, c - CLOSE // 2), max(0, n - CLOSE))
+              for c, n in zip((y, x), place.shape[1:])]
+    deviation = image - np.median(image).astype(float)
+    noise = max(1.4826 * np.median(np.abs(deviation)), 1e-6)     # of a normal variable
+    return np.arcsinh(deviation[z][tuple(slice(c, c + CLOSE) for c in corner)] / noise)
 
 
 def side_by_side(path, named):
