@@ -20,7 +20,7 @@ import _paper_steps             # noqa: E402
 import label_weight             # noqa: E402
 import panel                    # noqa: E402
 
-KEPT = {'dice': 0.5, 'cldice': 0.25, 'invented_length': 3.0, 'lost': 0.125}
+KEPT = {'inside': 9.0, 'dice': 0.5, 'cldice': 0.25, 'invented_length': 3.0, 'lost': 0.125}
 SPECTRA = {'spectrum_z': 0.1, 'spectrum_y': 0.2, 'spectrum_x': 0.6}      # their mean is 0.3
 
 
@@ -95,16 +95,16 @@ def test_rows_are_the_last_evaluations_the_drafts_and_the_floor(given, monkeypat
     assert [told.constants[name, 'critic'][1] for name in ('drafts', 'real')] == [
         str(tmp_path / 'patches.h5'), given['REAL']]
     assert text.split('\n')[2:6] == [
-        '| 0 | 0.800 | 0.300 | 0.250 | 0.250 | 3.000 | 0.125 |',
-        '| 10 | 0.700 | 0.300 | 0.625 | 0.250 | 3.000 | 0.125 |',
-        '| drafts | 1.000 | 1.100 | 0.750 | 0.250 | 3.000 | 0.125 |',
-        '| real against real | 0.500 | 0.062 |  |  |  |  |']
+        '| 0 | 0.800 | 0.300 | 9.000 | 0.250 | 0.250 | 3.000 | 0.125 |',
+        '| 10 | 0.700 | 0.300 | 9.000 | 0.625 | 0.250 | 3.000 | 0.125 |',
+        '| drafts | 1.000 | 1.100 | 9.000 | 0.750 | 0.250 | 3.000 | 0.125 |',
+        '| real against real | 0.500 | 0.062 |  |  |  |  |  |']
     assert list(drawn['named']) == ['0', '10', 'drafts'] and list(drawn['realism']) == [
-        'critic', 'spectra']
+        'critic', 'spectra'] and list(drawn['kept']) == ['dice']         # the others are equal
     given['CRITIC_STEPS'] = '0'                          # no column, no panels
     rows, floor = label_weight.points(given, jobs=told)
     text = label_weight.write(given, rows, floor=floor)
-    assert '| 0 | 0.300 | 0.250 |' in text and list(drawn['realism']) == ['spectra']
+    assert '| 0 | 0.300 | 9.000 | 0.250 |' in text and list(drawn['realism']) == ['spectra']
 
 
 def test_without_data_nothing_is_done_and_other_settings_are_refused(tmp_path):

@@ -33,7 +33,8 @@ DEFAULTS = {
     'CRITIC_STEPS': '800', 'THREADS': '1', 'CONFIG': 'configs/demo/mpgan.py',
     'ARGS': ''}                      # more constants of 2_mpgan.py, NAME=VALUE joined by blanks
 MAY_CHANGE = ('RUNS', 'RESULTS', 'WEIGHTS', 'SEEDS', 'THREADS', 'CRITIC_STEPS')
-SHOWN = ('dice', 'cldice', 'invented_length', 'lost')            # panels of the figure
+SHOWN = dict([('inside', 'grey levels inside, W1 to real')] + [      # panels, where rows differ
+    (name, results.KEPT[name]) for name in ('dice', 'cldice', 'invented_length', 'lost')])
 REALISM = {'critic': "critic's accuracy (0.5: none is told from real)",
            'spectra': 'spectra: mean distance to real (log10)'}
 DRAFTS = 'drafts'                    # in place of a weight
@@ -91,10 +92,10 @@ def points(given, *, jobs):
     for weight in sorted(given['WEIGHTS'].split(','), key=float):
         for seed in range(1, int(given['SEEDS']) + 1):
             run_dir, path = refine(given, weight, seed=seed, jobs=jobs)
-            kept = results.labels_kept(run_dir)
+            last = results.evaluation_of(run_dir)
             rows.append(dict(
-                {name: kept[name] for name in SHOWN}, weight=weight, seed=seed,
-                spectra=results.spectra(results.evaluation_of(run_dir)),
+                {name: float(last[name]) for name in SHOWN}, weight=weight, seed=seed,
+                spectra=results.spectra(last),
                 critic=told(given, 'weight-%s-%d' % (weight, seed), path=path, seed=seed,
                             jobs=jobs)))
             print(', '.join('%s %s' % item for item in sorted(rows[-1].items())), flush=True)
@@ -116,7 +117,7 @@ def write(given, rows, *, floor):
     named = {weight: [row for row in rows if row['weight'] == weight]
              for weight in dict.fromkeys(row['weight'] for row in rows)}
     realism = {name: words for name, words in REALISM.items() if not np.isnan(floor[name])}
-    headings = dict({'critic': 'critic, texture', 'spectra': 'spectra'}, **results.KEPT)
+    headings = dict(SHOWN, critic='critic, texture', spectra='spectra')
     text = tables.markdown(
         [(name, {column: tables.spread([row[column] for row in some])
                  for column in columns[2:]}) for name, some in named.items()]
@@ -125,7 +126,8 @@ def write(given, rows, *, floor):
         corner='weight of the label term')
     files.write_text(place + 'md', text)
     figures.tradeoff(place + 'png', named, floor=floor, realism=realism,
-                     kept={name: results.KEPT[name] for name in SHOWN},
+                     kept={name: words for name, words in SHOWN.items()
+                           if len({row[name] for row in rows}) > 1},
                      words={'0': '0 (SimGAN)'})
     return text
 
