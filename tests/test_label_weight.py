@@ -111,15 +111,15 @@ def test_without_data_nothing_is_done_and_other_settings_are_refused(tmp_path):
     script = os.path.join('tests', 'benchmarks', 'label_weight.py')
     status, out, _ = run_script(script, cwd=tmp_path)
     assert status == 0 and out.endswith('result: skipped=1\n') and not os.listdir(str(tmp_path))
-    status, _, err = run_script(script, 'STEP=3', cwd=tmp_path)
-    assert status == 1 and err == 'error: unknown: STEP\n'
+    status, _, err = run_script(script, 'REFINER_STEP=3', cwd=tmp_path)
+    assert status == 1 and err == 'error: unknown: REFINER_STEP\n'
     for name in ('real.h5', 'patches.h5'):
         (tmp_path / name).write_text('')
     here = ['REAL=real.h5', 'DRAFTS=.', 'RUNS=runs']
     files.write_json(str(tmp_path / 'runs/config.json'), dict(
-        label_weight.DEFAULTS, REAL='real.h5', DRAFTS='.', STEPS='500', SEEDS='3'))
+        label_weight.DEFAULTS, REAL='real.h5', DRAFTS='.', REFINER_STEPS='500', SEEDS='3'))
     status, _, err = run_script(script, *here, cwd=tmp_path)
-    assert status == 1 and "other settings (STEPS '500' -> '600'): give another RUNS" in err
+    assert status == 1 and "(REFINER_STEPS '500' -> '600'): give another RUNS" in err
 
 
 def test_panel_shows_drafts_refined_and_real_patches(monkeypatch, tmp_path, capsys):

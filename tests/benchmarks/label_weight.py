@@ -8,7 +8,7 @@ Reads   REAL       real patches (prepare_patches.py)
 Writes  RUNS/      a refiner and refined patches for each weight, critics, jobs/
         RESULTS/label_weight.csv, label_weight.md, label_weight.png
 Run     python tests/benchmarks/label_weight.py       what the scripts left in data/, or nothing
-        python tests/benchmarks/label_weight.py REAL=real.h5 DRAFTS=drafts STEPS=600 SEEDS=2
+        python tests/benchmarks/label_weight.py REAL=real.h5 DRAFTS=drafts REFINER_STEPS=600 SEEDS=2
         goes on where it was
 """
 import os
@@ -29,7 +29,7 @@ from utils.score import tables                      # noqa: E402
 
 DEFAULTS = {
     'REAL': 'data/patches/real.h5', 'DRAFTS': 'data/simulated', 'RUNS': 'runs/label_weight',
-    'RESULTS': 'results', 'WEIGHTS': '0,0.5,5,20,50', 'SEEDS': '1', 'STEPS': '600',
+    'RESULTS': 'results', 'WEIGHTS': '0,0.5,5,20,50', 'SEEDS': '1', 'REFINER_STEPS': '600',
     'CRITIC_STEPS': '800', 'THREADS': '1', 'CONFIG': 'configs/demo/mpgan.py',
     'ARGS': ''}                      # more constants of 2_mpgan.py, NAME=VALUE joined by blanks
 MAY_CHANGE = ('RUNS', 'RESULTS', 'WEIGHTS', 'SEEDS', 'THREADS', 'CRITIC_STEPS')
@@ -49,7 +49,7 @@ def refine(given, weight, *, seed, jobs):
     name = 'weight-%s-%d' % (weight, seed)
     run_dir, output = [os.path.join(given['RUNS'], kind, name) for kind in ('refiners', 'refined')]
     common = ['--config', given['CONFIG'], 'EVALUATION_PATCHES=48'] + given['ARGS'].split() + [
-        'EVALUATE_EVERY=%s' % given['STEPS'], 'MAX_STEPS=%s' % given['STEPS'],
+        'EVALUATE_EVERY=%s' % given['REFINER_STEPS'], 'MAX_STEPS=%s' % given['REFINER_STEPS'],
         'LAMBDA_LABEL=%s' % weight, 'SEED=%d' % seed, 'CHECKPOINT=newest', 'RUN_DIR=%s' % run_dir,
         'REAL_PATCHES=%s' % given['REAL'], 'DRAFTS=%s' % given['DRAFTS'],
         'THREADS=%s' % given['THREADS']]
