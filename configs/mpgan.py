@@ -38,7 +38,8 @@ LAMBDA_IDENTITY = 1.0            # weight of mean |z - R(z)| on [-1, 1] intensit
 LAMBDA_LEVEL = 10.0              # weight of the change of each patch's mean, likewise; 0: as in the
                                  # paper
 LAMBDA_LABEL = 10.0              # weight of the label-preserving term; 0 turns MPGAN into SimGAN;
-                                 # paper: 0.5, of the paper's form of it
+                                 # from 5 to 50 labels and spectra are much the same, below both are
+                                 # worse (docs/results.md); paper: 0.5, of the paper's form of it
 LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
                                  # the term: noise may be redrawn, structure may not; 0: paper
 LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: the cut
