@@ -24,6 +24,9 @@ ANNOTATION = None                # None: none; or its labels: {0, 1}, or 0 not a
 CHANNELS = 12                    # width at full resolution, doubled with each level
 LEVELS = 2                       # times that the resolution is halved
 
+START_FROM = None                # None: new weights; or a run, or packed weights, of the same CHANNELS
+                                 # and LEVELS to start from: models/pretrained/universal
+
 # --- labels ---
 LABEL_WIDTH_LEVEL = 0.15         # a voxel is foreground from this share of the light of a neurite's
                                  # middle: it is wider in a blurred image than it was drawn; 1: as
