@@ -13,7 +13,26 @@ from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.train import augmentation, labels, normalisation
 
+UNKNOWN_BLUR = 0.85             # voxels, sigma, about that of a light sheet's narrow axes
 PATCHES_MEASURED = 32           # patches that stand for a stack that is not at hand
+
+
+def blur_of(file, label_blur):
+    """Sigma of the blur with which the labels of a data set are widened; voxels.
+
+    Patches that do not tell it (TIFF pairs, files of an earlier version) get UNKNOWN_BLUR, and a
+    line says so.
+
+    Args:
+        file: patches.PatchFile; label_blur: see labels.Settings.
+    """
+    if label_blur != 'auto':
+        return label_blur
+    if file.blur is None:
+        print('%s does not tell how its drafts were blurred: LABEL_BLUR=%g voxels'
+              % (file.path, UNKNOWN_BLUR))
+        return UNKNOWN_BLUR
+    return tuple(file.blur)
 
 
 class Synthetic:
@@ -22,7 +41,7 @@ class Synthetic:
     Attributes:
         file: patches.PatchFile; source: name of each patch's stack [N].
         trained, held: int, patches to train on and patches of the stacks held out.
-        visible_contrast: see labels.Settings.
+        visible_contrast: see labels.Settings; blur: see blur_of.
     """
 
     def __init__(self, folder, settings, *, held_out=0.0):
@@ -41,6 +60,7 @@ class Synthetic:
         self.file = patches.PatchFile(path if whole else folder, with_labels=True)
         self.file.check()
         self.settings, self.visible_contrast = settings, settings.visible_contrast
+        self.blur = blur_of(self.file, settings.label_blur)
         self.source = np.array(self.file.source)
         names = sorted(set(self.file.source))
         held = held_out_of(names, held_out)
@@ -70,12 +90,12 @@ class Synthetic:
 
         The label and its rim are those of the whole patch: it is read with a margin.
         """
-        margin = labels.reach(self.settings)
+        margin = labels.reach(self.blur, rim=self.settings.ignored_rim)
         box = tuple(slice(a, a + c) for a, c in zip(low, crop))
         wide = tuple(slice(max(b.start - margin, 0), b.stop + margin) for b in box)
         inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide))
         label = labels.widened(self.file.label[i][wide], self.settings.label_width_level,
-                               blur=self.settings.label_blur)
+                               blur=self.blur)
         weight = ~labels.ignored_rim(label, self.settings.ignored_rim)[inner]
         scale = self.scale[self.source[i]]
         return (normalisation.deviation(self.file.image[i][box], scale),

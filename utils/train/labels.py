@@ -4,20 +4,23 @@ A neurite is wider in a blurred image than it was drawn, its outline is a matter
 where it is too dim nobody sees it: the label is widened, a rim is ignored, and so is invisible
 foreground.
 """
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 import numpy as np
 from scipy import ndimage
 
-BRIGHTEST_WITHIN = 5            # voxels, side of the cube in which a neurite's middle is looked for
-LEAST_LIGHT = 0.05              # of a wide neurite's light, below which nothing is foreground
+LEAST_WITHIN = 2                # voxels each way, at least, in which a neurite's middle is looked
+                                # for; else 1.5 sigma
+LEAST_LIGHT = 1e-3              # of a wide neurite's light, below which nothing is foreground
+CUT_OFF = 3.0                   # sigma at which the blur ends
 SURROUNDINGS = 4.0              # voxels, sigma of the neighbourhood that is a voxel's background
 
 
 class Settings(NamedTuple):
     """Which voxels of a drawn label count, and as what."""
     label_width_level: float    # share of the light of a neurite's middle that counts, (0, 1]
-    label_blur: float           # voxels, sigma of the blur assumed when the label is widened
+    label_blur: Union[float, str]   # voxels, sigma of the blur with which the label is widened;
+                                # 'auto': that of the drafts' optics
     ignored_rim: int            # voxels around the foreground that do not count
     visible_contrast: float     # noise levels above the surroundings, from which foreground counts
 
@@ -26,9 +29,9 @@ def widened(label, level, *, blur):
     """A drawn label as wide as its blurred image shows it; it holds the drawn one.
 
     Args:
-        label: {0, 1} [Z, Y, X]; level: share of the brightest light within two voxels from which
-            a voxel is foreground, 0.5: full width at half maximum, 1: the label as it is.
-        blur: sigma, voxels.
+        label: {0, 1} [Z, Y, X]; level: share of the brightest light nearby from which a voxel
+            is foreground, 0.5: full width at half maximum, 1: the label as it is.
+        blur: sigma, voxels; one, or (z, y, x).
 
     Returns:
         bool [Z, Y, X].
@@ -36,8 +39,8 @@ def widened(label, level, *, blur):
     label = np.asarray(label) > 0
     if level >= 1 or not label.any():
         return label
-    light = ndimage.gaussian_filter(label.astype(np.float32), blur, truncate=3.0)
-    bright = light >= level * ndimage.maximum_filter(light, BRIGHTEST_WITHIN)
+    light = ndimage.gaussian_filter(label.astype(np.float32), blur, truncate=CUT_OFF)
+    bright = light >= level * ndimage.maximum_filter(light, [2 * n + 1 for n in _within(blur)])
     return label | (bright & (light > LEAST_LIGHT))
 
 
@@ -48,10 +51,21 @@ def ignored_rim(label, width):
     return ndimage.binary_dilation(label, iterations=int(width)) & ~label
 
 
-def reach(settings):
-    """Voxels around a crop that its label and rim depend on: blur, brightest place, rim."""
-    blur = int(3 * settings.label_blur + 0.5)
-    return blur + BRIGHTEST_WITHIN // 2 + int(settings.ignored_rim)
+def _within(blur):
+    """Voxels each way along z, y, x in which a neurite's middle is looked for; int array [3]."""
+    return np.maximum(np.broadcast_to(1.5 * np.asarray(blur), 3).round().astype(int), LEAST_WITHIN)
+
+
+def reach(blur, *, rim):
+    """Voxels around a crop that its label and rim depend on: blur, brightest place, rim.
+
+    Args:
+        blur: sigma, voxels; one, or (z, y, x); rim: voxels, see ignored_rim.
+
+    Returns:
+        int, of the axis where it is most.
+    """
+    return int((np.floor(CUT_OFF * np.asarray(blur) + 0.5) + _within(blur)).max()) + int(rim)
 
 
 def visible_contrast(deviation, label):
