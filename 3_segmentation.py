@@ -171,8 +171,7 @@ def check(cfg):
     config.require(cfg, **segmenter_training.RANGES)
     segmenter_training.check(
         config.pick(cfg, segmenter_training.Settings), tile_shape=cfg.TILE_SHAPE,
-        mirrors=cfg.MIRRORS, blur=cfg.LABEL_BLUR,
-        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'))
+        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), mirrors=cfg.MIRRORS)
 
 
 def main():

@@ -31,7 +31,7 @@ START_FROM = None                # None: new weights; or a run, or packed weight
 LABEL_WIDTH_LEVEL = 0.15         # a voxel is foreground from this share of the light of a neurite's
                                  # middle: it is wider in a blurred image than it was drawn; 1: as
                                  # drawn
-LABEL_BLUR = 'auto'              # blur (sigma, voxels) with which the label is widened; 'auto': of
+LABEL_BLUR = 0.85                # blur (sigma, voxels) with which the label is widened; 0: that of
                                  # the optics that the drafts were drawn with
 IGNORED_RIM = 1                  # voxels around foreground that do not count in the loss: no
                                  # annotator agrees on them

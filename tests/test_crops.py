@@ -64,11 +64,11 @@ def test_a_label_at_half_maximum_is_as_wide_as_the_image_shows_it(radius, blur, 
 
 
 def test_labels_are_as_wide_as_the_blur_of_their_drafts(tmp_path, capsys):
-    """LABEL_BLUR='auto': along each axis that of the patch file; else one that a line tells."""
+    """LABEL_BLUR=0: along each axis that of the patch file; else one that a line tells."""
     label = np.zeros((2, 24, 24, 24), np.uint8)
     label[:, 12, 12] = 1
     image = np.full(label.shape, 1000, np.uint16)
-    half = AS_DRAWN._replace(label_width_level=0.5, label_blur='auto')
+    half = AS_DRAWN._replace(label_width_level=0.5, label_blur=0)
     widths = []
     for blur in ((3.0, 1.0, 1.0), None):
         patches.write(str(tmp_path / 'patches.h5'), image, origins=np.zeros((2, 3), int),

@@ -103,10 +103,9 @@ def test_a_batch_has_manual_crops_in_their_share_and_one_of_each_at_least():
 
 @pytest.mark.parametrize('changed, words', [
     (dict(mirrors=3), 'MIRRORS=3'), (dict(tile_shape=(16, 16, 15)), 'TILE_SHAPE.*multiples of 2'),
-    (dict(blur='own'), 'LABEL_BLUR=own'), (dict(blur=11.0), 'LABEL_BLUR=11.0'),
     (dict(strength=STILL._replace(snr=(0.5, 0.1))), 'AUGMENT_SNR.*smaller one first')])
 def test_values_that_do_not_go_together_are_named(changed, words):
-    good = dict(strength=STILL, tile_shape=(16, 16, 16), mirrors=1, blur='auto')
+    good = dict(strength=STILL, tile_shape=(16, 16, 16), mirrors=1)
     segmenter_training.check(SETTINGS, **good)
     with pytest.raises(UserError, match=words):
         segmenter_training.check(SETTINGS, **dict(good, **changed))

@@ -171,7 +171,7 @@ def phantom(network, *, settings_, noise, shape, seed):
     camera = dict(GAIN=own['GAIN'] * noise ** 2, READ_NOISE=own['READ_NOISE'] * noise)
     image, label, _, _ = _neurons.phantom(dict(own, **camera), np.random.default_rng(seed))
     width = settings_.label_blur
-    if width == 'auto':
+    if not width:
         width = np.array(own['PSF_SIGMA']) / own['VOXEL_SIZE']
     truth = labels.widened(label, settings_.label_width_level, blur=width)
     return count(network.predict(image), truth, valid=np.ones(truth.shape, bool))

@@ -232,8 +232,7 @@ def check(cfg):
                    N_DRAFTS=(2, 9999))
     segmenter_training.check(
         config.pick(cfg, segmenter_training.Settings), tile_shape=cfg.TILE_SHAPE,
-        mirrors=cfg.MIRRORS, blur=cfg.LABEL_BLUR,
-        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'))
+        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), mirrors=cfg.MIRRORS)
     arms = ARMS if cfg.ARMS == 'all' else [name.strip() for name in cfg.ARMS.split(',')]
     if set(arms) - set(ARMS):
         raise UserError('ARMS=%s: want all, or some of %s' % (cfg.ARMS, ', '.join(ARMS)))

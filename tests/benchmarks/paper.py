@@ -121,8 +121,7 @@ def check(cfg):
                    PHANTOM_SHAPE=(32, None), REFINER_STEPS=(1, None), WORKERS=(1, None))
     segmenter_training.check(
         config.pick(cfg, segmenter_training.Settings), tile_shape=cfg.TILE_SHAPE,
-        mirrors=cfg.MIRRORS, blur=cfg.LABEL_BLUR,
-        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'))
+        strength=config.pick(cfg, augmentation.Strength, prefix='AUGMENT_'), mirrors=cfg.MIRRORS)
     steps.constants_of('configs/mpgan.py', steps.refiner_arguments(cfg))
     wanted = set()
     for pattern in cfg.ARMS.split(','):

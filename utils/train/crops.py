@@ -26,7 +26,7 @@ def blur_of(file, label_blur):
     Args:
         file: patches.PatchFile; label_blur: see labels.Settings.
     """
-    if label_blur != 'auto':
+    if label_blur:
         return label_blur
     if file.blur is None:
         print('%s does not tell how its drafts were blurred: LABEL_BLUR=%g voxels'

@@ -4,7 +4,7 @@ A neurite is wider in a blurred image than it was drawn, its outline is a matter
 where it is too dim nobody sees it: the label is widened, a rim is ignored, and so is invisible
 foreground.
 """
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -19,8 +19,8 @@ SURROUNDINGS = 4.0              # voxels, sigma of the neighbourhood that is a v
 class Settings(NamedTuple):
     """Which voxels of a drawn label count, and as what."""
     label_width_level: float    # share of the light of a neurite's middle that counts, (0, 1]
-    label_blur: Union[float, str]   # voxels, sigma of the blur with which the label is widened;
-                                # 'auto': that of the drafts' optics
+    label_blur: float           # voxels, sigma of the blur with which the label is widened; 0: that
+                                # of the drafts' optics
     ignored_rim: int            # voxels around the foreground that do not count
     visible_contrast: float     # noise levels above the surroundings, from which foreground counts
 

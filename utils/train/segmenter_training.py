@@ -17,7 +17,7 @@ MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABI
 # Constants of the scripts that train -> (lowest, highest) value, None: no limit
 RANGES = dict(
     PROBABILITY_THRESHOLD=(0, 1), MIN_OBJECT=(0, None), SEED=(0, None), LEVELS=(0, 5),
-    LABEL_WIDTH_LEVEL=(0.01, 1), IGNORED_RIM=(0, 10),
+    LABEL_WIDTH_LEVEL=(0.01, 1), LABEL_BLUR=(0, 10), IGNORED_RIM=(0, 10),
     VISIBLE_CONTRAST=(0, 1e6), AUGMENT_PUNCTA=(0, 1000), AUGMENT_HAZE=(0, 20),
     AUGMENT_BLUR=(0, 10), AUGMENT_SNR=(0.01, 1), AUGMENT_CONTRAST=(0.01, 100),
     AUGMENT_GAMMA=(0, 3), AUGMENT_OFFSET=(0, 1000), AUGMENT_NOISE=(0, 1000),
@@ -46,15 +46,12 @@ class Settings(NamedTuple):
     start_from: Optional[str] = None    # run or packed weights whose averages are the first weights
 
 
-def check(settings, *, strength, tile_shape, mirrors, blur):
+def check(settings, *, strength, tile_shape, mirrors):
     """Raise UserError for values that do not go together, which RANGES cannot tell.
 
     Args:
         settings: Settings; strength: augmentation.Strength; tile_shape, mirrors: see Segmenter.
-        blur: labels.Settings.label_blur.
     """
-    if blur != 'auto' and not (isinstance(blur, (int, float)) and 0 <= blur <= 10):
-        raise UserError("LABEL_BLUR=%s: want voxels, from 0 to 10, or 'auto'" % (blur,))
     if mirrors not in (1, 2, 4, 8):
         raise UserError('MIRRORS=%d: want 1, 2, 4 or 8' % mirrors)
     for name, (low, high) in (('AUGMENT_CONTRAST', strength.contrast),
