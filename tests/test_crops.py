@@ -63,20 +63,27 @@ def test_a_label_at_half_maximum_is_as_wide_as_the_image_shows_it(radius, blur, 
     assert np.sqrt(wide.sum() / np.pi) == pytest.approx(seen, abs=0.35)
 
 
-def test_labels_are_as_wide_as_the_blur_of_their_drafts(tmp_path, capsys):
-    """LABEL_BLUR=0: along each axis that of the patch file; else one that a line tells."""
+def test_labels_are_as_wide_as_the_blur_of_their_drafts_shows_them(tmp_path):
+    """LABEL_SEEN_LEVEL: along each axis that of the patch file, which has to tell it."""
     label = np.zeros((2, 24, 24, 24), np.uint8)
     label[:, 12, 12] = 1
     image = np.full(label.shape, 1000, np.uint16)
-    half = AS_DRAWN._replace(label_width_level=0.5, label_blur=0)
-    widths = []
+    half = AS_DRAWN._replace(label_seen_level=0.5)
     for blur in ((3.0, 1.0, 1.0), None):
         patches.write(str(tmp_path / 'patches.h5'), image, origins=np.zeros((2, 3), int),
                       sources=['a', 'b'], labels=label, blur=blur)
-        _, found, _ = crops.Synthetic(str(tmp_path), half).cut(0, (0, 0, 0), crop=(24, 24, 24))
-        widths.append([int(found[:, 12, 12].sum()), int(found[12, :, 12].sum())])
-    assert widths == [[7, 3], [3, 3]]
-    assert capsys.readouterr().out.count('LABEL_BLUR=0.85') == 1
+        if blur:
+            source = crops.Synthetic(str(tmp_path), half)
+            _, found, _ = source.cut(0, (0, 0, 0), crop=(24, 24, 24))
+            assert found[:, 12, 12].sum() == 7 and found[12, :, 12].sum() == 3
+            near = source.cut(0, (9, 0, 0), crop=(6, 24, 24))[1]         # with a margin
+            np.testing.assert_array_equal(near, found[9:15])
+            both = crops.Synthetic(str(tmp_path), half._replace(label_width_level=0.04))
+            wider = both.cut(0, (0, 0, 0), crop=(24, 24, 24))[1]
+            assert (wider >= found).all() and wider.sum() > found.sum()
+    with pytest.raises(UserError, match='LABEL_SEEN_LEVEL=1'):
+        crops.Synthetic(str(tmp_path), half)
+    assert crops.Synthetic(str(tmp_path), AS_DRAWN).file.blur is None
 
 
 def test_visible_contrast_is_what_stands_out_of_the_background():

@@ -10,7 +10,7 @@ from utils.common import config
 from utils.data import patches, stacks
 from utils.score import masks
 from utils.simulate import drafts, priors, settings
-from utils.train import crops, labels, normalisation
+from utils.train import labels, normalisation
 from utils.train.segmenter import mask_of
 
 BINS = 15                           # of a reliability curve
@@ -83,12 +83,11 @@ def kind(folder, network, *, settings_):
         folder: of 1_simulator.py; network: Segmenter; settings_: labels.Settings.
     """
     total = np.zeros((2, 256), np.int64)
-    width = crops.blur_of(patches.PatchFile(os.path.join(folder, 'patches.h5')),
-                          settings_.label_blur)
+    own = patches.PatchFile(os.path.join(folder, 'patches.h5')).blur
     for path in stacks.find(os.path.join(folder, 'images')):
         voxels = stacks.read(path).voxels
         drawn = stacks.read(os.path.join(folder, 'labels', os.path.basename(path))).voxels
-        truth = labels.widened(drawn, settings_.label_width_level, blur=width)
+        truth = labels.as_seen(drawn, settings_, own_blur=own)
         deviation = normalisation.deviation(voxels, normalisation.measure(voxels))
         seen = labels.visible_contrast(deviation, truth) >= settings_.visible_contrast
         total += count(network.predict(voxels), truth, valid=~truth | seen)
@@ -170,10 +169,8 @@ def phantom(network, *, settings_, noise, shape, seed):
     own = dict(vars(config.load('configs/demo/phantom.py', [])), SHAPE=tuple(shape))
     camera = dict(GAIN=own['GAIN'] * noise ** 2, READ_NOISE=own['READ_NOISE'] * noise)
     image, label, _, _ = _neurons.phantom(dict(own, **camera), np.random.default_rng(seed))
-    width = settings_.label_blur
-    if not width:
-        width = np.array(own['PSF_SIGMA']) / own['VOXEL_SIZE']
-    truth = labels.widened(label, settings_.label_width_level, blur=width)
+    truth = labels.as_seen(label, settings_,
+                           own_blur=np.array(own['PSF_SIGMA']) / own['VOXEL_SIZE'])
     return count(network.predict(image), truth, valid=np.ones(truth.shape, bool))
 
 

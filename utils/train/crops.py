@@ -13,26 +13,7 @@ from utils.common.errors import UserError
 from utils.data import patches, stacks
 from utils.train import augmentation, labels, normalisation
 
-UNKNOWN_BLUR = 0.85             # voxels, sigma, about that of a light sheet's narrow axes
 PATCHES_MEASURED = 32           # patches that stand for a stack that is not at hand
-
-
-def blur_of(file, label_blur):
-    """Sigma of the blur with which the labels of a data set are widened; voxels.
-
-    Patches that do not tell it (TIFF pairs, files of an earlier version) get UNKNOWN_BLUR, and a
-    line says so.
-
-    Args:
-        file: patches.PatchFile; label_blur: see labels.Settings.
-    """
-    if label_blur:
-        return label_blur
-    if file.blur is None:
-        print('%s does not tell how its drafts were blurred: LABEL_BLUR=%g voxels'
-              % (file.path, UNKNOWN_BLUR))
-        return UNKNOWN_BLUR
-    return tuple(file.blur)
 
 
 class Synthetic:
@@ -41,7 +22,7 @@ class Synthetic:
     Attributes:
         file: patches.PatchFile; source: name of each patch's stack [N].
         trained, held: int, patches to train on and patches of the stacks held out.
-        visible_contrast: see labels.Settings; blur: see blur_of.
+        visible_contrast: see labels.Settings.
     """
 
     def __init__(self, folder, settings, *, held_out=0.0):
@@ -53,20 +34,21 @@ class Synthetic:
                 0, one at least, and never all.
 
         Raises:
-            UserError: as PatchFile and its check; one stack only, so that none can be held out.
+            UserError: as PatchFile and its check; one stack only, so that none can be held out;
+                labels are to be as wide as seen, and the patches do not tell their blur.
         """
         path = folder if os.path.isfile(folder) else os.path.join(folder, 'patches.h5')
         whole = os.path.exists(path) or not os.path.isdir(folder)
         self.file = patches.PatchFile(path if whole else folder, with_labels=True)
         self.file.check()
         self.settings, self.visible_contrast = settings, settings.visible_contrast
-        self.blur = blur_of(self.file, settings.label_blur)
         self.source = np.array(self.file.source)
         names = sorted(set(self.file.source))
         held = held_out_of(names, held_out)
         if held and len(held) == len(names):
             raise UserError('%s comes of one stack: make more, or none can be held out for '
                             'validation (HELD_OUT)' % self.file.path)
+        labels.check(settings, self.file.blur, path=self.file.path)
         self.held = np.flatnonzero(np.isin(self.source, held))
         self.trained = np.flatnonzero(~np.isin(self.source, held))
         self.scale = {name: self._scale(folder, name) for name in names}
@@ -90,12 +72,11 @@ class Synthetic:
 
         The label and its rim are those of the whole patch: it is read with a margin.
         """
-        margin = labels.reach(self.blur, rim=self.settings.ignored_rim)
+        margin = labels.reach(self.settings, self.file.blur)
         box = tuple(slice(a, a + c) for a, c in zip(low, crop))
         wide = tuple(slice(max(b.start - margin, 0), b.stop + margin) for b in box)
         inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide))
-        label = labels.widened(self.file.label[i][wide], self.settings.label_width_level,
-                               blur=self.blur)
+        label = labels.as_seen(self.file.label[i][wide], self.settings, own_blur=self.file.blur)
         weight = ~labels.ignored_rim(label, self.settings.ignored_rim)[inner]
         scale = self.scale[self.source[i]]
         return (normalisation.deviation(self.file.image[i][box], scale),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from utils.common.errors import UserError
+
 LEAST_WITHIN = 2                # voxels each way, at least, in which a neurite's middle is looked
                                 # for; else 1.5 sigma
 LEAST_LIGHT = 1e-3              # of a wide neurite's light, below which nothing is foreground
@@ -19,10 +21,10 @@ SURROUNDINGS = 4.0              # voxels, sigma of the neighbourhood that is a v
 class Settings(NamedTuple):
     """Which voxels of a drawn label count, and as what."""
     label_width_level: float    # share of the light of a neurite's middle that counts, (0, 1]
-    label_blur: float           # voxels, sigma of the blur with which the label is widened; 0: that
-                                # of the drafts' optics
+    label_blur: float           # voxels, sigma of the blur assumed when the label is widened
     ignored_rim: int            # voxels around the foreground that do not count
     visible_contrast: float     # noise levels above the surroundings, from which foreground counts
+    label_seen_level: float = 1.0   # the same share under the blur that the drafts were drawn with
 
 
 def widened(label, level, *, blur):
@@ -56,16 +58,39 @@ def _within(blur):
     return np.maximum(np.broadcast_to(1.5 * np.asarray(blur), 3).round().astype(int), LEAST_WITHIN)
 
 
-def reach(blur, *, rim):
-    """Voxels around a crop that its label and rim depend on: blur, brightest place, rim.
+def as_seen(label, settings, *, own_blur):
+    """A drawn label as wide as it counts: widened by either of both blurs.
 
     Args:
-        blur: sigma, voxels; one, or (z, y, x); rim: voxels, see ignored_rim.
+        label: {0, 1} [Z, Y, X]; settings: Settings.
+        own_blur: (z, y, x) sigma that the draft was drawn with, voxels; None where it is not told,
+            which `check` has allowed.
 
     Returns:
-        int, of the axis where it is most.
+        bool [Z, Y, X].
     """
-    return int((np.floor(CUT_OFF * np.asarray(blur) + 0.5) + _within(blur)).max()) + int(rim)
+    wide = widened(label, settings.label_width_level, blur=settings.label_blur)
+    if settings.label_seen_level < 1:
+        wide = wide | widened(label, settings.label_seen_level, blur=own_blur)
+    return wide
+
+
+def check(settings, own_blur, *, path):
+    """Raise UserError if labels are to be as wide as seen and `path` does not tell its blur."""
+    if settings.label_seen_level < 1 and own_blur is None:
+        raise UserError('%s does not tell how its drafts were blurred: draw them anew, or give '
+                        'LABEL_SEEN_LEVEL=1' % path)
+
+
+def reach(settings, own_blur):
+    """Voxels around a crop that its label and rim depend on: blur, brightest place, rim; int.
+
+    Args:
+        settings: Settings; own_blur: see as_seen.
+    """
+    blurs = [settings.label_blur] + [own_blur] * (settings.label_seen_level < 1)
+    far = [(np.floor(CUT_OFF * np.asarray(blur) + 0.5) + _within(blur)).max() for blur in blurs]
+    return int(max(far)) + int(settings.ignored_rim)
 
 
 def visible_contrast(deviation, label):
