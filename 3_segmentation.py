@@ -153,7 +153,7 @@ def pack(cfg):
     other = config.read_constants(config.rooted('configs/comparison.py'))
     with open_network(cfg) as network:
         path = network.pack(cfg.OUTPUT, owner=claims.packing('3_segmentation.py'),
-                            may_change=MAY_CHANGE + tuple(other))
+                            may_change=MAY_CHANGE + tuple(other) + ('START_FROM',))
     size = sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path)) / 1024
     print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR, size))
 
