@@ -47,7 +47,8 @@ def simulate(index, seed, *, values, measured, psf, folder, constants):
     corners = drafts.patch_corners(draft, values.patches, rng=rng)
     alone(folder.path, constants)
     folder.write(index, draft, corners=corners, window=values.patches.patch_shape,
-                 voxel_size=values.stack.voxel_size)
+                 voxel_size=values.stack.voxel_size,
+                 blur=optics.blur_of(values.optics, voxel_size=values.stack.voxel_size, psf=psf))
     return '%04d: %s, %d neurites, %d patches' % (index + 1, draft.kind, draft.neurites,
                                                   len(corners))
 

@@ -133,8 +133,8 @@ def score(cfg):
     with open_network(cfg, at_hand(cfg)) as network:
         probability = network.predict(stack.voxels) / 255.0
     values = masks.score(probability, annotation, threshold=cfg.PROBABILITY_THRESHOLD)
-    print('%s on %s: %s' % (cfg.RUN_DIR, cfg.LABELLED, ', '.join(
-        '%s %.3f' % (measure, values[measure]) for measure in masks.MEASURES)))
+    told = ', '.join('%s %.3f' % (measure, values[measure]) for measure in masks.MEASURES)
+    print('%s on %s: %s' % (cfg.RUN_DIR, cfg.LABELLED, told))
 
 
 def export_pairs(cfg):
@@ -153,10 +153,9 @@ def pack(cfg):
     other = config.read_constants(config.rooted('configs/comparison.py'))
     with open_network(cfg) as network:
         path = network.pack(cfg.OUTPUT, owner=claims.packing('3_segmentation.py'),
-                            may_change=MAY_CHANGE + tuple(other))
-    size = sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
-    print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR,
-                                                      size / 1024))
+                            may_change=MAY_CHANGE + tuple(other) + ('START_FROM',))
+    size = sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path)) / 1024
+    print('%s: weights of step %d of %s, %.0f KiB' % (path, network.step, cfg.RUN_DIR, size))
 
 
 STAGES = {'train': train, 'score': score, 'predict': predict, 'export': export_pairs, 'pack': pack}

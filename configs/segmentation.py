@@ -24,11 +24,17 @@ ANNOTATION = None                # None: none; or its labels: {0, 1}, or 0 not a
 CHANNELS = 12                    # width at full resolution, doubled with each level
 LEVELS = 2                       # times that the resolution is halved
 
+START_FROM = None                # None: new weights; or a run, or packed weights, of the same
+                                 # CHANNELS and LEVELS: models/pretrained/universal
+
 # --- labels ---
 LABEL_WIDTH_LEVEL = 0.15         # a voxel is foreground from this share of the light of a neurite's
                                  # middle: it is wider in a blurred image than it was drawn; 1: as
                                  # drawn
 LABEL_BLUR = 0.85                # blur (sigma, voxels) assumed when the label is widened
+LABEL_SEEN_LEVEL = 1.0           # foreground, too, is what reaches this share under the blur that
+                                 # the drafts were drawn with; 0.5: full width at half maximum; 1:
+                                 # no more
 IGNORED_RIM = 1                  # voxels around foreground that do not count in the loss: no
                                  # annotator agrees on them
 VISIBLE_CONTRAST = 1.0           # noise levels above its surroundings from which drawn foreground

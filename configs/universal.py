@@ -8,9 +8,9 @@ and its training stand in configs/segmentation.py; each constant of that file ca
 DATA = 'data/universal'          # drafts: kinds/001/ ... to train on, held/001/ ... to score on
 RUN_DIR = 'runs/universal'       # the network
 RESULTS = 'results'              # universal.csv, universal.md, universal_reliability.png
-N_KINDS = 200                    # kinds to train on
+N_KINDS = 600                    # kinds to train on
 N_HELD = 24                      # kinds of other seeds that only score
-STACKS_PER_KIND = 2              # draft stacks of a kind to train on; of one that scores, 1
+STACKS_PER_KIND = 1              # draft stacks of a kind to train on; of one that scores, 1
 DRAFT_SHAPE = (96, 128, 128)     # (z, y, x) isotropic voxels of a draft
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels of a training patch
 RANDOM_PATCHES = 0.9             # share of them that are cut anywhere: a network that sees crops
@@ -35,7 +35,8 @@ EVALUATE_EVERY = 250             # steps
 SAVE_EVERY = 250                 # steps
 EVALUATION_PATCHES = 240         # crops of the kinds held out of training
 HELD_OUT = 0.1                   # share of the kinds to train on that choose the checkpoint
-LABEL_WIDTH_LEVEL = 0.15         # up to a voxel wider than drawn, as a neurite is seen
+LABEL_WIDTH_LEVEL = 0.2          # up to a voxel wider than drawn, whatever the blur
+LABEL_SEEN_LEVEL = 0.5           # and as wide as one sees it, where it is blurred more
 IGNORED_RIM = 0                  # voxels; the outline counts, so that probabilities mean shares
 AUGMENT_PUNCTA = 40              # granules beside those that the kinds have
 AUGMENT_HAZE = 1.0               # the drafts' own haze is in the wings of their blur
@@ -43,8 +44,8 @@ AUGMENT_SNR = (0.3, 1.0)         # kinds have signal-to-noise ratios of their ow
 
 # --- kinds: neurites. (low, high) of a uniform draw, or log-uniform where it says so ---
 KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform, of a kind's middle
-KIND_VOLUME_SHARE = (0.0005, 0.08)   # of the voxels that are neurites, about, log-uniform
-KIND_DENSITY = (0.0001, 0.006)   # voxels of centreline per voxel^3, limits
+KIND_VOLUME_SHARE = (0.002, 0.25)    # of the voxels that are neurites, about, log-uniform
+KIND_DENSITY = (0.0001, 0.02)    # voxels of centreline per voxel^3, limits
 KIND_TORTUOSITY = (1.0, 1.2)     # arc over chord of 40 voxels
 KIND_WIGGLE = (0.0, 15.0)        # degrees
 KIND_BUNDLED = (0.2, 0.85)       # share of fibres beside another one, of half of the kinds
@@ -58,8 +59,8 @@ KIND_SOMATA = 0.3                # share of the kinds whose first neuron may be 
 KIND_SNR = (3.0, 50.0)           # brightness of a neurite in the image over the std of the
                                  # background around it, log-uniform
 KIND_STAINED = (0.4, 1.0)        # share of stained voxels
-KIND_SPREAD = (0.0, 0.7)         # std of log brightness from neurite to neurite
-KIND_DRIFT = (0.0, 0.4)          # std of log brightness along a neurite
+KIND_SPREAD = (0.0, 1.2)         # std of log brightness from neurite to neurite
+KIND_DRIFT = (0.0, 0.5)          # std of log brightness along a neurite
 KIND_DEBRIS = (1e-6, 5e-4)       # bright specks per voxel, log-uniform
 KIND_DEBRIS_LEVEL = (0.15, 1.5)  # of a neurite's brightness, log-uniform within a kind
 

@@ -30,3 +30,11 @@ def follow(scope, average_scope, *, step, decay, after, newest=()):
             slow = 0.0 if any(part in name for part in newest) else decay
             update.append(tf.assign(mean, slow * mean + (1 - slow) * variable.read_value()))
     return tf.group(*start), tf.group(*update)
+
+
+def adopt(scope, average_scope):
+    """Op that sets a network's variables to their averages, the way back of `follow`'s start."""
+    variables = {variable.op.name: variable for variable in tf.global_variables(scope + '/')}
+    means = {mean.op.name: mean for mean in tf.global_variables(average_scope + '/')}
+    return tf.group(*[tf.assign(variable, means[name.replace(scope, average_scope, 1)])
+                      for name, variable in variables.items()])

@@ -19,6 +19,7 @@ class Graph(NamedTuple):
     learning_rate: Any           # float32 scalar
     update: Any                  # op: one update of the weights and of their averages
     start_average: Any           # op: set the averages to the weights, before the first step
+    adopt_average: Any           # op: set the weights to the averages, to go on from another run's
     losses: dict                 # name -> float32 scalar
 
 
@@ -59,6 +60,7 @@ def build(crop, channels, *, levels, learning_rate, max_steps, average_decay, di
     start_average, update = averages.follow('unet', AVERAGE, step=step, decay=average_decay,
                                             after=update)
     return Graph(image, label, weight, step, rate, update, start_average,
+                 averages.adopt('unet', AVERAGE),
                  {'loss': total, 'dice_loss': dice, 'cross_entropy': entropy})
 
 

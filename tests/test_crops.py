@@ -53,6 +53,39 @@ def test_width_level_is_the_share_of_the_middles_light(level, voxels):
     assert cross.sum() == voxels and cross[4, 5]
 
 
+@pytest.mark.parametrize('radius, blur, seen', [(1.0, 2.5, 3.0), (6.0, 2.5, 6.0), (1.0, 0.7, 1.2)])
+def test_a_label_at_half_maximum_is_as_wide_as_the_image_shows_it(radius, blur, seen):
+    """A thin fibre in much blur is as wide as the blur's half maximum, 1.18 sigma; a thick one as
+    it was drawn."""
+    z, y = np.indices((41, 41)) - 20
+    label = np.repeat((np.hypot(z, y) <= radius)[..., None], 41, 2)
+    wide = labels.widened(label, 0.5, blur=blur)[:, :, 20]
+    assert np.sqrt(wide.sum() / np.pi) == pytest.approx(seen, abs=0.35)
+
+
+def test_labels_are_as_wide_as_the_blur_of_their_drafts_shows_them(tmp_path):
+    """LABEL_SEEN_LEVEL: along each axis that of the patch file, which has to tell it."""
+    label = np.zeros((2, 24, 24, 24), np.uint8)
+    label[:, 12, 12] = 1
+    image = np.full(label.shape, 1000, np.uint16)
+    half = AS_DRAWN._replace(label_seen_level=0.5)
+    for blur in ((3.0, 1.0, 1.0), None):
+        patches.write(str(tmp_path / 'patches.h5'), image, origins=np.zeros((2, 3), int),
+                      sources=['a', 'b'], labels=label, blur=blur)
+        if blur:
+            source = crops.Synthetic(str(tmp_path), half)
+            _, found, _ = source.cut(0, (0, 0, 0), crop=(24, 24, 24))
+            assert found[:, 12, 12].sum() == 7 and found[12, :, 12].sum() == 3
+            near = source.cut(0, (9, 0, 0), crop=(6, 24, 24))[1]         # with a margin
+            np.testing.assert_array_equal(near, found[9:15])
+            both = crops.Synthetic(str(tmp_path), half._replace(label_width_level=0.04))
+            wider = both.cut(0, (0, 0, 0), crop=(24, 24, 24))[1]
+            assert (wider >= found).all() and wider.sum() > found.sum()
+    with pytest.raises(UserError, match='LABEL_SEEN_LEVEL=1'):
+        crops.Synthetic(str(tmp_path), half)
+    assert crops.Synthetic(str(tmp_path), AS_DRAWN).file.blur is None
+
+
 def test_visible_contrast_is_what_stands_out_of_the_background():
     image = np.full((24, 24, 24), 7.0, np.float32)       # an even background does not count
     label = np.zeros(image.shape, bool)

@@ -1,4 +1,6 @@
 """Fluorescence, optics and camera of the drafts: answers known by hand."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from drafting import draw, settings_of
@@ -156,6 +158,15 @@ def test_measured_point_spread_function_is_used_as_it_is():
     found = optics.convolve(dark, kernel)
     assert abs(found[4, 10, 10] - 6) < 1e-4 and abs(found[4, 10, 12] - 2) < 1e-4
     assert abs(found.sum() - 8) < 1e-3
+
+
+def test_blur_is_told_in_voxels_of_each_axis():
+    values = SimpleNamespace(psf_sigma=(3.0, 1.0, 0.5))
+    assert optics.blur_of(values, voxel_size=(2, 1, 0.5)) == [1.5, 1.0, 1.0]
+    z, y, x = np.indices((31, 31, 31)) - 15.0
+    psf = np.exp(-z ** 2 / 18 - y ** 2 / 8 - (x - 2) ** 2 / 2)
+    found = optics.blur_of(values, voxel_size=(1, 1, 1), psf=psf / psf.sum())
+    np.testing.assert_allclose(found, (3, 2, 1), rtol=1e-3)
 
 
 def test_point_spread_function_files_are_centred_or_refused(tmp_path):

@@ -32,6 +32,11 @@ def test_patch_file_round_trip_and_tiff_folder(tmp_path):
     both = str(tmp_path / 'both.h5')
     assert patches.join([empty, path], both) == 5
     np.testing.assert_array_equal(patches.PatchFile(both, with_labels=True).label[:], labels)
+    assert list(patches.PatchFile(both).voxel_size) == [2, 1, 1]
+    assert patches.PatchFile(both).blur is None
+    patches.write(path, images, origins=np.zeros((5, 3)), sources=list('abcde'), blur=[2, 1, 0.5])
+    patches.join([path], both)
+    assert list(patches.PatchFile(both).blur) == [2, 1, 0.5]
     with pytest.raises(UserError, match='no patch'):
         patches.join([empty], both)
     (tmp_path / 'cut.h5').write_bytes(first[:len(first) // 2])

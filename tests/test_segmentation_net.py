@@ -134,6 +134,22 @@ def test_weights_are_averaged_as_said(small):
     assert shares[4] == pytest.approx(0.3, abs=0.01)
 
 
+def test_weights_can_be_set_to_their_averages(small):
+    """All of them, the moving moments too; nothing else moves."""
+    graph, _, feed, session = small
+    for _ in range(3):
+        session.run(graph.update, feed)
+    names = {v.op.name: v for v in segmenter.inference_variables()}
+    pairs = [(v, names[v.op.name.replace('unet', segmenter.AVERAGE, 1)])
+             for v in tf.global_variables('unet/')]
+    before = session.run(pairs)
+    assert len(pairs) == len(names) and max(np.abs(a - b).max() for a, b in before) > 1e-4
+    session.run(graph.adopt_average)
+    for (_, mean), (weight, now) in zip(before, session.run(pairs)):
+        np.testing.assert_array_equal(weight, mean)
+        np.testing.assert_array_equal(now, mean)
+
+
 def test_training_moves_the_network_and_the_average_follows(small):
     graph, inference, feed, session = small
     label = feed[graph.label]

@@ -237,6 +237,24 @@ def test_packed_weights_predict_the_same(place):
     assert sorted(path.name for path in (place / 'kept').rglob('*')) == before
 
 
+def test_training_starts_from_other_weights(place):
+    """At next to no learning rate they predict what they did; others are refused in one line."""
+    arguments = TRAIN + ['RUN_DIR=runs/started', 'START_FROM=runs/segmentation', 'MAX_STEPS=1']
+    good(*arguments, 'LEARNING_RATE=1e-12', cwd=place)
+    with segmenter.Segmenter(str(place / 'runs/segmentation'), threads=1) as known:
+        old = known.session.run(known.inference.probability,
+                                {known.inference.image: np.ones((1, 8, 8, 8, 1))})
+    with segmenter.Segmenter(str(place / 'runs/started'), threads=1) as network:
+        new = network.session.run(network.inference.probability,
+                                  {network.inference.image: np.ones((1, 8, 8, 8, 1))})
+    assert old.std() > 1e-4
+    np.testing.assert_allclose(new, old, atol=0.02)      # the moments have seen a batch
+    other = ['RUN_DIR=runs/other', 'CHANNELS=3']
+    bad(*(arguments + other), cwd=place, words=['CHANNELS=2 LEVELS=1, not 3 and 1'])
+    bad(*(arguments + ['RUN_DIR=runs/other', 'START_FROM=pairs']), cwd=place,
+        words=['pairs', 'no checkpoint'])
+
+
 def test_scoring_and_export(place):
     said = good(*SMALL, 'STAGE=score', 'LABELLED=pairs/images/0001.tif',
                 'ANNOTATION=pairs/labels/0001.tif', cwd=place)

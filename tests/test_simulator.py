@@ -139,7 +139,8 @@ def test_a_stack_is_finished_with_all_its_files_of_these_settings(tmp_path):
     draft = draw(0, AXON_SHARE=1.0, INSTANCES=True)
     folder = results.Folder(str(tmp_path), 'these', True)
     assert not folder.finished(0)
-    folder.write(0, draft, corners=np.zeros((1, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1))
+    folder.write(0, draft, corners=np.zeros((1, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1),
+                 blur=(1, 1, 1))
     assert folder.finished(0) and not folder.finished(1)
     assert not folder._replace(origin='others').finished(0)
     for kind in results.EXTENSION:
@@ -148,7 +149,8 @@ def test_a_stack_is_finished_with_all_its_files_of_these_settings(tmp_path):
         os.rename(str(tmp_path / 'aside'), folder.file(kind, 0))
     np.testing.assert_array_equal(stacks.read(folder.file('instances', 0)).voxels, draft.instance)
     plain = folder._replace(instances=False)
-    plain.write(0, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1))
+    plain.write(0, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1),
+                blur=(1, 1, 1))
     assert not os.path.exists(folder.file('instances', 0)) and plain.finished(0)
 
 
@@ -156,7 +158,8 @@ def test_stale_stacks_go_and_others_stay(tmp_path):
     draft = draw(0, AXON_SHARE=1.0)
     for index, origin in enumerate(('old', 'old', 'these')):
         results.Folder(str(tmp_path), origin, False).write(
-            index, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1))
+            index, draft, corners=np.zeros((0, 3), int), window=(8, 8, 8), voxel_size=(2, 1, 1),
+            blur=(1, 1, 1))
     partial = tmp_path / 'images/0002.mpgan-00000000-1.partial.tif'
     partial.write_text('another share writes it')
     foreign = tmp_path / 'images/0007.tif'

@@ -7,7 +7,7 @@ from scipy import spatial
 
 import _neurons
 from utils.common import config
-from utils.data import stacks
+from utils.data import patches, stacks
 from utils.score import masks
 from utils.simulate import drafts, priors, settings
 from utils.train import labels, normalisation
@@ -83,10 +83,11 @@ def kind(folder, network, *, settings_):
         folder: of 1_simulator.py; network: Segmenter; settings_: labels.Settings.
     """
     total = np.zeros((2, 256), np.int64)
+    own = patches.PatchFile(os.path.join(folder, 'patches.h5')).blur
     for path in stacks.find(os.path.join(folder, 'images')):
         voxels = stacks.read(path).voxels
         drawn = stacks.read(os.path.join(folder, 'labels', os.path.basename(path))).voxels
-        truth = labels.widened(drawn, settings_.label_width_level, blur=settings_.label_blur)
+        truth = labels.as_seen(drawn, settings_, own_blur=own)
         deviation = normalisation.deviation(voxels, normalisation.measure(voxels))
         seen = labels.visible_contrast(deviation, truth) >= settings_.visible_contrast
         total += count(network.predict(voxels), truth, valid=~truth | seen)
@@ -168,7 +169,8 @@ def phantom(network, *, settings_, noise, shape, seed):
     own = dict(vars(config.load('configs/demo/phantom.py', [])), SHAPE=tuple(shape))
     camera = dict(GAIN=own['GAIN'] * noise ** 2, READ_NOISE=own['READ_NOISE'] * noise)
     image, label, _, _ = _neurons.phantom(dict(own, **camera), np.random.default_rng(seed))
-    truth = labels.widened(label, settings_.label_width_level, blur=settings_.label_blur)
+    truth = labels.as_seen(label, settings_,
+                           own_blur=np.array(own['PSF_SIGMA']) / own['VOXEL_SIZE'])
     return count(network.predict(image), truth, valid=np.ones(truth.shape, bool))
 
 

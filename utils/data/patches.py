@@ -1,8 +1,9 @@
 """Patch files: training patches on disk.
 
 A patch file is HDF5: `image` (and `label`) [N, Z, Y, X], one chunk per patch, `origin` int [N, 3]
-(corner in its stack, voxels), `source` str [N]; attributes voxel_size, dtype_max, digest. A folder
-of TIFF patches serves wherever a patch file does.
+(corner in its stack, voxels), `source` str [N]; attributes voxel_size, dtype_max, digest, and of
+drafts blur (sigma along z, y, x, voxels). A folder of TIFF patches serves wherever a patch file
+does.
 """
 import contextlib
 import hashlib
@@ -15,6 +16,7 @@ import numpy as np
 from utils.common.errors import UserError
 from utils.data import hdf5, hdf5_writer, patch_checks, stacks
 
+SHARED = 'voxel_size', 'blur'        # attributes of a joined file, as its parts have them
 AT_A_TIME = 32           # patches of a stack that are in memory while they are cut and written
 
 
@@ -69,13 +71,13 @@ def join(parts, path, **attributes):
     Raises:
         UserError: if all are empty, they mix 8 and 16 bit, or one is damaged.
     """
-    kinds, count, voxel_size, labelled = set(), 0, None, False
+    kinds, count, labelled, shared = set(), 0, False, {}
     for part in parts:
         with _part(part) as file:
             kinds.add((file['image'].dtype, file['image'].shape[1:]))
             count += len(file['image'])
             labelled = 'label' in file
-            voxel_size = file.attrs.get('voxel_size', voxel_size)
+            shared.update((name, file.attrs[name]) for name in SHARED if name in file.attrs)
     if len(kinds) > 1:
         raise UserError('%s would mix 8- and 16-bit stacks: prepare each kind apart, with its own '
                         'OUTPUT' % path)
@@ -90,7 +92,7 @@ def join(parts, path, **attributes):
                     raise ValueError('its patches are not those of its digest')
                 origins, sources = file['origin'][:], file['source'][:]
             writer.add(images, labels, origins=origins, sources=sources)
-        writer.finish(dict(attributes, voxel_size=voxel_size))
+        writer.finish(dict(attributes, **shared))
     return count
 
 
@@ -191,13 +193,14 @@ class PatchFile:
         source: list of N stack names; origin: int [N, 3], voxels.
         placed: True: source and origin are known; False: each patch counts as a stack of its own.
         shape: (z, y, x) of a patch; dtype; digest: of all patches; voxel_size: um or None.
+        blur: (z, y, x) sigma of the drafts' optics, voxels, or None.
         file: the open h5py.File, None for a folder.
     """
 
     def __init__(self, path, with_labels=False):
         """Raises UserError: missing, empty, damaged, without the labels asked for, or patches of
         unlike shapes or other kinds of numbers. `check` tells whether they can be trained on."""
-        self.path, self.file, self.placed = path, None, True
+        self.path, self.file, self.placed, self.blur = path, None, True, None
         if os.path.isdir(path):
             self._open_folder(with_labels)
         else:
@@ -223,6 +226,7 @@ class PatchFile:
             self.label = self.file['label'] if with_labels else None
             self.digest = str(self.file.attrs['digest'])
             self.voxel_size = self.file.attrs.get('voxel_size')
+            self.blur = self.file.attrs.get('blur')
         except patch_checks.DAMAGE as error:
             raise UserError('%s is damaged or no patch file (%s): make it anew'
                             % (self.path, patch_checks.reason(error)))

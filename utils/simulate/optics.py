@@ -56,6 +56,23 @@ def convolve(light, kernel):
     return np.maximum(seen, 0).astype(np.float32)
 
 
+def blur_of(settings, *, voxel_size, psf=None):
+    """Sigma of the point-spread function along z, y, x; list of 3 floats, voxels.
+
+    Args:
+        settings: settings.Optics, resolved; voxel_size: um (z, y, x).
+        psf: float [z, y, x], sum 1, instead of the Gaussian: the root of its second moments.
+    """
+    if psf is None:
+        return [float(s / v) for s, v in zip(settings.psf_sigma, voxel_size)]
+    sigma = []
+    for axis, n in enumerate(psf.shape):
+        share = psf.sum(tuple(other for other in range(3) if other != axis))
+        place = np.arange(n) - (np.arange(n) * share).sum()
+        sigma.append(float(np.sqrt((place ** 2 * share).sum())))
+    return sigma
+
+
 def _halo(sigma):
     """Voxels that the Gaussian reaches to each side; list of 3."""
     return [int(TRUNCATE * s + 0.5) for s in sigma]

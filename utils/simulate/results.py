@@ -32,12 +32,12 @@ class Folder(NamedTuple):
         return (patches.made_from(self.part(index)) == self.origin
                 and all(os.path.exists(self.file(kind, index)) for kind in kinds))
 
-    def write(self, index, draft, *, corners, window, voxel_size):
+    def write(self, index, draft, *, corners, window, voxel_size, blur):
         """Write a stack's files.
 
         Args:
             draft: drafts.Draft; corners: int [N, 3] and window: (z, y, x) voxels of its patches;
-            voxel_size: um (z, y, x).
+            voxel_size: um (z, y, x); blur: sigma of the optics along z, y, x, voxels.
 
         Raises:
             UserError: if a file cannot be written.
@@ -55,7 +55,8 @@ class Folder(NamedTuple):
             draft.kind, name, ' '.join('%g' % v for v in voxel_size))
         swc.write(self.file('swc', index), draft.tree, comment=comment, one_root=False)
         patches.write_cut(self.part(index), draft.image, corners=corners, window=window, name=name,
-                          label=draft.label, made_from=self.origin, voxel_size=voxel_size)
+                          label=draft.label, made_from=self.origin, voxel_size=voxel_size,
+                          blur=blur)
 
     def owner(self, count):
         """claims.Owner of `count` stacks.

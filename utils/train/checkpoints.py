@@ -61,6 +61,16 @@ def best(folder):
     return found if os.path.isdir(found) else None
 
 
+def best_or_newest(folder):
+    """Path of the checkpoint that a run's users take: its best, else its newest; or None.
+
+    Raises:
+        UserError: as whole, best.
+    """
+    found = newest(folder)                               # first: it looks at all of them
+    return best(folder) or found
+
+
 def path_of(folder, step):
     """Path of the checkpoint of a step, int."""
     return os.path.join(folder, 'checkpoints', 'step-%06d' % step)

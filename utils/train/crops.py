@@ -34,7 +34,8 @@ class Synthetic:
                 0, one at least, and never all.
 
         Raises:
-            UserError: as PatchFile and its check; one stack only, so that none can be held out.
+            UserError: as PatchFile and its check; one stack only, so that none can be held out;
+                labels are to be as wide as seen, and the patches do not tell their blur.
         """
         path = folder if os.path.isfile(folder) else os.path.join(folder, 'patches.h5')
         whole = os.path.exists(path) or not os.path.isdir(folder)
@@ -47,6 +48,7 @@ class Synthetic:
         if held and len(held) == len(names):
             raise UserError('%s comes of one stack: make more, or none can be held out for '
                             'validation (HELD_OUT)' % self.file.path)
+        labels.check(settings, self.file.blur, path=self.file.path)
         self.held = np.flatnonzero(np.isin(self.source, held))
         self.trained = np.flatnonzero(~np.isin(self.source, held))
         self.scale = {name: self._scale(folder, name) for name in names}
@@ -70,12 +72,11 @@ class Synthetic:
 
         The label and its rim are those of the whole patch: it is read with a margin.
         """
-        margin = labels.reach(self.settings)
+        margin = labels.reach(self.settings, self.file.blur)
         box = tuple(slice(a, a + c) for a, c in zip(low, crop))
         wide = tuple(slice(max(b.start - margin, 0), b.stop + margin) for b in box)
         inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide))
-        label = labels.widened(self.file.label[i][wide], self.settings.label_width_level,
-                               blur=self.settings.label_blur)
+        label = labels.as_seen(self.file.label[i][wide], self.settings, own_blur=self.file.blur)
         weight = ~labels.ignored_rim(label, self.settings.ignored_rim)[inner]
         scale = self.scale[self.source[i]]
         return (normalisation.deviation(self.file.image[i][box], scale),

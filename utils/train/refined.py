@@ -237,4 +237,4 @@ def _draft_of(drafts, folder, *, name):
 def _write(path, images, *, drafts):
     """Write refined patches beside the drafts' labels and places."""
     patches.write(path, images, origins=drafts.origin, sources=drafts.source,
-                  labels=drafts.label[:], voxel_size=drafts.voxel_size)
+                  labels=drafts.label[:], voxel_size=drafts.voxel_size, blur=drafts.blur)

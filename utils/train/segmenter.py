@@ -34,8 +34,7 @@ class Segmenter(Trained):
         Raises:
             UserError: no checkpoint, none of this network, or no settings beside it.
         """
-        newest = checkpoints.newest(run_dir)             # first: it looks at all of them
-        checkpoint = checkpoints.best(run_dir) or newest
+        checkpoint = checkpoints.best_or_newest(run_dir)
         if checkpoint is None:
             raise UserError('%s has no checkpoint: train first (STAGE=train), or give another '
                             'RUN_DIR' % run_dir)

@@ -1,12 +1,13 @@
 """The training of a segmentation network: losses on batches of crops, scores on held-out drafts."""
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from models import segmenter, tf
 from utils.common.errors import UserError
 from utils.score import masks
-from utils.train import crops, loop, runs
+from utils.train import checkpoints, crops, loop, runs, sessions
+from utils.train.trained import settings_of
 
 # Constants that may change between runs into one folder: they do not shape the weights
 MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABILITY_THRESHOLD',
@@ -16,8 +17,8 @@ MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABI
 # Constants of the scripts that train -> (lowest, highest) value, None: no limit
 RANGES = dict(
     PROBABILITY_THRESHOLD=(0, 1), MIN_OBJECT=(0, None), SEED=(0, None), LEVELS=(0, 5),
-    LABEL_WIDTH_LEVEL=(0.01, 1), LABEL_BLUR=(0, 10), IGNORED_RIM=(0, 10),
-    VISIBLE_CONTRAST=(0, 1e6), AUGMENT_PUNCTA=(0, 1000), AUGMENT_HAZE=(0, 20),
+    LABEL_WIDTH_LEVEL=(0.01, 1), LABEL_BLUR=(0, 10), LABEL_SEEN_LEVEL=(0.01, 1),
+    IGNORED_RIM=(0, 10), VISIBLE_CONTRAST=(0, 1e6), AUGMENT_PUNCTA=(0, 1000), AUGMENT_HAZE=(0, 20),
     AUGMENT_BLUR=(0, 10), AUGMENT_SNR=(0.01, 1), AUGMENT_CONTRAST=(0.01, 100),
     AUGMENT_GAMMA=(0, 3), AUGMENT_OFFSET=(0, 1000), AUGMENT_NOISE=(0, 1000),
     LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), HELD_OUT=(0.001, 0.9), THREADS=(0, None),
@@ -42,6 +43,7 @@ class Settings(NamedTuple):
     threads: int                        # of TensorFlow; 0: all cores
     seed: int                           # of weights and batches
     lambda_dice: float = 1.0            # weight of 1 - soft Dice beside the cross-entropy
+    start_from: Optional[str] = None    # run or packed weights whose averages are the first weights
 
 
 def check(settings, *, strength, tile_shape, mirrors):
@@ -119,7 +121,7 @@ def train(run_dir, settings, *, sources, strength, held=None):
 
     with runs.Run(run_dir, columns, threads=settings.threads) as run:
         if not run.step:
-            run.session.run(graph.start_average)
+            first_weights(run.session, graph, settings=settings)
         for step in loop.steps(run, settings.max_steps, save=save,
                                save_every=settings.save_every, closing=closing):
             values = update(run, graph, batch=crops.batch(
@@ -133,6 +135,30 @@ def train(run_dir, settings, *, sources, strength, held=None):
                 run.log(values)
             if evaluated and (run.best is None or values['validation_loss'] < run.best['score']):
                 run.save_best(values['validation_loss'])
+
+
+def first_weights(session, graph, *, settings):
+    """Averages as the new weights are; or all as those of settings.start_from, a run's best ones.
+
+    Raises:
+        UserError: no network there, or one of other CHANNELS or LEVELS.
+    """
+    folder = settings.start_from
+    if not folder:
+        session.run(graph.start_average)
+        return
+    checkpoint = checkpoints.best_or_newest(folder)
+    if checkpoint is None:
+        raise UserError('START_FROM=%s has no checkpoint: give a run of 3_segmentation.py or one '
+                        'of models/pretrained' % folder)
+    known = settings_of(folder, ('CHANNELS', 'LEVELS'), script='3_segmentation.py')
+    if (known['CHANNELS'], known['LEVELS']) != (settings.channels, settings.levels):
+        raise UserError('START_FROM=%s has CHANNELS=%d LEVELS=%d, not %d and %d: give these'
+                        % (folder, known['CHANNELS'], known['LEVELS'], settings.channels,
+                           settings.levels))
+    sessions.restore(session, tf.train.Saver(segmenter.inference_variables()),
+                     checkpoint=checkpoint)
+    session.run(graph.adopt_average)
 
 
 def update(run, graph, *, batch):
