@@ -26,16 +26,17 @@ WORKERS = 2                      # scripts at a time
 THREADS = 1                      # of TensorFlow; 0: all cores
 
 # --- network: what differs from configs/segmentation.py ---
-MAX_STEPS = 7000                 # steps; so many kinds are not learnt by heart
+MAX_STEPS = 18000                # steps; so many kinds are not learnt by heart
 BATCH_SIZE = 4                   # crops
 CROP_SHAPE = (32, 32, 32)        # (z, y, x) voxels
-LAMBDA_DICE = 0.1                # soft Dice makes probabilities too high
+LAMBDA_DICE = 0.3                # more finds more of dim neurites, and makes probabilities too
+                                 # high
 AVERAGE_DECAY = 0.995            # of the running average of the weights
 EVALUATE_EVERY = 250             # steps
 SAVE_EVERY = 250                 # steps
 EVALUATION_PATCHES = 240         # crops of the kinds held out of training
 HELD_OUT = 0.1                   # share of the kinds to train on that choose the checkpoint
-LABEL_WIDTH_LEVEL = 0.2          # up to a voxel wider than drawn, whatever the blur
+LABEL_WIDTH_LEVEL = 0.15         # up to a voxel wider than drawn, whatever the blur
 LABEL_SEEN_LEVEL = 0.5           # and as wide as one sees it, where it is blurred more
 IGNORED_RIM = 0                  # voxels; the outline counts, so that probabilities mean shares
 AUGMENT_PUNCTA = 40              # granules beside those that the kinds have
