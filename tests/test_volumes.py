@@ -59,8 +59,10 @@ def test_what_is_written_is_read_by_any_slices(tmp_path, voxels):
         with futures.ThreadPoolExecutor(4) as pool:
             assert all(np.array_equal(found, voxels[BLOCK])
                        for found in pool.map(lambda _: volume[BLOCK], range(20)))
-    assert volumes.open_volume(written(tmp_path / 'b.zarr', voxels, voxel_size=None)
-                               ).voxel_size is None
+    path = written(tmp_path / 'b.ome.zarr', voxels, voxel_size=None)
+    assert volumes.open_volume(path).voxel_size is None
+    assert json.loads((tmp_path / 'b.ome.zarr/.zattrs').read_text())['multiscales'][0][
+        'name'] == 'b'
 
 
 def test_processes_that_create_the_same_volume_agree(tmp_path, voxels):
