@@ -1,0 +1,76 @@
+"""Which inputs are walked by blocks, and the batch jobs of those."""
+import os
+
+from utils.common import batch
+from utils.data import stacks, volumes
+from utils.train import volume_steps
+from utils.train.volume_runs import Run
+
+
+def is_streamed(path):
+    """True for a volume that is walked by blocks; False for a stack that is read whole."""
+    return volumes.is_volume(path)
+
+
+def name_of(path):
+    """Name of a stack or volume, without folder and extensions."""
+    path = path.rstrip('/')
+    if not path.endswith('.zarr'):
+        return stacks.name_of(path)
+    name = os.path.basename(path)[:-len('.zarr')]
+    return name[:-len('.ome')] if name.endswith('.ome') else name
+
+
+def find(pattern):
+    """Paths of the stacks and volumes that a folder, a path or a glob pattern names, sorted.
+
+    Raises:
+        UserError: as stacks.find.
+    """
+    return [pattern] if is_streamed(pattern) else stacks.find(pattern)
+
+
+def make(job, network, *, dask=None):
+    """Predict or refine a volume; finished blocks are kept.
+
+    Args:
+        job: volume_steps.Job; network: Segmenter or Refiner, opened; dask: None: this process does
+            its share (all, or that of a task of a SLURM array); or a cluster.Cluster.
+
+    Returns:
+        a line that says what was done.
+
+    Raises:
+        UserError: see Run.
+    """
+    with Run(job, network) as run:
+        run.set_up()
+        if dask is None:
+            run.share()
+        else:
+            dask.share(run)
+        if not run.missing():
+            run.finish()
+        return run.report()
+
+
+def batch_job(path, targets, *, network, how, settings, dask=None):
+    """batch.Job of a volume.
+
+    Args:
+        path: of the volume; targets: paths of the results, see volume_steps.Job.
+        network: Segmenter or Refiner; how: volume_steps.Network that opens it elsewhere.
+        settings: volume_steps.Settings; dask: cluster.Cluster or None.
+    """
+    name = name_of(path)
+    folder = os.path.join(os.path.dirname(targets[-1]), name + '.blocks')
+    job = volume_steps.Job(path, tuple(targets), folder, how, settings)
+
+    def finished():
+        if not os.path.exists(os.path.join(folder, 'finished.json')):
+            return False
+        with Run(job, network) as run:
+            return run.is_finished()
+
+    return batch.Job(name, path, finished=finished,
+                     make=lambda: make(job, network, dask=dask))
