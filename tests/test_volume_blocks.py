@@ -75,3 +75,128 @@ def test_streamed_equals_in_memory(place):
     whole = stacks.read(str(place / 'refined_whole/images/in.tif')).voxels
     assert np.array_equal(read(place / 'refined' / REFINED), whole)
     assert len(np.unique(whole)) > 100
+
+
+def test_the_mask_is_exact_across_faces(place):
+    """Small objects that blocks cut are counted whole; thresholds and sizes change the mask alone."""
+    before = os.stat(str(place / 'blocks/in.blocks/predict/0000000.json')).st_mtime_ns
+    out = good('3_segmentation.py', *PREDICT, 'OUTPUT=blocks', 'MIN_OBJECT=12',
+               'PROBABILITY_THRESHOLD=0.51', cwd=place)
+    probability = read(place / 'blocks' / MAP)
+    wanted = mask_of(probability, 0.51, smallest=12)
+    assert 0 < wanted.sum() < (probability >= 0.51 * 255).sum()          # small ones are dropped
+    assert np.array_equal(read(place / 'blocks' / MASK), wanted)
+    assert '%.2f %% foreground' % (100 * (probability >= 0.51 * 255).mean()) in out
+    assert os.stat(str(place / 'blocks/in.blocks/predict/0000000.json')).st_mtime_ns == before
+    good('3_segmentation.py', *PREDICT, 'OUTPUT=blocks', cwd=place)      # as it was, for others
+
+
+def test_level_and_noise_of_blocks_are_those_of_the_stack():
+    """In whichever blocks, some of 64 slices left out; else of a sample, zeros passed over."""
+    rng = np.random.default_rng(0)
+    voxels = (rng.gamma(3, 40, (150, 20, 31)) + np.arange(31)).astype(np.uint16)
+    for block in ((50, 20, 31), (7, 6, 5), (200, 200, 200)):
+        scale, used = normalisation.measure_volume(voxels, block, most=1000)
+        assert scale == normalisation.measure(voxels)
+    voxels = np.zeros((40, 40, 40), np.uint16)
+    voxels[20:, 20:] = rng.normal(500, 20, (20, 20, 40))
+    scale, used = normalisation.measure_volume(voxels, (10, 10, 10), most=8)
+    assert used == 8 and abs(scale.level - 500) < 3 and abs(scale.scale - 20) < 2
+    assert normalisation.measure_volume(voxels, (10, 10, 10), most=8)[0] == scale
+    assert normalisation.measure_volume(voxels * 0, (10, 10, 10), most=8)[0] == (0, 1)
+
+
+def test_empty_blocks_are_skipped_and_said_so(place):
+    """Zeros, and what is below the noise: zeros in map and mask, no chunk on disk."""
+    voxels = np.full((16, 48, 64), 1000, np.uint16)
+    voxels += np.random.default_rng(0).integers(0, 60, voxels.shape).astype(np.uint16)
+    voxels[:, :, 50:] = 0
+    voxels[:8, :16, :16] += 2000
+    write(place / 'dim.ome.zarr', voxels)
+    arguments = ['INPUT=dim.ome.zarr', 'BLOCK_SHAPE=8,12,16']            # 2 x 4 x 4 blocks
+    halo = 8                                                             # of one level
+    out = good('3_segmentation.py', *PREDICT + arguments, 'OUTPUT=dim', cwd=place)
+    assert '32 blocks' in out and ' 0 empty ones' in out                 # the halo reaches x = 40
+    out = good('3_segmentation.py', *PREDICT + arguments, 'EMPTY_BELOW=6', 'OUTPUT=dim', cwd=place)
+    found = read(place / 'dim' / 'dim.prob.ome.zarr')
+    skipped = sum(voxels[max(z - halo, 0):z + 8 + halo, max(y - halo, 0):y + 12 + halo,
+                         max(x - halo, 0):x + 16 + halo].max() < 1100
+                  for z in (0, 8) for y in range(0, 48, 12) for x in range(0, 64, 16))
+    assert 0 < skipped < 32 and ' %d empty ones' % skipped in out
+    assert found[:8, :16, :16].all() and not found[:, 36:].any()
+
+
+@pytest.mark.parametrize('script, arguments, names', [
+    ('3_segmentation.py', PREDICT, (MAP, MASK)), ('2_mpgan.py', REFINE, (REFINED,))])
+def test_tasks_of_an_array_leave_the_bytes_of_one_process(place, script, arguments, names):
+    """Three tasks, the first one last; the pyramid is built once, by whoever ends last."""
+    output = 'array' + script[0]
+    for task in (1, 2, 0):
+        out = good(script, *arguments, 'OUTPUT=' + output, cwd=place, SLURM_ARRAY_TASK_ID=str(task),
+                   SLURM_ARRAY_TASK_COUNT='3')
+        assert ('are not done' in out) == (task != 0)
+    whole = 'blocks' if script[0] == '3' else 'refined'
+    for name in names:
+        assert bytes_of(place / output / name) == bytes_of(place / whole / name)
+    records = [path.name for path in (place / output).rglob('*.json')]
+    assert records.count('finished.json') == 1
+
+
+def test_a_finished_volume_is_kept_and_an_unfinished_one_gone_on_with(place, monkeypatch):
+    """Blocks with a record are not computed again; those without are, over what lies there."""
+    folder = place / 'again'
+    shutil.copytree(str(place / 'blocks'), str(folder))
+    asked = []
+    monkeypatch.setattr(volume_runs.Run, 'walk', lambda self, index, numbers, _walk=(
+        volume_runs.Run.walk): (asked.append((index, list(numbers))), _walk(self, index, numbers)))
+    assert '1 stacks (0 new)' in good('3_segmentation.py', *PREDICT, 'OUTPUT=again', cwd=place)
+    assert asked == []
+    records = folder / 'in.blocks'
+    for name in ('finished.json', 'predict/0000003.json', 'mask/0000002.json'):
+        os.remove(str(records / name))
+    volumes.open_writable(str(folder / MAP))[8:16, 0:8, 0:8] = np.full((8, 8, 8), 99, np.uint8)
+    good('3_segmentation.py', *PREDICT, 'OUTPUT=again', cwd=place)
+    assert [numbers for _, numbers in asked if numbers] == [[3], [2]]
+    assert not (read(folder / MAP)[8:16, 0:8, 0:8] == 99).all()
+
+
+def test_another_process_at_a_block_is_waited_for_by_nobody(place):
+    """A locked block is left; so is a plan that another process would lose its blocks by."""
+    fork = os.fork()
+    if not fork:                                         # holds block 0, and another volume's lock
+        from utils.common import locks
+        held = locks.Slots(str(place / 'held/in.blocks/.lock'))
+        held.take(volume_runs.FIRST)
+        (place / 'held/ready').touch()
+        while not (place / 'held/enough').exists():
+            pass
+        os._exit(0)
+    while not (place / 'held/ready').exists():
+        pass
+    out = good('3_segmentation.py', *PREDICT, 'OUTPUT=held', cwd=place)
+    status, _, err = run_script('3_segmentation.py', *PREDICT, 'OUTPUT=held', 'BLOCK_SHAPE=16,24,32',
+                                cwd=place)
+    (place / 'held/enough').touch()
+    os.waitpid(fork, 0)
+    assert 'are not done' in out and status == 1 and 'in use with other settings' in err
+    good('3_segmentation.py', *PREDICT, 'OUTPUT=held', cwd=place)
+    assert bytes_of(place / 'held' / MASK) == bytes_of(place / 'blocks' / MASK)
+
+
+@pytest.mark.parametrize('name', [name for name in dir(volume_jobs) if name == 'name_of'])
+def test_names_of_volumes(name):
+    for path in ('a/brain.zarr', 'a/brain.ome.zarr/', 'brain.tif'):
+        assert getattr(volume_jobs, name)(path) == 'brain'
+
+
+def test_two_dask_workers_leave_the_bytes_of_one_process(place):
+    pytest.importorskip('distributed')
+    good('3_segmentation.py', *PREDICT, 'OUTPUT=dask', 'DASK=local', 'WORKERS=2', cwd=place)
+    for name in (MAP, MASK):
+        assert bytes_of(place / 'dask' / name) == bytes_of(place / 'blocks' / name)
+
+
+def test_dask_without_the_package_is_one_line(place, monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'distributed', None)
+    status, _, err = run_script('3_segmentation.py', *PREDICT, 'OUTPUT=none', 'DASK=local', cwd=place)
+    assert status == 1 and err.strip().split('\n')[-1].startswith('error: DASK=local wants dask')

@@ -89,8 +89,8 @@ def of(job, network, *, volume):
     if job.network.kind == 'refine':
         network.check(volume, job.path)
         return [_refine(network, key, volume=volume, target=job.targets[0], parts=parts)]
-    return [_predict(job, key, network=network, volume=volume, parts=parts),
-            _mask(job, key, parts=parts)]
+    first = _predict(job, key, network=network, volume=volume, parts=parts)
+    return [first, _mask(job, first.key, parts=parts)]
 
 
 def key_of(path, volume):
