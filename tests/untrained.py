@@ -1,4 +1,4 @@
-"""Networks with random weights, packed as trained ones are: for tests and measurements of volumes."""
+"""Networks with random weights, packed as trained ones are: for tests and benchmarks."""
 from models import gan, segmenter, tf
 from utils.common import claims
 from utils.train import checkpoints, sessions

@@ -2,14 +2,28 @@
 import os
 
 from utils.common import batch
-from utils.data import stacks, volumes
+from utils.common.errors import UserError
+from utils.data import hdf5, stacks, volumes
 from utils.train import volume_steps
 from utils.train.volume_runs import Run
 
+STREAMED = 2 ** 28                   # voxels of an HDF5 stack that is walked by blocks
+
 
 def is_streamed(path):
-    """True for a volume that is walked by blocks; False for a stack that is read whole."""
-    return volumes.is_volume(path)
+    """True for a volume that is walked by blocks; False for a stack that is read whole.
+
+    OME-Zarr always is; chunked HDF5 from STREAMED voxels on.
+    """
+    if not volumes.is_volume(path):
+        return False
+    if not path.lower().endswith(hdf5.EXTENSIONS):
+        return True
+    try:
+        with volumes.open_volume(path) as volume:
+            return volume_steps.size_of(volume.shape) >= STREAMED
+    except UserError:                        # reading it as a stack tells what is wrong
+        return False
 
 
 def name_of(path):

@@ -38,6 +38,7 @@ class Run:
         self.volume = volumes.open_volume(job.path, channel=job.settings.channel)
         self.steps = volume_steps.of(job, network, volume=self.volume)
         self.grid = self.steps[0].grid
+        self.size = volume_steps.size_of(self.grid.shape)
         self.records = [blocks.Progress(os.path.join(job.folder, step.name))
                         for step in self.steps]
         self.slots = locks.Slots(os.path.join(job.folder, '.lock'))
@@ -99,7 +100,7 @@ class Run:
                 totals = {}
                 for step, record in zip(self.steps, self.records):
                     totals.update(record.total(len(self.grid)))
-                    volumes.build_pyramid(step.target)
+                    volumes.build_pyramid(step.target, how=step.how)
                 files.write_json(self._finished, dict(totals, KEY=self.steps[-1].key))
         finally:
             self.slots.free(FINISH)
@@ -192,7 +193,7 @@ class Run:
     def speed(self):
         """'0.52 Mvoxel/s, 3 % of the time waiting', of this process or its workers."""
         seconds = max(time.time() - self.started, 1e-9)
-        voxels = self.clock.pieces / len(self.steps) / len(self.grid) * _size(self.grid.shape)
+        voxels = self.clock.pieces / len(self.steps) * self.size / len(self.grid)
         return '%.3g Mvoxel/s, %.0f %% of the time waiting for files' % (
             voxels / seconds / 1e6, 100 * self.clock.waiting_share)
 
@@ -205,12 +206,6 @@ class Run:
         found = files.read_json(self._finished)
         share = ''
         if 'foreground' in found:
-            share = ', %.2f %% foreground' % (100 * found['foreground'] / _size(self.grid.shape))
+            share = ', %.2f %% foreground' % (100 * found['foreground'] / self.size)
         return '%s, %d empty ones skipped%s, %.1f s' % (
             begun, found.get('empty', 0), share, time.time() - self.started)
-
-
-def _size(shape):
-    """Voxels of a shape; a Python number, which does not overflow."""
-    z, y, x = shape
-    return int(z) * int(y) * int(x)

@@ -67,8 +67,15 @@ class Step(NamedTuple):
     chunks: tuple                # (z, y, x) voxels of a chunk of the result; blocks hold whole ones
     open: Any                    # function () -> what is read from, indexed by slices
     measure: Any                 # function () -> dict for plan.json
+    how: str                     # of the pyramid: 'mean' or 'max'
     compute: Any                 # function (number, voxels, plan) -> (block or None, note): None is
     #                              an empty block, which stays unwritten: zeros
+
+
+def size_of(shape):
+    """Voxels of a shape; a Python number, which does not overflow."""
+    z, y, x = shape
+    return int(z) * int(y) * int(x)
 
 
 def of(job, network, *, volume):
@@ -126,7 +133,7 @@ def _predict(job, key, *, network, volume, parts):
     key += ' mirrors %d sample %d empty %g' % (
         job.network.mirrors, settings.sample_blocks, settings.empty_below)
     return Step('predict', key, halo=network.halo, target=job.targets[0], dtype=np.uint8,
-                open=lambda: volume, measure=measure, compute=compute, **parts)
+                open=lambda: volume, measure=measure, compute=compute, how='mean', **parts)
 
 
 def _refine(network, key, *, volume, target, parts):
@@ -141,7 +148,7 @@ def _refine(network, key, *, volume, target, parts):
         return network.refine(window, within=core), {'empty': 0}
 
     return Step('refine', key, halo=network.halo, target=target, dtype=volume.dtype,
-                open=lambda: volume, measure=dict, compute=compute, **parts)
+                open=lambda: volume, measure=dict, compute=compute, how='mean', **parts)
 
 
 def _mask(job, key, *, parts):
@@ -156,8 +163,8 @@ def _mask(job, key, *, parts):
     settings, grid = job.settings, parts['grid']
     halo = max(settings.min_object - 1, 0)
     if settings.min_object > MOST_OBJECT:
-        raise UserError('MIN_OBJECT=%d: want at most %d for a volume, so many voxels around a block '
-                        'are read' % (settings.min_object, MOST_OBJECT))
+        raise UserError('MIN_OBJECT=%d: want at most %d for a volume: so many voxels around each '
+                        'block are read' % (settings.min_object, MOST_OBJECT))
 
     def compute(number, probability, _):
         _, _, inner = grid.box(number, halo)
@@ -170,4 +177,4 @@ def _mask(job, key, *, parts):
     key += ' threshold %g objects %d' % (settings.probability_threshold, settings.min_object)
     return Step('mask', key, halo=halo, target=job.targets[1], dtype=np.uint8,
                 open=lambda: volumes.open_volume(job.targets[0]), measure=dict, compute=compute,
-                **parts)
+                how='max', **parts)
