@@ -1,0 +1,105 @@
+"""A volume whose prediction is killed again and again, and then finished: the same bytes.
+
+Each run is a process that is forked off this one, where the modules are loaded already, and that is
+killed without a word at a random moment of its work. Then the command runs to its end, and map,
+mask and their pyramids are compared, byte for byte, with those of a run that nobody disturbed.
+
+Reads   nothing
+Writes  nothing (a folder that is removed)
+Run     python tests/benchmarks/volume_kills.py [KILLS [SEED]]
+"""
+import contextlib
+import hashlib
+import os
+import random
+import runpy
+import signal
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
+
+import numpy as np                                                      # noqa: E402
+import untrained                                                        # noqa: E402
+
+from utils.data import volumes                                          # noqa: E402
+from utils.train import cluster, predicted                              # noqa: E402, F401  loaded
+
+KILLS, SEED = 20, 1
+SHAPE = (70, 300, 290)                   # (z, y, x) voxels: 5 x 10 x 10 blocks
+ARGUMENTS = ['STAGE=predict', 'RUN_DIR=net', 'INPUT=in.ome.zarr', 'TILE_SHAPE=16,32,32',
+             'BLOCK_SHAPE=16,32,32', 'THREADS=1', 'EMPTY_BELOW=0']
+
+
+def start(output):
+    """Process number of a run that has just begun."""
+    process = os.fork()
+    if process:
+        return process
+    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
+        sys.argv = [os.path.join(ROOT, '3_segmentation.py')] + ARGUMENTS + ['OUTPUT=' + output]
+        try:
+            runpy.run_path(sys.argv[0], run_name='__main__')
+            os._exit(0)
+        except SystemExit as end:
+            os._exit(1 if end.code else 0)
+        finally:
+            os._exit(2)
+
+
+def digests(folder):
+    """SHA-1 of each file of the results by its name."""
+    found = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            if '.ome.zarr' in path:
+                with open(path, 'rb') as file:
+                    found[os.path.relpath(path, folder)] = hashlib.sha1(file.read()).hexdigest()
+    return found
+
+
+def make(folder):
+    """Write the volume and an untrained network, in a process of its own: forks want no session."""
+    process = os.fork()
+    if not process:
+        untrained.write_segmenter(os.path.join(folder, 'net'))
+        voxels = np.random.default_rng(0).normal(1000, 50, SHAPE).astype(np.uint16)
+        volumes.create(os.path.join(folder, 'in.ome.zarr'), shape=SHAPE, dtype=np.uint16,
+                       chunks=(32, 64, 64), voxel_size=(2.0, 1.0, 1.0))[:] = voxels
+        os._exit(0)
+    os.waitpid(process, 0)
+
+
+def main():
+    kills, seed = [int(a) for a in sys.argv[1:3]] + [KILLS, SEED][len(sys.argv[1:3]):]
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        make(folder)
+        os.chdir(folder)
+        begun = time.time()
+        if os.waitpid(start('whole'), 0)[1]:
+            sys.exit('error: the undisturbed run failed')
+        whole, died = time.time() - begun, 0
+        for _ in range(kills):
+            process = start('killed')
+            time.sleep(rng.uniform(0.05, 0.6) * whole)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            died += os.WIFSIGNALED(os.waitpid(process, 0)[1])
+            done = [len(os.listdir(p)) for p in ('killed/in.blocks/predict',
+                                                 'killed/in.blocks/mask') if os.path.isdir(p)]
+            print('killed; files of finished blocks, and plan: %s' % done)
+        if os.waitpid(start('killed'), 0)[1]:
+            sys.exit('error: the last run failed')
+        same = digests('whole') == digests('killed')
+        print('%d of %d runs were killed at work; the results are %s' % (
+            died, kills, 'the same' if same else 'NOT the same'))
+    print('result: killed=%d same=%d' % (died, same))
+    return None if same else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
