@@ -28,7 +28,7 @@ from utils.data import volumes                                          # noqa: 
 from utils.train import cluster, predicted                              # noqa: E402, F401  loaded
 
 KILLS, SEED = 20, 1
-SHAPE = (70, 300, 290)                   # (z, y, x) voxels: 5 x 10 x 10 blocks
+SHAPE = (40, 200, 180)                   # (z, y, x) voxels: 3 x 7 x 6 blocks
 ARGUMENTS = ['STAGE=predict', 'RUN_DIR=net', 'INPUT=in.ome.zarr', 'TILE_SHAPE=16,32,32',
              'BLOCK_SHAPE=16,32,32', 'THREADS=1', 'EMPTY_BELOW=0']
 
@@ -73,25 +73,35 @@ def make(folder):
     os.waitpid(process, 0)
 
 
+def undisturbed():
+    """Run to the end; (seconds until the first block, seconds from then on)."""
+    begun, process = time.time(), start('whole')
+    while not os.path.exists('whole/in.blocks/predict/0000000.json') and time.time() < begun + 600:
+        time.sleep(0.01)
+    first = time.time()
+    if os.waitpid(process, 0)[1]:
+        sys.exit('error: the undisturbed run failed')
+    return first - begun, time.time() - first
+
+
 def main():
     kills, seed = [int(a) for a in sys.argv[1:3]] + [KILLS, SEED][len(sys.argv[1:3]):]
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         make(folder)
         os.chdir(folder)
-        begun = time.time()
-        if os.waitpid(start('whole'), 0)[1]:
-            sys.exit('error: the undisturbed run failed')
-        whole, died = time.time() - begun, 0
+        setting_up, working = undisturbed()
+        died = 0
         for _ in range(kills):
             process = start('killed')
-            time.sleep(rng.uniform(0.05, 0.6) * whole)
+            time.sleep(setting_up * rng.uniform(0.7, 1) + working * rng.uniform(0, 1.8) / kills)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
             died += os.WIFSIGNALED(os.waitpid(process, 0)[1])
             done = [len(os.listdir(p)) for p in ('killed/in.blocks/predict',
                                                  'killed/in.blocks/mask') if os.path.isdir(p)]
             print('killed; files of finished blocks, and plan: %s' % done)
+            sys.stdout.flush()
         if os.waitpid(start('killed'), 0)[1]:
             sys.exit('error: the last run failed')
         same = digests('whole') == digests('killed')

@@ -13,6 +13,7 @@ from utils.train import volume_runs
 
 SHARE = 8                # blocks that a worker takes at a time
 ROUNDS = 3               # times that blocks are handed out which a lost worker has held
+WAIT = 60                # seconds for a scheduler to answer, and for workers to end
 LOCAL = 'local'          # in place of an address: processes of this machine
 CURE = ('start the workers with the same Python and PYTHONPATH as this script, in a folder that '
         'they share (docs/cluster.md)')
@@ -40,19 +41,30 @@ def opened(address, *, workers=0):
         raise UserError('DASK=%s wants dask.distributed: pip install -r requirements-dask.txt'
                         % address)
     workers = workers or multiprocessing.cpu_count()
-    logging.getLogger('distributed').setLevel(logging.ERROR)     # lost workers are told below
+    for name in ('distributed', 'tornado'):                      # lost workers are told below
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
-            cluster = stack.enter_context(distributed.LocalCluster(
-                workers, threads_per_worker=1, processes=True, dashboard_address=None))
+            cluster = distributed.LocalCluster(workers, threads_per_worker=1, processes=True,
+                                               dashboard_address=None)
+            stack.callback(_close, cluster)
         try:
-            client = stack.enter_context(distributed.Client(
-                cluster if address == LOCAL else address, timeout=30))
+            client = distributed.Client(cluster if address == LOCAL else address, timeout=WAIT)
         except (OSError, ValueError) as error:
             raise UserError('DASK=%s: no scheduler answers there (%s): give the address that dask '
-                            'scheduler prints' % (address, error))
+                            'scheduler prints' % (address, error or 'it took too long'))
+        stack.callback(_close, client)
         yield Cluster(client, threads=max(1, multiprocessing.cpu_count() // workers)
                       if address == LOCAL else 0)
+
+
+def _close(opened):
+    """Close a client or a local cluster. The work is done: that a busy machine is slow is no error.
+    """
+    try:
+        opened.close(timeout=WAIT)
+    except Exception:                    # of several libraries, some without a common base
+        pass
 
 
 class Cluster:
