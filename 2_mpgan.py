@@ -69,7 +69,7 @@ def refine(cfg):
             print('%s: %d patches by step %d' % (
                 cfg.OUTPUT, refine_patches(cfg.DRAFTS, cfg.OUTPUT, refiner=refiner), refiner.step))
             return None
-        paths = volume_jobs.find(cfg.INPUT) if cfg.INPUT else [
+        paths = stacks.find(cfg.INPUT) if cfg.INPUT else [
             image for image, _ in stacks.pair_by_name(
                 os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))]
         record = claim_folder(cfg.OUTPUT, paths)

@@ -72,7 +72,7 @@ def predict(cfg):
     Raises:
         UserError: no stack; maps would lie among the stacks; no network; no Dask cluster.
     """
-    paths = volume_jobs.find(cfg.INPUT)
+    paths = stacks.find(cfg.INPUT)
     record, run_dir = predicted.claim_folder(cfg.OUTPUT, paths), at_hand(cfg)
     with open_network(cfg, run_dir) as network, \
             cluster.opened(cfg.DASK, workers=cfg.WORKERS) as dask:

@@ -11,7 +11,7 @@ import untrained
 from conftest import ROOT, run_script
 
 from utils.data import stacks, volumes
-from utils.train import normalisation, volume_jobs, volume_runs
+from utils.train import normalisation, volume_runs
 from utils.train.segmenter import mask_of
 
 SHAPE, SIZE = (22, 38, 53), (2.0, 1.0, 0.5)              # odd, no multiple of tile, block or chunk
@@ -180,11 +180,6 @@ def test_another_process_at_a_block_is_waited_for_by_nobody(place):
     assert 'are not done' in out and status == 1 and 'in use with other settings' in err
     good('3_segmentation.py', *PREDICT, 'OUTPUT=held', cwd=place)
     assert bytes_of(place / 'held' / MASK) == bytes_of(place / 'blocks' / MASK)
-
-
-def test_names_of_volumes():
-    for path in ('a/brain.zarr', 'a/brain.ome.zarr/', 'brain.tif'):
-        assert volume_jobs.name_of(path) == 'brain'
 
 
 def test_two_dask_workers_leave_the_bytes_of_one_process(place):

@@ -73,35 +73,48 @@ def make(folder):
     os.waitpid(process, 0)
 
 
-def undisturbed():
-    """Run to the end; (seconds until the first block, seconds from then on)."""
-    begun, process = time.time(), start('whole')
-    while not os.path.exists('whole/in.blocks/predict/0000000.json') and time.time() < begun + 600:
-        time.sleep(0.01)
-    first = time.time()
-    if os.waitpid(process, 0)[1]:
-        sys.exit('error: the undisturbed run failed')
-    return first - begun, time.time() - first
+def records(output):
+    """How many blocks, of both steps, have a record."""
+    folders = [os.path.join(output, 'in.blocks', step) for step in ('predict', 'mask')]
+    return sum(name[0] == '0' for folder in folders if os.path.isdir(folder)
+               for name in os.listdir(folder))
+
+
+def kill(rng, *, most):
+    """Start a run and kill it, some blocks or some moments later; True if it was at work.
+
+    Args:
+        rng: random.Random; most: blocks that it may finish.
+    """
+    process, before, status = start('killed'), records('killed'), 0
+    wanted, latest = before + rng.randint(0, most), time.time() + 600
+    moment = rng.uniform(0, 2)                           # seconds, where no block is waited for
+    begun = time.time()
+    while not status and time.time() < latest and (
+            records('killed') < wanted or wanted == before and time.time() < begun + moment):
+        time.sleep(0.001)
+        status = os.waitpid(process, os.WNOHANG)[0]
+    if status:
+        return False
+    time.sleep(rng.uniform(0, 0.05))
+    os.kill(process, signal.SIGKILL)
+    ended = os.WIFSIGNALED(os.waitpid(process, 0)[1])
+    print('%s after block %d of %d' % ('killed' if ended else 'ended', records('killed'),
+                                       records('whole')))
+    sys.stdout.flush()
+    return ended
 
 
 def main():
     kills, seed = [int(a) for a in sys.argv[1:3]] + [KILLS, SEED][len(sys.argv[1:3]):]
-    rng = random.Random(seed)
+    rng, died = random.Random(seed), 0
     with tempfile.TemporaryDirectory() as folder:
         make(folder)
         os.chdir(folder)
-        setting_up, working = undisturbed()
-        died = 0
+        if os.waitpid(start('whole'), 0)[1]:
+            sys.exit('error: the undisturbed run failed')
         for _ in range(kills):
-            process = start('killed')
-            time.sleep(setting_up * rng.uniform(0.7, 1) + working * rng.uniform(0, 1.8) / kills)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-            died += os.WIFSIGNALED(os.waitpid(process, 0)[1])
-            done = [len(os.listdir(p)) for p in ('killed/in.blocks/predict',
-                                                 'killed/in.blocks/mask') if os.path.isdir(p)]
-            print('killed; files of finished blocks, and plan: %s' % done)
-            sys.stdout.flush()
+            died += kill(rng, most=max(1, int(1.8 * records('whole') / kills)))
         if os.waitpid(start('killed'), 0)[1]:
             sys.exit('error: the last run failed')
         same = digests('whole') == digests('killed')

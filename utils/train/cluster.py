@@ -6,6 +6,7 @@ its own threads for reading and writing. Records and locks are those of volume_r
 import contextlib
 import logging
 import multiprocessing
+import os
 import threading
 
 from utils.common.errors import UserError
@@ -83,8 +84,9 @@ class Cluster:
         Raises:
             UserError: of a worker; workers that end again and again.
         """
-        network = run.job.network
-        job = run.job._replace(network=network._replace(threads=network.threads or self.threads))
+        job = absolute(run.job)
+        threads = job.network.threads or self.threads
+        job = job._replace(network=job.network._replace(threads=threads))
         for index in range(len(run.steps)):
             for _ in range(ROUNDS):
                 numbers = run.open_blocks(index)
@@ -111,6 +113,16 @@ class Cluster:
             raise UserError('the workers of the Dask cluster lack %s: %s' % (error.name, CURE))
         finally:
             self.client.cancel(futures)
+
+
+def absolute(job):
+    """A volume_steps.Job whose paths hold in any folder; addresses stay."""
+    def path(given):
+        return given if '://' in given else os.path.abspath(given)
+
+    return job._replace(
+        path=path(job.path), targets=tuple(map(path, job.targets)), folder=path(job.folder),
+        network=job.network._replace(run_dir=path(job.network.run_dir)))
 
 
 def work(job, index, *, numbers):

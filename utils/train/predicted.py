@@ -21,7 +21,7 @@ def targets_of(folder, path):
     """Paths of map and mask of a stack (TIFF) or of a volume (OME-Zarr)."""
     volume = volume_jobs.is_streamed(path)
     return [os.path.join(folder, '%s.%s%s' % (
-        volume_jobs.name_of(path), kind, '.ome.zarr' if volume else '.tif'))
+        stacks.name_of(path), kind, '.ome.zarr' if volume else '.tif'))
         for kind in ('prob', 'mask')]
 
 
@@ -40,7 +40,7 @@ def claim_folder(folder, paths):
             raise UserError('INPUT and OUTPUT are both %s: give another OUTPUT' % folder)
     record = batch.Record(folder)
     claims.take(folder, claims.Owner(
-        '3_segmentation.py', {volume_jobs.name_of(path): targets_of(folder, path)
+        '3_segmentation.py', {stacks.name_of(path): targets_of(folder, path)
                               for path in paths},
         ('made_from.json',), record.keys.__contains__))
     return record

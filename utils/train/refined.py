@@ -19,7 +19,7 @@ PART = 'parts/'            # in made_by.json, before the name of a stack whose p
 def target_of(refined_dir, path):
     """TIFF file that a stack is refined into, or OME-Zarr of a volume."""
     extension = '.ome.zarr' if volume_jobs.is_streamed(path) else '.tif'
-    return os.path.join(refined_dir, 'images', volume_jobs.name_of(path) + extension)
+    return os.path.join(refined_dir, 'images', stacks.name_of(path) + extension)
 
 
 def check_folders(drafts, refined_dir):
@@ -50,7 +50,7 @@ def claim_folder(refined_dir, paths=()):
     record = batch.Record(refined_dir)
     claims.take(refined_dir, OWNER._replace(
         known=lambda name: name in record.keys and not _is_of_patches(record.keys[name]),
-        names={volume_jobs.name_of(path): [target_of(refined_dir, path)] for path in paths}))
+        names={stacks.name_of(path): [target_of(refined_dir, path)] for path in paths}))
     return record
 
 

@@ -26,24 +26,6 @@ def is_streamed(path):
         return False
 
 
-def name_of(path):
-    """Name of a stack or volume, without folder and extensions."""
-    path = path.rstrip('/')
-    if not path.endswith('.zarr'):
-        return stacks.name_of(path)
-    name = os.path.basename(path)[:-len('.zarr')]
-    return name[:-len('.ome')] if name.endswith('.ome') else name
-
-
-def find(pattern):
-    """Paths of the stacks and volumes that a folder, a path or a glob pattern names, sorted.
-
-    Raises:
-        UserError: as stacks.find.
-    """
-    return [pattern] if is_streamed(pattern) else stacks.find(pattern)
-
-
 def make(job, network, *, dask=None):
     """Predict or refine a volume; finished blocks are kept.
 
@@ -57,6 +39,7 @@ def make(job, network, *, dask=None):
     Raises:
         UserError: see Run.
     """
+    stacks.check_file(job.path)
     with Run(job, network) as run:
         run.set_up()
         if dask is None:
@@ -76,7 +59,7 @@ def batch_job(path, targets, *, network, how, settings, dask=None):
         network: Segmenter or Refiner; how: volume_steps.Network that opens it elsewhere.
         settings: volume_steps.Settings; dask: cluster.Cluster or None.
     """
-    name = name_of(path)
+    name = stacks.name_of(path)
     folder = os.path.join(os.path.dirname(targets[-1]), name + '.blocks')
     job = volume_steps.Job(path, tuple(targets), folder, how, settings)
 

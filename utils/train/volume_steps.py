@@ -15,6 +15,7 @@ from utils.train import normalisation
 from utils.train.refiner import Refiner
 from utils.train.segmenter import Segmenter, mask_of
 
+SMALLEST = 2                 # voxels along each side of a volume
 MOST_OBJECT = 128            # voxels that MIN_OBJECT may be: it is a halo
 
 
@@ -85,8 +86,14 @@ def of(job, network, *, volume):
         network: Segmenter or Refiner; volume: of job.path.
 
     Raises:
-        UserError: values that cannot be, a volume of other bits than the refiner's.
+        UserError: values that cannot be; a volume of floating point, flat, or of other bits than
+            the refiner's.
     """
+    if volume.dtype.kind != 'u':
+        raise UserError('%s is %s: convert it to 8 or 16 bit unsigned' % (job.path, volume.dtype))
+    if min(volume.shape) < SMALLEST:
+        raise UserError('%s is %s voxels (z, y, x): want at least %d along each side' % (
+            job.path, ' x '.join(map(str, volume.shape)), SMALLEST))
     tile = tuple(network.tile)
     grid = blocks.Grid(tuple(volume.shape), tuple(
         -(-b // t) * t for b, t in zip(job.settings.block_shape, tile)))
