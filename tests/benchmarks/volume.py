@@ -118,7 +118,7 @@ def alone(kind, path, *, values):
     return float(done.stdout.split()[-1])
 
 
-def measure_alone(kind, path, values):
+def measure_alone(kind, path, *, values):
     """What `alone` does in its process; prints the rate."""
     from utils.train import normalisation, volume_steps
     constants = config.read_constants(os.path.join(ROOT, STEPS[kind][1]))
@@ -177,6 +177,7 @@ def main():
 
 if __name__ == '__main__':
     if sys.argv[1:2] == ['alone']:
-        measure_alone(*json.loads(sys.argv[2]))
+        kind_, path_, values_ = json.loads(sys.argv[2])
+        measure_alone(kind_, path_, values=values_)
     else:
         main()

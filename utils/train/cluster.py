@@ -42,8 +42,9 @@ def opened(address, *, workers=0):
         raise UserError('DASK=%s wants dask.distributed: pip install -r requirements-dask.txt'
                         % address)
     workers = workers or multiprocessing.cpu_count()
-    for name in ('distributed', 'tornado'):                      # lost workers are told below
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):           # lost workers are told below
+        if name.split('.')[0] in ('distributed', 'tornado'):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
             cluster = distributed.LocalCluster(workers, threads_per_worker=1, processes=True,

@@ -134,7 +134,7 @@ class Run:
         pipeline.run(
             self._free(index, numbers), write=write, clock=self.clock,
             read=lambda number: source[self.grid.box(number, step.halo)[1]],
-            compute=lambda number, voxels: step.compute(number, voxels, record.plan))
+            compute=lambda number, voxels: step.compute(number, voxels, plan=record.plan))
 
     def _slot(self, index, number):
         return FIRST + index * len(self.grid) + number

@@ -69,8 +69,8 @@ class Step(NamedTuple):
     open: Any                    # function () -> what is read from, indexed by slices
     measure: Any                 # function () -> dict for plan.json
     how: str                     # of the pyramid: 'mean' or 'max'
-    compute: Any                 # function (number, voxels, plan) -> (block or None, note): None is
-    #                              an empty block, which stays unwritten: zeros
+    compute: Any                 # function (number, voxels, plan=) -> (block or None, note); None:
+    #                              an empty block, which stays unwritten, zeros
 
 
 def size_of(shape):
@@ -128,7 +128,7 @@ def _predict(job, key, *, network, volume, parts):
         scale, used = normalisation.measure_volume(volume, grid.block, most=settings.sample_blocks)
         return {'LEVEL': scale.level, 'NOISE': scale.scale, 'SAMPLED_BLOCKS': used}
 
-    def compute(number, voxels, plan):
+    def compute(number, voxels, *, plan):
         core, read, _ = grid.box(number, network.halo)
         scale = normalisation.Scale(plan['LEVEL'], plan['NOISE'])
         floor = scale.level + settings.empty_below * scale.scale if settings.empty_below else 0
@@ -147,7 +147,7 @@ def _refine(network, key, *, volume, target, parts):
     """Step: refined grey levels."""
     grid = parts['grid']
 
-    def compute(number, voxels, _):
+    def compute(number, voxels, *, plan):
         core, read, _ = grid.box(number, network.halo)
         if not voxels.any():
             return None, {'empty': 1}
@@ -173,7 +173,7 @@ def _mask(job, key, *, parts):
         raise UserError('MIN_OBJECT=%d: want at most %d for a volume: so many voxels around each '
                         'block are read' % (settings.min_object, MOST_OBJECT))
 
-    def compute(number, probability, _):
+    def compute(number, probability, *, plan):
         _, _, inner = grid.box(number, halo)
         count = int((probability[inner] >= settings.probability_threshold * 255).sum())
         if not count:
