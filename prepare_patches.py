@@ -53,7 +53,7 @@ def prepare(path, cfg, *, store, figure):
     Raises:
         UserError: unreadable, without foreground, or without a patch that has enough of it.
     """
-    real = stacks.read(path, cfg.PATCH_SHAPE)
+    real = stacks.read(path, cfg.PATCH_SHAPE, channel=cfg.CHANNEL)
     found, skeleton = segment(real.voxels, cfg, name=path)
     corners = windows.slide_windows(skeleton, cfg.PATCH_SHAPE, shape=real.voxels.shape,
                                     max_overlap=cfg.MAX_OVERLAP)
@@ -136,7 +136,8 @@ def check(cfg):
     """Raise UserError for constants that cannot work."""
     config.require(cfg, PATCH_SHAPE=(2, None), MAX_OVERLAP=(0, 0.99), MIN_FOREGROUND=(0, 1),
                    FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, 1000), CLIP_QUANTILE=(0.5, 1),
-                   NOISE_FLOOR=(0, 1e6), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20))
+                   NOISE_FLOOR=(0, 1e6), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20),
+                   CHANNEL=(0, 10000))
 
 
 def main():

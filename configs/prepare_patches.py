@@ -1,11 +1,12 @@
 """Constants of prepare_patches.py (step 0); those of OTSU stand in configs/otsu.py."""
 
 # --- files ---
-STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D),
-                                 # (z, y, x), 8 or 16 bit
+STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D,
+                                 # NIfTI, OME-Zarr), (z, y, x), 8 or 16 bit
 OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real_NAME.png
 TIFF_FOLDER = None               # folder in which every patch is also written as TIFF; None: no
 OVERWRITE = False                # True: redo results that other settings made
+CHANNEL = 0                      # of OME-Zarr stacks with several, from 0
 MAX_STACK_FIGURES = 3            # four-step figures drawn, one per stack
 
 # --- segmentation ---
