@@ -74,7 +74,7 @@ class Run:
             for step, record in zip(self.steps, self.records):
                 if record.load(step.key) and os.path.exists(step.target):
                     continue
-                if not self.slots.alone(FIRST):
+                if not self.slots.alone(FINISH):
                     raise UserError('%s is in use with other settings: wait for that process, stop '
                                     'it, or give another OUTPUT' % self.job.folder)
                 files.remove(self._finished)
