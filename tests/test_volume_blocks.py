@@ -19,8 +19,8 @@ SHAPE, SIZE = (22, 38, 53), (2.0, 1.0, 0.5)              # odd, no multiple of t
 SMALL = ['TILE_SHAPE=8,12,16', 'BLOCK_SHAPE=8,20,30', 'THREADS=1']      # blocks of 8 x 24 x 32
 PREDICT = SMALL + ['STAGE=predict', 'RUN_DIR=net', 'INPUT=in.ome.zarr', 'EMPTY_BELOW=0']
 REFINE = SMALL + ['STAGE=refine', 'RUN_DIR=refiner', 'INPUT=in.ome.zarr']
-HOLD = ('import sys; from utils.common import locks; held = locks.Slots(%r); held.take(2); '
-        'sys.stdout.write("!"); sys.stdout.flush(); sys.stdin.read()')       # block 0
+HOLD = ('import sys; from utils.common import locks; held = locks.Slots(%r); held.share(1); '
+        'held.take(3); sys.stdout.write("!"); sys.stdout.flush(); sys.stdin.read()')       # block 0
 MAP, MASK, REFINED = 'in.prob.ome.zarr', 'in.mask.ome.zarr', 'images/in.ome.zarr'
 
 
