@@ -49,6 +49,7 @@ class Run:
 
     def __exit__(self, *_):
         self.slots.__exit__()
+        self.volume.close()
 
     # --- beginning and end ---
 
