@@ -18,15 +18,15 @@ Run     python 2_mpgan.py                       resumes from the last checkpoint
 from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
-import time
 
 from models import gan
 from utils.common import batch, claims, config, errors
 from utils.data import stacks
-from utils.train import checkpoints, critic, judging, processes, refiner_training, runs
+from utils.train import (checkpoints, cluster, critic, judging, processes, refiner_training, runs,
+                         volume_jobs, volume_steps)
 from utils.train.domains import open_domains
-from utils.train.refined import (check_folders, claim_folder, cut_patches, key_of,
-                                 refine_patches, target_of)
+from utils.train.refined import (check_folders, claim_folder, cut_patches, refine_patches,
+                                 stack_job, target_of)
 from utils.train.refiner import Refiner
 
 CONFIG = 'configs/mpgan.py'
@@ -35,9 +35,8 @@ STAGES = ('train', 'refine', 'train+refine', 'pack', 'judge')
 MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS',
               'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY', 'THREADS', 'TILE_SHAPE',
               'EVALUATE_EVERY', 'CHECKPOINT', 'XLA', 'WHOLE_STACKS', 'CRITIC_STEPS', 'CRITIC_SEEDS',
-              'CRITIC_BLOCK')
+              'CRITIC_BLOCK', 'BLOCK_SHAPE', 'CHANNEL', 'DASK', 'WORKERS')
 FORMAT = 3                 # of runs: raised where an older one cannot go on
-SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 
 
 # --- stages ---
@@ -65,15 +64,16 @@ def train(cfg, ranks):
 
 def refine(cfg):
     """Refine draft stacks and cut their patches, or the patches alone; or the stacks of INPUT."""
-    with open_refiner(cfg) as refiner:
+    with open_refiner(cfg) as refiner, cluster.opened(cfg.DASK, workers=cfg.WORKERS) as dask:
         if not cfg.WHOLE_STACKS:
             print('%s: %d patches by step %d' % (
                 cfg.OUTPUT, refine_patches(cfg.DRAFTS, cfg.OUTPUT, refiner=refiner), refiner.step))
             return None
-        paths = stacks.find(cfg.INPUT) if cfg.INPUT else [image for image, _ in stacks.pair_by_name(
-            os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))]
+        paths = stacks.find(cfg.INPUT) if cfg.INPUT else [
+            image for image, _ in stacks.pair_by_name(
+                os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))]
         record = claim_folder(cfg.OUTPUT, paths)
-        jobs = [job(cfg, path, refiner=refiner, record=record) for path in paths]
+        jobs = [job(cfg, path, refiner=refiner, record=record, dask=dask) for path in paths]
         outcome = batch.run(jobs, strict=not cfg.INPUT)      # drafts are all needed
         said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), len(outcome.made),
                                                     refiner.step)
@@ -84,20 +84,15 @@ def refine(cfg):
     return batch.failure(outcome)
 
 
-def job(cfg, path, *, refiner, record):
-    """The batch.Job of one stack."""
-    name, target = stacks.name_of(path), target_of(cfg.OUTPUT, path)
-    key = key_of(refiner, path)
-
-    def make():
-        started = time.time()
-        stack = stacks.read(path, SMALLEST)
-        stacks.write(target, refiner.refine(stack.voxels, name=path), voxel_size=stack.voxel_size,
-                     notes=stack.notes)
-        record.add(name, key)
-        return '%s: refined in %.1f s' % (target, time.time() - started)
-
-    return batch.Job(name, path, lambda: record.holds(name, key, targets=[target]), make)
+def job(cfg, path, *, refiner, record, dask):
+    """The batch.Job of one stack or volume."""
+    if not volume_jobs.is_streamed(path):
+        return stack_job(path, cfg.OUTPUT, refiner=refiner, record=record)
+    opened = volume_steps.Network('refine', cfg.RUN_DIR, cfg.TILE_SHAPE, cfg.THREADS,
+                                  checkpoint=cfg.CHECKPOINT)
+    return volume_jobs.batch_job(
+        path, [target_of(cfg.OUTPUT, path)], network=refiner, dask=dask, how=opened,
+        settings=volume_steps.Settings(cfg.BLOCK_SHAPE, cfg.CHANNEL))
 
 
 def pack(cfg):
@@ -161,12 +156,13 @@ def check(cfg):
                    DECAY_RATE=(0, 1), LEARNING_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1),
                    AVERAGE_DECAY=(0, 0.99999), BACKGROUND_QUANTILE=(0.5, 0.9999),
                    LABEL_SMOOTHING=(0, 10), LABEL_FOREGROUND_SHARE=(0, 1), LABEL_CONTRAST=(0, 1000),
-                   TILE_SHAPE=(2, None), SEED=(0, None), HISTORY_BATCHES=(0, None), **{
+                   TILE_SHAPE=(2, None), CHANNEL=(0, 10000), WORKERS=(0, 1000), SEED=(0, None),
+                   HISTORY_BATCHES=(0, None), **{
                        name: (1, None) for name in (
                            'BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY',
                            'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS',
                            'MAX_STEPS', 'CROP_SHAPE', 'CRITIC_STEPS', 'CRITIC_SEEDS',
-                           'CRITIC_BLOCK')})
+                           'CRITIC_BLOCK', 'BLOCK_SHAPE')})
 
 
 def main():

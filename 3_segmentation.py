@@ -4,9 +4,10 @@ Reads   data/refined/ or data/simulated/   pairs: patches.h5, images/ (2_mpgan.p
         data/real/                         stacks to predict
 Writes  runs/segmentation/  checkpoints/, best.json, log.csv, events/
         data/segmented/NAME.prob.tif       uint8, probability of the foreground * 255, rounded
-        data/segmented/NAME.mask.tif       uint8 {0, 1}
+        data/segmented/NAME.mask.tif       uint8 {0, 1}; of a volume both are NAME.*.ome.zarr
 Run     python 3_segmentation.py                            goes on from the last checkpoint
         python 3_segmentation.py STAGE=predict INPUT=folder OUTPUT=folder
+        python 3_segmentation.py STAGE=predict INPUT=brain.ome.zarr OUTPUT=folder DASK=local
         python 3_segmentation.py STAGE=score LABELLED=stack.tif ANNOTATION=labels.tif
         python 3_segmentation.py STAGE=export OUTPUT=folder     pairs for nnU-Net v2, and plain TIFF
         python 3_segmentation.py STAGE=pack OUTPUT=models/pretrained/x    the weights alone
@@ -16,13 +17,13 @@ Other ways to training pairs are compared by tests/benchmarks/comparison.py (mak
 from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import os
 import sys
-import time
 
 from utils.common import batch, claims, config, errors
 from utils.data import export, stacks
 from utils.score import masks
-from utils.train import augmentation, checkpoints, crops, labels, runs, segmenter_training
-from utils.train.segmenter import Segmenter, first_try, mask_of
+from utils.train import (augmentation, checkpoints, cluster, crops, labels, predicted, runs,
+                         segmenter_training, volume_jobs, volume_steps)
+from utils.train.segmenter import Segmenter, first_try
 from utils.train.segmenter_training import MAY_CHANGE
 
 CONFIG = 'configs/segmentation.py'
@@ -63,61 +64,39 @@ def at_hand(cfg):
 
 
 def predict(cfg):
-    """Predict every stack of INPUT; finished maps of this network and this stack are kept.
+    """Predict every stack and volume of INPUT; finished maps of this network are kept.
 
     Returns:
         None, or the exit line that names the bad stacks; the others are done.
 
     Raises:
-        UserError: no stack; maps would lie among the stacks; no network.
+        UserError: no stack; maps would lie among the stacks; no network; no Dask cluster.
     """
     paths = stacks.find(cfg.INPUT)
-    for path in paths:
-        if os.path.realpath(os.path.dirname(path)) == os.path.realpath(cfg.OUTPUT):
-            raise UserError('INPUT and OUTPUT are both %s: give another OUTPUT' % cfg.OUTPUT)
-    record = batch.Record(cfg.OUTPUT)
-    claims.take(cfg.OUTPUT, claims.Owner(
-        '3_segmentation.py', {stacks.name_of(path): targets_of(cfg, path) for path in paths},
-        ('made_from.json',), record.keys.__contains__))
-    run_dir = at_hand(cfg)
-    with open_network(cfg, run_dir) as network:
-        outcome = batch.run([job(cfg, path, network=network, record=record) for path in paths])
+    record, run_dir = predicted.claim_folder(cfg.OUTPUT, paths), at_hand(cfg)
+    with open_network(cfg, run_dir) as network, \
+            cluster.opened(cfg.DASK, workers=cfg.WORKERS) as dask:
+        outcome = batch.run([job(cfg, path, network=network, record=record, dask=dask)
+                             for path in paths])
         print('%s: %d stacks (%d new) by step %d of %s' % (
             cfg.OUTPUT, len(outcome.made + outcome.kept), len(outcome.made), network.step, run_dir))
     return batch.failure(outcome)
 
 
-def job(cfg, path, *, network, record):
-    """batch.Job that predicts one stack.
-
-    Its key tells the network's weights, the stack's file and what shapes map and mask: a map that
-    was made from another key is made anew.
+def job(cfg, path, *, network, record, dask):
+    """batch.Job of one stack or volume.
 
     Args:
-        path: of the stack; network: Segmenter; record: batch.Record of OUTPUT.
+        path: of it; network: Segmenter; record: batch.Record of OUTPUT; dask: Cluster or None.
     """
-    name, targets = stacks.name_of(path), targets_of(cfg, path)
-    key = '%s %s %g %d %d' % (network.digest, batch.file_key(path), cfg.PROBABILITY_THRESHOLD,
-                              cfg.MIN_OBJECT, cfg.MIRRORS)
-
-    def make():
-        stack, started = stacks.read(path), time.time()
-        probability = network.predict(stack.voxels, name)
-        mask = mask_of(probability, cfg.PROBABILITY_THRESHOLD, smallest=cfg.MIN_OBJECT)
-        for target, voxels in zip(targets, (probability, mask)):
-            stacks.write(target, voxels, voxel_size=stack.voxel_size, compress=True)
-        record.add(name, key)
-        foreground = 100 * (probability >= cfg.PROBABILITY_THRESHOLD * 255).mean()
-        return '%s: %.2f %% foreground, %.1f s' % (targets[1], foreground, time.time() - started)
-
-    return batch.Job(name, path, finished=lambda: record.holds(name, key, targets=targets),
-                     make=make)
-
-
-def targets_of(cfg, path):
-    """Map and mask of a stack."""
-    return [os.path.join(cfg.OUTPUT, '%s.%s.tif' % (stacks.name_of(path), kind))
-            for kind in ('prob', 'mask')]
+    if not volume_jobs.is_streamed(path):
+        return predicted.stack_job(path, config.pick(cfg, predicted.Masks), folder=cfg.OUTPUT,
+                                   network=network, record=record)
+    opened = volume_steps.Network('predict', network.run_dir, cfg.TILE_SHAPE, cfg.THREADS,
+                                  mirrors=cfg.MIRRORS)
+    return volume_jobs.batch_job(
+        path, predicted.targets_of(cfg.OUTPUT, path), network=network, dask=dask,
+        how=opened, settings=config.pick(cfg, volume_steps.Settings))
 
 
 def score(cfg):

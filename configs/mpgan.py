@@ -82,6 +82,14 @@ CHECKPOINT = 'best'              # that refines: 'best' of the evaluations, or '
 TILE_SHAPE = (64, 96, 96)        # (z, y, x) voxels refined at a time, besides a halo of 13; results
                                  # do not depend on it
 
+# --- volumes: OME-Zarr and large HDF5, refined by blocks (docs/cluster.md) ---
+BLOCK_SHAPE = (128, 192, 192)    # (z, y, x) voxels of a block, rounded up to whole tiles: what is
+                                 # read at a time, besides the halo, and what a kill may cost
+CHANNEL = 0                      # of a volume with several
+DASK = None                      # None: this process, or its share as a task of a SLURM array;
+                                 # 'local': processes of this machine; or the address of a scheduler
+WORKERS = 0                      # processes of DASK=local; 0: one per core
+
 # --- critics, of STAGE=judge ---
 CRITIC_STEPS = 1600              # most steps of a critic; it ends once held-out crops are told no
                                  # better, from half of them on

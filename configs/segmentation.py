@@ -74,3 +74,15 @@ TILE_SHAPE = (64, 128, 128)      # (z, y, x) voxels predicted at a time, multipl
                                  # besides a halo of 20
 MIRRORS = 1                      # mirrored copies of a tile whose probabilities are averaged:
                                  # 1, 2, 4 or 8; so many times the work
+
+# --- volumes: OME-Zarr and large HDF5, predicted by blocks (docs/cluster.md) ---
+BLOCK_SHAPE = (128, 256, 256)    # (z, y, x) voxels of a block, rounded up to whole tiles: what is
+                                 # read at a time, besides the halo, and what a kill may cost
+CHANNEL = 0                      # of a volume with several
+SAMPLE_BLOCKS = 64               # blocks that level and noise are measured on; a volume of no more
+                                 # is measured as a whole, as a stack is
+EMPTY_BELOW = 3.0                # noise levels; a block with nothing brighter above the volume's
+                                 # level is skipped; 0: blocks of zeros alone are
+DASK = None                      # None: this process, or its share as a task of a SLURM array;
+                                 # 'local': processes of this machine; or the address of a scheduler
+WORKERS = 0                      # processes of DASK=local; 0: one per core

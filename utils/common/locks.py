@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 
-from utils.common.errors import UserError
+from utils.common.errors import MachineError, UserError
 
 NAME = '.lock'
 _held = {}                 # real path of a folder: [open file, how many blocks hold it]
@@ -69,3 +69,56 @@ def _sign(file):
     with contextlib.suppress(OSError):
         file.truncate(0)
         os.write(file.fileno(), ('%d on %s' % (os.getpid(), platform.node())).encode())
+
+
+class Slots:
+    """Numbered pieces of work, each locked by one process at a time: bytes of one file.
+
+    Where the file system has no locks, a warning is printed once and each piece counts as free. As
+    POSIX has it, one process has at most one of these open for a file. Use as a context manager.
+    """
+
+    def __init__(self, path):
+        """Args:
+            path: of the file; it is made if missing, and stays.
+
+        Raises:
+            MachineError: it cannot be written.
+        """
+        self.path, self.warned = path, False
+        try:
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            self.file = open(path, 'a+b')
+        except OSError as error:
+            raise MachineError('%s cannot be written: %s' % (path, error.strerror or error))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()                                # which frees all
+
+    def take(self, number, *, wait=False):
+        """Lock a piece: True, or False if another process holds it and `wait` is off."""
+        return self._lock(number, fcntl.LOCK_EX, wait=wait)
+
+    def share(self, number):
+        """Hold a piece beside others that share it; who takes it alone waits, or is refused."""
+        return self._lock(number, fcntl.LOCK_SH, wait=True)
+
+    def free(self, number):
+        """Unlock a piece."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, number)
+
+    def _lock(self, number, kind, *, wait):
+        try:
+            fcntl.lockf(self.file, kind | (0 if wait else fcntl.LOCK_NB), 1, number)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            if not self.warned:
+                print('warning: %s cannot be locked (%s): give each task its own share'
+                      % (self.path, error.strerror), file=sys.stderr)
+            self.warned = True
+        return True

@@ -3,6 +3,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from utils.common import blocks
+
 # level: grey level that is 0; scale: grey levels that are 1, one noise level
 Scale = namedtuple('Scale', 'level scale')
 
@@ -24,12 +26,57 @@ def measure(voxels):
     Returns:
         Scale, grey levels; a scale of at least 1.
     """
-    some = voxels[:: 1 + (len(voxels) - 1) // SLICES]
+    return _scale_of(*_count(voxels[:: 1 + (len(voxels) - 1) // SLICES]))
+
+
+def measure_volume(volume, block, *, most):
+    """Level and noise of a volume, on a sample of its blocks, read one by one.
+
+    A volume of at most `most` blocks is measured as a stack in memory is, to the last digit. Of a
+    larger one, blocks are drawn at random, the same each time; those that are all zero are passed
+    over, as long as there are others among 4 * most.
+
+    Args:
+        volume: like uint8 or uint16 [Z, Y, X]; block: (z, y, x) voxels; most: blocks.
+
+    Returns:
+        (Scale, number of blocks that it was measured on).
+    """
+    grid = blocks.Grid(tuple(volume.shape), tuple(block))
+    whole = len(grid) <= most
+    order = range(len(grid)) if whole else np.random.default_rng(0).permutation(len(grid))
+    grey, step, used = np.zeros(65536, np.int64), np.zeros(65536, np.int64), 0
+    for number in order if whole else order[:4 * most]:
+        core = grid.box(int(number))[0]
+        beyond = int(core[2].stop < volume.shape[2])     # the neighbour of the last voxel along x
+        part = volume[core[0], core[1], core[2].start:core[2].stop + beyond]
+        if not whole and not part.any():
+            continue
+        among = volume.shape[0] if whole else len(part)
+        every = 1 + (among - 1) // SLICES
+        counts = _count(part[-core[0].start % every if whole else 0::every], beyond=beyond)
+        grey, step, used = grey + counts[0], step + counts[1], used + 1
+        if used == most:
+            break
+    return (_scale_of(grey, step) if used else Scale(0.0, 1.0)), used
+
+
+def _count(planes, *, beyond=0):
+    """Histograms, int64 [65536], of grey levels and of steps between neighbours along x.
+
+    Args:
+        planes: [Z, Y, X]; beyond: voxels at the end of x that count as neighbours alone.
+    """
     grey, step = np.zeros((2, 65536), np.int64)   # histograms by slice: no second stack is held
-    for plane in some:
-        grey += np.bincount(plane.ravel(), minlength=65536)
+    for plane in planes:
+        grey += np.bincount(plane[:, :plane.shape[1] - beyond].ravel(), minlength=65536)
         differences = np.abs(np.diff(plane.astype(np.int32), axis=1))
         step += np.bincount(differences.ravel(), minlength=65536)
+    return grey, step
+
+
+def _scale_of(grey, step):
+    """Scale of histograms."""
     noise = NORMAL * _median(step) / np.sqrt(2) if step.any() else 0.0      # of one of two voxels
     return Scale(_median(grey), max(noise, 1.0))
 

@@ -1,22 +1,25 @@
 """Training patches of refined stacks, where the drafts' patches were cut."""
 import os
+import time
 
 import numpy as np
 
 from utils.common import batch, claims, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.train import states
+from utils.train import states, volume_jobs
 
 OWNER = claims.Owner('2_mpgan.py', files=('patches.h5', 'made_from.json'))
+SMALLEST = (2, 2, 2)       # (z, y, x) voxels of a stack that is refined
 PART = 'parts/'            # in made_by.json, before the name of a stack whose patches are refined
 
 
 # --- the folder ---
 
 def target_of(refined_dir, path):
-    """File that a stack is refined into."""
-    return os.path.join(refined_dir, 'images', stacks.name_of(path) + '.tif')
+    """TIFF file that a stack is refined into, or OME-Zarr of a volume."""
+    extension = '.ome.zarr' if volume_jobs.is_streamed(path) else '.tif'
+    return os.path.join(refined_dir, 'images', stacks.name_of(path) + extension)
 
 
 def check_folders(drafts, refined_dir):
@@ -79,6 +82,27 @@ def remove_stale(drafts_dir, refined_dir, *, names, refiner, record):
             print('warning: %s stays, but is not known to be of these weights' % target)
     if gone:
         claims.drop(refined_dir, gone)
+
+
+def stack_job(path, refined_dir, *, refiner, record):
+    """batch.Job that refines one stack.
+
+    Args:
+        path: of the stack; refined_dir: folder of the results; refiner: Refiner.
+        record: batch.Record of that folder.
+    """
+    name, target = stacks.name_of(path), target_of(refined_dir, path)
+    key = key_of(refiner, path)
+
+    def make():
+        started = time.time()
+        stack = stacks.read(path, SMALLEST)
+        stacks.write(target, refiner.refine(stack.voxels, name=path), voxel_size=stack.voxel_size,
+                     notes=stack.notes)
+        record.add(name, key)
+        return '%s: refined in %.1f s' % (target, time.time() - started)
+
+    return batch.Job(name, path, lambda: record.holds(name, key, targets=[target]), make)
 
 
 def _is_of_patches(key):

@@ -37,7 +37,8 @@ class Refiner(Trained):
     """A trained refiner. Use as a context manager; it replaces the default graph.
 
     Attributes:
-        bits: 8 or 16, of stacks it was trained on; and those of Trained.
+        bits: 8 or 16, of stacks it was trained on; halo: voxels around a tile that it depends on;
+        and those of Trained.
     """
 
     def __init__(self, run_dir, *, checkpoint='best', threads=0, tile=None):
@@ -56,17 +57,20 @@ class Refiner(Trained):
         best = checkpoints.best(run_dir) if checkpoint == 'best' else None
         settings = settings_of(run_dir, ['REFINER_CHANNELS', 'BITS'], script='2_mpgan.py')
         self.run_dir, self.tile, self.bits = run_dir, tile, settings['BITS']
+        self.halo = RADIUS
         tf.reset_default_graph()
         self.inference = gan.build_inference(self.bits, settings['REFINER_CHANNELS'],
                                              standardised=settings.get('STANDARDISE', False))
         super().__init__(best or newest, gan.inference_variables(), settings=settings,
                          threads=threads)
 
-    def refine(self, voxels, *, name='stack'):
+    def refine(self, voxels, *, name='stack', within=None):
         """Refine a stack by tiles.
 
         Args:
-            voxels: uint8 or uint16 [Z, Y, X]; name: of its file, for messages.
+            voxels: uint8 or uint16 [Z, Y, X], or a tiling.Window of a volume; name: of its file,
+                for messages.
+            within: None: the whole; or the box that is refined, see tiling.apply.
 
         Returns:
             array like `voxels`, no rim left out.
@@ -74,17 +78,17 @@ class Refiner(Trained):
         Raises:
             UserError: 8 bit for a refiner of 16, or the reverse.
         """
-        self._check(voxels, name)
+        self.check(voxels, name)
 
         def one(tile, sides):
             return refine_patch(self.session, self.inference, voxels=tile, crop_sides=sides)
 
         def progress(tiles):
             return tqdm(tiles, os.path.basename(name), leave=False,
-                        disable=not sys.stderr.isatty())
+                        disable=bool(within) or not sys.stderr.isatty())
 
-        return tiling.apply(one, voxels, tile=self.tile or voxels.shape, halo=RADIUS, crops=True,
-                            progress=progress)
+        return tiling.apply(one, voxels, tile=self.tile or voxels.shape, halo=self.halo,
+                            crops=True, progress=progress, within=within)
 
     def refine_windows(self, voxels, corners, *, window, name='stack'):
         """Refine windows of a stack: each with the halo that it needs, or the whole stack if that
@@ -100,7 +104,7 @@ class Refiner(Trained):
         Raises:
             UserError: as refine.
         """
-        self._check(voxels, name)
+        self.check(voxels, name)
         if len(corners) * np.prod(np.array(window) + RADIUS) >= voxels.size:
             refined = self.refine(voxels, name=name)
             return np.stack([patches.cut(refined, corner, window=window) for corner in corners])
@@ -114,8 +118,8 @@ class Refiner(Trained):
             windows.append(patches.cut(refined, start, window=window))
         return np.stack(windows)
 
-    def _check(self, voxels, name):
-        """Raise UserError unless a stack has the bits that the refiner was trained on."""
+    def check(self, voxels, name):
+        """Raise UserError unless a stack or volume, called `name`, has the bits trained on."""
         if bits_of(voxels.dtype) != self.bits:
             raise UserError('%s is %d bit, %s was trained on %d: refine stacks of its kind'
                             % (name, bits_of(voxels.dtype), self.run_dir, self.bits))

@@ -19,7 +19,9 @@ class Segmenter(Trained):
     """A trained segmentation network in a session of its own. Use as a context manager.
 
     Attributes: see Trained; and
-        levels: how many times the network halves the resolution; tile: (z, y, x) voxels of a tile.
+        run_dir: of the training or packed weights;
+        levels: how many times the network halves the resolution; tile: (z, y, x) voxels of a tile;
+        halo: voxels around a tile that it depends on.
     """
 
     def __init__(self, run_dir, *, threads=0, tile=(64, 128, 128), mirrors=1):
@@ -39,7 +41,8 @@ class Segmenter(Trained):
             raise UserError('%s has no checkpoint: train first (STAGE=train), or give another '
                             'RUN_DIR' % run_dir)
         settings = settings_of(run_dir, ('CHANNELS', 'LEVELS'), script='3_segmentation.py')
-        self.levels = settings['LEVELS']
+        self.run_dir = run_dir
+        self.levels, self.halo = settings['LEVELS'], unet.halo(settings['LEVELS'])
         self.tile = tuple(n + -n % 2 ** self.levels for n in tile)
         self.mirrors = [tuple(axis for bit, axis in enumerate(ALONG) if copy >> bit & 1)
                         for copy in range(mirrors)]
@@ -48,21 +51,24 @@ class Segmenter(Trained):
         super().__init__(checkpoint, segmenter.inference_variables(), settings=settings,
                          threads=threads)
 
-    def predict(self, voxels, name=''):
+    def predict(self, voxels, name='', *, scale=None, within=None):
         """Probability of the foreground, by tiles; equal to the whole stack's at once.
 
         Args:
-            voxels: uint8 or uint16 [Z, Y, X]; name: of the stack, for the progress bar.
+            voxels: uint8 or uint16 [Z, Y, X], or a tiling.Window of a volume.
+            name: of the stack, for the progress bar; within: box that is predicted, see
+                tiling.apply; None: the whole stack.
+            scale: normalisation.Scale; None: that of `voxels`.
 
         Returns:
             uint8 [Z, Y, X], probability * 255, rounded.
         """
-        scale = normalisation.measure(voxels)             # the whole stack's, for every tile
+        scale = scale or normalisation.measure(voxels)    # the whole stack's, for every tile
         return tiling.apply(
             lambda tile: self._probability(normalisation.normalise(tile, scale)), voxels,
-            tile=self.tile, halo=unet.halo(self.levels), dtype=np.uint8,
+            tile=self.tile, halo=self.halo, dtype=np.uint8, within=within,
             progress=lambda tiles: tqdm(tiles, name, leave=False,
-                                        disable=not sys.stderr.isatty()))
+                                        disable=bool(within) or not sys.stderr.isatty()))
 
     def _probability(self, image):
         """Probability * 255, uint8 [Z, Y, X], of normalised intensities, float32."""

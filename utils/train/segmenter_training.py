@@ -12,7 +12,8 @@ from utils.train.trained import settings_of
 # Constants that may change between runs into one folder: they do not shape the weights
 MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABILITY_THRESHOLD',
               'MIN_OBJECT', 'LABELLED', 'ANNOTATION', 'LOG_EVERY', 'THREADS', 'TILE_SHAPE',
-              'MIRRORS')
+              'MIRRORS', 'BLOCK_SHAPE', 'CHANNEL', 'SAMPLE_BLOCKS', 'EMPTY_BELOW', 'DASK',
+              'WORKERS')
 
 # Constants of the scripts that train -> (lowest, highest) value, None: no limit
 RANGES = dict(
@@ -25,7 +26,8 @@ RANGES = dict(
     CHANNELS=(1, 1024), LAMBDA_DICE=(0, 100),
     **{name: (1, None) for name in (
         'MAX_STEPS', 'BATCH_SIZE', 'CROP_SHAPE', 'LOG_EVERY', 'EVALUATE_EVERY',
-        'EVALUATION_PATCHES', 'SAVE_EVERY', 'TILE_SHAPE')})
+        'EVALUATION_PATCHES', 'SAVE_EVERY', 'TILE_SHAPE', 'BLOCK_SHAPE', 'SAMPLE_BLOCKS')},
+    CHANNEL=(0, 10000), EMPTY_BELOW=(0, 1e6), WORKERS=(0, 1000))
 
 
 class Settings(NamedTuple):

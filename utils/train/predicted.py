@@ -1,0 +1,74 @@
+"""Probability maps and masks on disk: of stacks, whole; of volumes, block by block."""
+import os
+import time
+from typing import NamedTuple
+
+from utils.common import batch, claims
+from utils.common.errors import UserError
+from utils.data import stacks
+from utils.train import volume_jobs
+from utils.train.segmenter import mask_of
+
+
+class Masks(NamedTuple):
+    """What shapes map and mask besides the network (configs/segmentation.py)."""
+    probability_threshold: float     # from which a voxel is foreground
+    min_object: int                  # voxels of the smallest object that stays in the mask
+    mirrors: int                     # copies whose probabilities are averaged
+
+
+def targets_of(folder, path):
+    """Paths of map and mask of a stack (TIFF) or of a volume (OME-Zarr)."""
+    volume = volume_jobs.is_streamed(path)
+    return [os.path.join(folder, '%s.%s%s' % (
+        stacks.name_of(path), kind, '.ome.zarr' if volume else '.tif'))
+        for kind in ('prob', 'mask')]
+
+
+def claim_folder(folder, paths):
+    """Claim a folder for the maps and masks of some stacks and volumes.
+
+    Returns:
+        batch.Record of the folder.
+
+    Raises:
+        UserError: maps would lie among the stacks; the folder is another script's, or holds files
+            of these names that nothing vouches for.
+    """
+    for path in paths:
+        if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
+            raise UserError('INPUT and OUTPUT are both %s: give another OUTPUT' % folder)
+    record = batch.Record(folder)
+    claims.take(folder, claims.Owner(
+        '3_segmentation.py', {stacks.name_of(path): targets_of(folder, path)
+                              for path in paths},
+        ('made_from.json',), record.keys.__contains__))
+    return record
+
+
+def stack_job(path, masks, *, folder, network, record):
+    """batch.Job that predicts one stack.
+
+    Its key tells the network's weights, the stack's file and what shapes map and mask: a map that
+    was made from another key is made anew.
+
+    Args:
+        path: of the stack; masks: Masks; folder: of the results; network: Segmenter.
+        record: batch.Record of the folder.
+    """
+    name, targets = stacks.name_of(path), targets_of(folder, path)
+    key = '%s %s %g %d %d' % (network.digest, batch.file_key(path), masks.probability_threshold,
+                              masks.min_object, masks.mirrors)
+
+    def make():
+        stack, started = stacks.read(path), time.time()
+        probability = network.predict(stack.voxels, name)
+        mask = mask_of(probability, masks.probability_threshold, smallest=masks.min_object)
+        for target, voxels in zip(targets, (probability, mask)):
+            stacks.write(target, voxels, voxel_size=stack.voxel_size, compress=True)
+        record.add(name, key)
+        foreground = 100 * (probability >= masks.probability_threshold * 255).mean()
+        return '%s: %.2f %% foreground, %.1f s' % (targets[1], foreground, time.time() - started)
+
+    return batch.Job(name, path, finished=lambda: record.holds(name, key, targets=targets),
+                     make=make)
