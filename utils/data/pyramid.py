@@ -2,6 +2,7 @@
 import contextlib
 import itertools
 import os
+import re
 import shutil
 
 import numpy as np
@@ -22,7 +23,7 @@ def write_head(path, *, name=None, voxel_size=None):
     """
     zarr_files.write_once(os.path.join(path, '.zgroup'), {'zarr_format': 2})
     head = os.path.join(path, '.zattrs')
-    name = name or os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+    name = name or re.sub(r'(\.ome)?\.zarr\Z', '', os.path.basename(os.path.abspath(path)))
     wanted = ngff.attributes(name, voxel_size=voxel_size)
     if not (os.path.exists(head) and _same_start(files.read_json(head), wanted)):
         zarr_files.write_once(head, wanted)
