@@ -5,21 +5,22 @@ import shutil
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 import untrained
 from conftest import ROOT, run_script
 
 from utils.data import stacks, volumes
-from utils.train import normalisation, volume_runs
+from utils.train import normalisation, volume_jobs, volume_runs
 from utils.train.segmenter import mask_of
 
 SHAPE, SIZE = (22, 38, 53), (2.0, 1.0, 0.5)              # odd, no multiple of tile, block or chunk
 SMALL = ['TILE_SHAPE=8,12,16', 'BLOCK_SHAPE=8,20,30', 'THREADS=1']      # blocks of 8 x 24 x 32
 PREDICT = SMALL + ['STAGE=predict', 'RUN_DIR=net', 'INPUT=in.ome.zarr', 'EMPTY_BELOW=0']
 REFINE = SMALL + ['STAGE=refine', 'RUN_DIR=refiner', 'INPUT=in.ome.zarr']
-HOLD = ('import sys; from utils.common import locks; held = locks.Slots(%r); held.take(2); '
-        'sys.stdout.write("!"); sys.stdout.flush(); sys.stdin.read()')       # block 0
+HOLD = ('import sys; from utils.common import locks; held = locks.Slots(%r); held.share(1); '
+        'held.take(3); sys.stdout.write("!"); sys.stdout.flush(); sys.stdin.read()')       # block 0
 MAP, MASK, REFINED = 'in.prob.ome.zarr', 'in.mask.ome.zarr', 'images/in.ome.zarr'
 
 
@@ -153,6 +154,42 @@ def test_empty_blocks_are_skipped_and_said_so(place):
                   for z in (0, 8) for y in range(0, 48, 12) for x in range(0, 80, 16))
     assert 8 < skipped < 40 and ' %d empty ones' % skipped in out
     assert found[:8, :12, :16].any() and not found[:, 36:].any()
+
+
+def test_a_volume_of_nothing_but_noise_is_all_skipped(place):
+    write(place / 'noise.ome.zarr', np.random.default_rng(0).integers(100, 120, (8, 24, 32)).astype(
+        np.uint16))
+    out = good('3_segmentation.py', *PREDICT, 'INPUT=noise.ome.zarr', 'OUTPUT=noise',
+               'EMPTY_BELOW=9', cwd=place)
+    assert '1 blocks' in out and ' 1 empty ones' in out and ' 0.00 % foreground' in out
+    assert not read(place / 'noise/noise.mask.ome.zarr').any()
+
+
+def test_a_large_hdf5_stack_is_walked_too(place, monkeypatch):
+    """One in chunks, from so many voxels on; below that it is a stack, and gives TIFF."""
+    with h5py.File(str(place / 'in.h5'), 'w') as file:
+        file.create_dataset('volume', data=read(place / 'in.ome.zarr'), chunks=(8, 16, 16))
+    assert not volume_jobs.is_streamed(str(place / 'in.h5'))
+    monkeypatch.setattr(volume_jobs, 'STREAMED', 1000)
+    good('3_segmentation.py', *PREDICT, 'INPUT=in.h5', 'OUTPUT=hdf5', cwd=place)
+    assert np.array_equal(read(place / 'hdf5' / MASK), read(place / 'blocks' / MASK))
+
+
+def test_a_damaged_chunk_is_one_line_and_its_repair_enough(place):
+    """What was done before stays done."""
+    shutil.copytree(str(place / 'in.ome.zarr'), str(place / 'bad/in.ome.zarr'))
+    chunk = place / 'bad/in.ome.zarr/0/2/2/3'
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:len(whole) // 2])
+    arguments = REFINE + ['INPUT=bad/in.ome.zarr', 'OUTPUT=mended']
+    status, _, err = run_script('2_mpgan.py', *arguments, cwd=place)
+    assert status == 1 and 'Traceback' not in err
+    assert 'error: bad/in.ome.zarr: the chunk of voxel 16, 32, 48' in err
+    records = len(os.listdir(str(place / 'mended/images/in.blocks/refine')))
+    assert 1 < records < 13                              # plan.json among them
+    chunk.write_bytes(whole)
+    good('2_mpgan.py', *arguments, cwd=place)
+    assert bytes_of(place / 'mended' / REFINED) == bytes_of(place / 'refined' / REFINED)
 
 
 @pytest.mark.parametrize('script, arguments, names', [

@@ -100,8 +100,20 @@ class Slots:
 
     def take(self, number, *, wait=False):
         """Lock a piece: True, or False if another process holds it and `wait` is off."""
+        return self._lock(number, fcntl.LOCK_EX, wait=wait)
+
+    def share(self, number):
+        """Hold a piece beside others that share it; who takes it alone waits, or is refused."""
+        return self._lock(number, fcntl.LOCK_SH, wait=True)
+
+    def free(self, number):
+        """Unlock a piece."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, number)
+
+    def _lock(self, number, kind, *, wait):
         try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, number)
+            fcntl.lockf(self.file, kind | (0 if wait else fcntl.LOCK_NB), 1, number)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 return False
@@ -109,18 +121,4 @@ class Slots:
                 print('warning: %s cannot be locked (%s): give each task its own share'
                       % (self.path, error.strerror), file=sys.stderr)
             self.warned = True
-        return True
-
-    def free(self, number):
-        """Unlock a piece."""
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, number)
-
-    def alone(self, first):
-        """True if no other process holds a piece from number `first` on; they are free then."""
-        try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, first)
-        except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EAGAIN)
-        fcntl.lockf(self.file, fcntl.LOCK_UN, 0, first)
         return True

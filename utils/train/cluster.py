@@ -140,7 +140,7 @@ def work(job, index, *, numbers):
             _networks.clear()
             _networks[job.network] = job.network.open()
         with volume_runs.Run(job, _networks[job.network]) as run:
-            if not run.is_planned():
+            if not run.join():
                 raise UserError('%s: %s' % (job.folder, CURE))
             run.walk(index, numbers)
             return run.clock.figures, run.made

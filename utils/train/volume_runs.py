@@ -15,7 +15,8 @@ from utils.common.errors import UserError
 from utils.data import volumes
 from utils.train import volume_steps
 
-SETUP, FINISH, FIRST = 0, 1, 2       # locks: setting up, finishing, the first block
+# locks: setting up; the results and their plans, shared by all who work; finishing; the first block
+SETUP, USED, FINISH, FIRST = 0, 1, 2, 3
 SAY_EVERY = 600                      # seconds between lines of progress in a log
 
 
@@ -72,20 +73,29 @@ class Run:
         self.slots.take(SETUP, wait=True)
         try:
             for step, record in zip(self.steps, self.records):
-                if record.load(step.key) and os.path.exists(step.target):
-                    continue
-                if not self.slots.alone(FIRST):
-                    raise UserError('%s is in use with other settings: wait for that process, stop '
-                                    'it, or give another OUTPUT' % self.job.folder)
-                files.remove(self._finished)
-                record.clear()
-                if os.path.isdir(step.target) and not os.path.islink(step.target):
-                    shutil.rmtree(step.target)
-                volumes.create(step.target, shape=self.grid.shape, dtype=step.dtype,
-                               chunks=step.chunks, voxel_size=self.volume.voxel_size)
-                record.begin(step.key, step.measure())
+                if not (record.load(step.key) and os.path.exists(step.target)):
+                    self._begin(step, record)
+            self.slots.share(USED)
         finally:
             self.slots.free(SETUP)
+
+    def _begin(self, step, record):
+        """Make a step's store and plan; what was there before goes."""
+        if not self.slots.take(USED):
+            raise UserError('%s is in use with other settings: wait for that process, stop it, or '
+                            'give another OUTPUT' % self.job.folder)
+        files.remove(self._finished)
+        record.clear()
+        if os.path.isdir(step.target) and not os.path.islink(step.target):
+            shutil.rmtree(step.target)
+        volumes.create(step.target, shape=self.grid.shape, dtype=step.dtype, chunks=step.chunks,
+                       voxel_size=self.volume.voxel_size)
+        record.begin(step.key, step.measure())
+
+    def join(self):
+        """Work beside the process that has set up; False if its plans are of other keys."""
+        self.slots.share(USED)
+        return all([record.load(step.key) for step, record in zip(self.steps, self.records)])
 
     def finish(self):
         """Write the pyramids and finished.json, once; False if another process is at it.
@@ -105,10 +115,6 @@ class Run:
         finally:
             self.slots.free(FINISH)
         return True
-
-    def is_planned(self):
-        """True if the plans of all steps are there, of these keys; they are read then."""
-        return all([record.load(step.key) for step, record in zip(self.steps, self.records)])
 
     # --- blocks ---
 
