@@ -35,7 +35,7 @@ STAGES = ('train', 'refine', 'train+refine', 'pack', 'judge')
 MAY_CHANGE = ('STAGE', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'MAX_STEPS',
               'LOG_EVERY', 'PREVIEW_EVERY', 'SAVE_EVERY', 'THREADS', 'TILE_SHAPE',
               'EVALUATE_EVERY', 'CHECKPOINT', 'XLA', 'WHOLE_STACKS', 'CRITIC_STEPS', 'CRITIC_SEEDS',
-              'CRITIC_BLOCK', 'BLOCK_SHAPE', 'CHANNEL', 'DASK', 'WORKERS')
+              'CRITIC_BLOCK', 'OUTPUT_FORMAT', 'BLOCK_SHAPE', 'CHANNEL', 'DASK', 'WORKERS')
 FORMAT = 3                 # of runs: raised where an older one cannot go on
 
 
@@ -72,7 +72,7 @@ def refine(cfg):
         paths = stacks.find(cfg.INPUT) if cfg.INPUT else [
             image for image, _ in stacks.pair_by_name(
                 os.path.join(cfg.DRAFTS, 'images'), os.path.join(cfg.DRAFTS, 'labels'))]
-        record = claim_folder(cfg.OUTPUT, paths)
+        record = claim_folder(cfg.OUTPUT, paths, output_format=cfg.OUTPUT_FORMAT)
         jobs = [job(cfg, path, refiner=refiner, record=record, dask=dask) for path in paths]
         outcome = batch.run(jobs, strict=not cfg.INPUT)      # drafts are all needed
         said = '%s: %d stacks (%d new) by step %d' % (cfg.OUTPUT, len(paths), len(outcome.made),
@@ -87,7 +87,8 @@ def refine(cfg):
 def job(cfg, path, *, refiner, record, dask):
     """The batch.Job of one stack or volume."""
     if not volume_jobs.is_streamed(path):
-        return stack_job(path, cfg.OUTPUT, refiner=refiner, record=record)
+        return stack_job(path, cfg.OUTPUT, refiner=refiner, record=record,
+                         output_format=cfg.OUTPUT_FORMAT)
     opened = volume_steps.Network('refine', cfg.RUN_DIR, cfg.TILE_SHAPE, cfg.THREADS,
                                   checkpoint=cfg.CHECKPOINT)
     return volume_jobs.batch_job(
@@ -140,6 +141,7 @@ def check(cfg):
     if cfg.INPUT and not own:
         raise UserError('INPUT=%s: give an OUTPUT of its own with it; %s is for refined drafts'
                         % (cfg.INPUT, cfg.OUTPUT))
+    stacks.check_format(cfg.OUTPUT_FORMAT, only_tiff=not cfg.INPUT)
     if cfg.INPUT and cfg.STAGE != 'refine':
         raise UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
     if cfg.INPUT and not cfg.WHOLE_STACKS:

@@ -73,7 +73,8 @@ def predict(cfg):
         UserError: no stack; maps would lie among the stacks; no network; no Dask cluster.
     """
     paths = stacks.find(cfg.INPUT)
-    record, run_dir = predicted.claim_folder(cfg.OUTPUT, paths), at_hand(cfg)
+    record = predicted.claim_folder(cfg.OUTPUT, paths, output_format=cfg.OUTPUT_FORMAT)
+    run_dir = at_hand(cfg)
     with open_network(cfg, run_dir) as network, \
             cluster.opened(cfg.DASK, workers=cfg.WORKERS) as dask:
         outcome = batch.run([job(cfg, path, network=network, record=record, dask=dask)
@@ -147,6 +148,7 @@ def check(cfg):
                         'tests/benchmarks/comparison.py')
     if cfg.STAGE not in STAGES:
         raise UserError('STAGE=%s: want one of %s' % (cfg.STAGE, ', '.join(STAGES)))
+    stacks.check_format(cfg.OUTPUT_FORMAT)
     config.require(cfg, **segmenter_training.RANGES)
     segmenter_training.check(
         config.pick(cfg, segmenter_training.Settings), tile_shape=cfg.TILE_SHAPE,

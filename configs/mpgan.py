@@ -9,6 +9,8 @@ RUN_DIR = 'runs/mpgan'           # checkpoints, TensorBoard events, log.csv, pre
 INPUT = None                     # None: the drafts; or any stacks to refine, with STAGE=refine:
                                  # folder, file or pattern
 OUTPUT = 'data/refined'          # folder: images/, patches.h5
+OUTPUT_FORMAT = 'tiff'           # of refined stacks of INPUT: 'tiff', 'zarr' (NAME.ome.zarr) or
+                                 # 'nifti' (.nii.gz); volumes become OME-Zarr, drafts TIFF
 WHOLE_STACKS = True              # False: of drafts the training patches alone are refined, where no
                                  # whole stack is needed: a sparse one has 17 times their voxels
 SEED = 1                         # of weights, batches and history

@@ -10,6 +10,8 @@ RUN_DIR = 'runs/segmentation'    # checkpoints, log.csv; to predict, also one of
 INPUT = 'data/real'              # stacks to predict: folder, file or pattern
 OUTPUT = 'data/segmented'        # NAME.prob.tif (uint8, probability * 255), NAME.mask.tif (uint8
                                  # {0, 1}); export: data set; pack: weights
+OUTPUT_FORMAT = 'tiff'           # of a stack's map and mask: 'tiff', 'zarr' (NAME.prob.ome.zarr) or
+                                 # 'nifti' (.nii.gz); those of volumes are OME-Zarr
 PROBABILITY_THRESHOLD = 0.5      # probability from which a voxel is foreground
 MIN_OBJECT = 30                  # voxels; smaller objects are left out of the mask, not of the map
 SEED = 1                         # of weights and batches

@@ -82,6 +82,28 @@ def test_streamed_equals_in_memory(place):
     assert len(np.unique(whole)) > 100
 
 
+@pytest.mark.parametrize('kind', ['zarr', 'nifti'])
+def test_results_of_stacks_in_other_formats(place, kind):
+    """As the TIFFs, voxel for voxel; a second run keeps them; step 4's names are the stack's."""
+    end = stacks.FORMATS[kind]
+    for script, arguments, names in (
+            ('3_segmentation.py', PREDICT, ('in.prob', 'in.mask')), ('2_mpgan.py', REFINE,
+                                                                    ('images/in',))):
+        arguments = arguments + ['INPUT=stack', 'OUTPUT=%s%s' % (kind, script[0]),
+                                 'OUTPUT_FORMAT=' + kind]
+        assert '(1 new)' in good(script, *arguments, cwd=place)
+        assert '(0 new)' in good(script, *arguments, cwd=place)
+        for name in names:
+            found = stacks.read(str(place / (kind + script[0]) / (name + end)))
+            folder = 'whole' if script[0] == '3' else 'refined_whole'
+            wanted = stacks.read(str(place / folder / (name + '.tif')))
+            assert np.array_equal(found.voxels, wanted.voxels) and found.voxel_size == SIZE
+    for arguments, words in ((['OUTPUT_FORMAT=png'], 'want one of tiff, zarr, nifti'),
+                             (['OUTPUT_FORMAT=nifti', 'INPUT=None'], 'refined drafts are TIFF')):
+        status, _, err = run_script('2_mpgan.py', *REFINE, 'OUTPUT=x', *arguments, cwd=place)
+        assert status == 1 and words in err
+
+
 def test_the_mask_is_exact_across_faces(place):
     """Small objects that blocks cut are counted whole; another threshold changes the mask alone."""
     shutil.copytree(str(place / 'blocks'), str(place / 'other'))

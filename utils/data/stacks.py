@@ -221,6 +221,14 @@ def write(path, voxels, *, voxel_size=None, compress=False, notes=None):
     tiff.write(path, voxels, voxel_size=voxel_size, compress=compress, notes=notes)
 
 
+def check_format(name, *, only_tiff=False):
+    """Raise UserError for an OUTPUT_FORMAT that is none of FORMATS, or no TIFF for drafts."""
+    if name not in FORMATS:
+        raise UserError('OUTPUT_FORMAT=%s: want one of %s' % (name, ', '.join(FORMATS)))
+    if only_tiff and name != 'tiff':
+        raise UserError('OUTPUT_FORMAT=%s: refined drafts are TIFF; give INPUT with it' % name)
+
+
 def is_voxel_size(size):
     """True for three numbers (z, y, x), um, that voxels of a microscope may have."""
     numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in size)

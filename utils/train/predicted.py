@@ -15,18 +15,21 @@ class Masks(NamedTuple):
     probability_threshold: float     # from which a voxel is foreground
     min_object: int                  # voxels of the smallest object that stays in the mask
     mirrors: int                     # copies whose probabilities are averaged
+    output_format: str = 'tiff'      # of stacks.FORMATS
 
 
-def targets_of(folder, path):
-    """Paths of map and mask of a stack (TIFF) or of a volume (OME-Zarr)."""
-    volume = volume_jobs.is_streamed(path)
-    return [os.path.join(folder, '%s.%s%s' % (
-        stacks.name_of(path), kind, '.ome.zarr' if volume else '.tif'))
-        for kind in ('prob', 'mask')]
+def targets_of(folder, path, *, output_format='tiff'):
+    """Paths of map and mask of a stack (output_format: of stacks.FORMATS) or volume (OME-Zarr)."""
+    extension = stacks.FORMATS['zarr' if volume_jobs.is_streamed(path) else output_format]
+    return [os.path.join(folder, '%s.%s%s' % (stacks.name_of(path), kind, extension))
+            for kind in ('prob', 'mask')]
 
 
-def claim_folder(folder, paths):
+def claim_folder(folder, paths, *, output_format='tiff'):
     """Claim a folder for the maps and masks of some stacks and volumes.
+
+    Args:
+        output_format: of stacks.FORMATS, for the stacks.
 
     Returns:
         batch.Record of the folder.
@@ -40,8 +43,9 @@ def claim_folder(folder, paths):
             raise UserError('INPUT and OUTPUT are both %s: give another OUTPUT' % folder)
     record = batch.Record(folder)
     claims.take(folder, claims.Owner(
-        '3_segmentation.py', {stacks.name_of(path): targets_of(folder, path)
-                              for path in paths},
+        '3_segmentation.py', {
+            stacks.name_of(path): targets_of(folder, path, output_format=output_format)
+            for path in paths},
         ('made_from.json',), record.keys.__contains__))
     return record
 
@@ -56,7 +60,8 @@ def stack_job(path, masks, *, folder, network, record):
         path: of the stack; masks: Masks; folder: of the results; network: Segmenter.
         record: batch.Record of the folder.
     """
-    name, targets = stacks.name_of(path), targets_of(folder, path)
+    name = stacks.name_of(path)
+    targets = targets_of(folder, path, output_format=masks.output_format)
     key = '%s %s %g %d %d' % (network.digest, batch.file_key(path), masks.probability_threshold,
                               masks.min_object, masks.mirrors)
 

@@ -16,9 +16,9 @@ PART = 'parts/'            # in made_by.json, before the name of a stack whose p
 
 # --- the folder ---
 
-def target_of(refined_dir, path):
-    """TIFF file that a stack is refined into, or OME-Zarr of a volume."""
-    extension = '.ome.zarr' if volume_jobs.is_streamed(path) else '.tif'
+def target_of(refined_dir, path, *, output_format='tiff'):
+    """Path that a stack is refined into (output_format: of stacks.FORMATS), or a volume."""
+    extension = stacks.FORMATS['zarr' if volume_jobs.is_streamed(path) else output_format]
     return os.path.join(refined_dir, 'images', stacks.name_of(path) + extension)
 
 
@@ -34,8 +34,11 @@ def check_folders(drafts, refined_dir):
     claims.check(refined_dir, OWNER)
 
 
-def claim_folder(refined_dir, paths=()):
-    """Claim a folder for refined stacks; paths: of those that will be refined.
+def claim_folder(refined_dir, paths=(), *, output_format='tiff'):
+    """Claim a folder for refined stacks.
+
+    Args:
+        paths: of those that will be refined; output_format: of stacks.FORMATS.
 
     Returns:
         batch.Record of the folder.
@@ -44,13 +47,14 @@ def claim_folder(refined_dir, paths=()):
         UserError: a stack would be written over; the folder is another script's, or holds files of
             these names that nothing vouches for.
     """
+    targets = {path: target_of(refined_dir, path, output_format=output_format) for path in paths}
     for path in paths:
-        if os.path.realpath(path) == os.path.realpath(target_of(refined_dir, path)):
+        if os.path.realpath(path) == os.path.realpath(targets[path]):
             raise UserError('%s would be overwritten: give another OUTPUT' % path)
     record = batch.Record(refined_dir)
     claims.take(refined_dir, OWNER._replace(
         known=lambda name: name in record.keys and not _is_of_patches(record.keys[name]),
-        names={stacks.name_of(path): [target_of(refined_dir, path)] for path in paths}))
+        names={stacks.name_of(path): [targets[path]] for path in paths}))
     return record
 
 
@@ -84,14 +88,15 @@ def remove_stale(drafts_dir, refined_dir, *, names, refiner, record):
         claims.drop(refined_dir, gone)
 
 
-def stack_job(path, refined_dir, *, refiner, record):
+def stack_job(path, refined_dir, *, refiner, record, output_format='tiff'):
     """batch.Job that refines one stack.
 
     Args:
         path: of the stack; refined_dir: folder of the results; refiner: Refiner.
-        record: batch.Record of that folder.
+        record: batch.Record of that folder; output_format: of stacks.FORMATS.
     """
-    name, target = stacks.name_of(path), target_of(refined_dir, path)
+    name = stacks.name_of(path)
+    target = target_of(refined_dir, path, output_format=output_format)
     key = key_of(refiner, path)
 
     def make():

@@ -12,8 +12,8 @@ from utils.train.trained import settings_of
 # Constants that may change between runs into one folder: they do not shape the weights
 MAY_CHANGE = ('STAGE', 'PAIRS', 'LABELS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'PROBABILITY_THRESHOLD',
               'MIN_OBJECT', 'LABELLED', 'ANNOTATION', 'LOG_EVERY', 'THREADS', 'TILE_SHAPE',
-              'MIRRORS', 'BLOCK_SHAPE', 'CHANNEL', 'SAMPLE_BLOCKS', 'EMPTY_BELOW', 'DASK',
-              'WORKERS')
+              'MIRRORS', 'OUTPUT_FORMAT', 'BLOCK_SHAPE', 'CHANNEL', 'SAMPLE_BLOCKS', 'EMPTY_BELOW',
+              'DASK', 'WORKERS')
 
 # Constants of the scripts that train -> (lowest, highest) value, None: no limit
 RANGES = dict(
