@@ -90,17 +90,66 @@ def read(path):
             files.
         OSError: it cannot be opened.
     """
+    stack, voxel_size, close = open_stack(path)
+    try:
+        return stack[()].reshape(_squeezed(stack.shape)), voxel_size
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _damaged(path, error)
+    finally:
+        close()
+
+
+def open_stack(path):
+    """Open the dataset that read() would read, to be read by parts.
+
+    Returns:
+        (h5py dataset, (z, y, x) um or None, function that closes the file).
+
+    Raises:
+        UserError, OSError: as read().
+    """
     open(path, 'rb').close()                 # h5py reports a missing file as it does a damaged one
     check_whole(path)
+    file = None
     try:
-        with h5py.File(path, 'r') as file:
-            stack = _the_stack(file, path)
-            return stack[()].reshape(_squeezed(stack.shape)), _voxel_size(stack)
-    except (UserError, MemoryError):
-        raise
+        file = h5py.File(path, 'r')
+        stack = _the_stack(file, path)
+        return stack, _voxel_size(stack), file.close
     except Exception as error:               # h5py raises many kinds on damaged files
-        raise UserError('%s is damaged, cut short or no HDF5 (%s): copy or save it again'
-                        % (path, str(error).split('\n')[0][:100]))
+        if file is not None:
+            file.close()
+        if isinstance(error, (UserError, MemoryError)):
+            raise
+        raise _damaged(path, error)
+
+
+def _damaged(path, error):
+    """The error of a file that h5py cannot read."""
+    return UserError('%s is damaged, cut short or no HDF5 (%s): copy or save it again'
+                     % (path, str(error).split('\n')[0][:100]))
+
+
+def is_chunked(path):
+    """True for a file whose stack can be read by chunks; False for others, and for bad files."""
+    try:
+        stack, _, close = open_stack(path)
+    except (UserError, OSError):
+        return False
+    chunked = stack.chunks is not None
+    close()
+    return chunked
+
+
+def fixed_axes(shape):
+    """For each axis of a dataset 'z', 'y', 'x', or 0 for those of length 1 beyond three."""
+    fixed, left, names = [], len(shape) - 3, iter('zyx')
+    for length in shape:
+        drop = left > 0 and length == 1
+        left -= drop
+        fixed.append(0 if drop else next(names))
+    return fixed
 
 
 def _the_stack(file, path):
