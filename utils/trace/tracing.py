@@ -69,8 +69,8 @@ def finish(nodes, sources, *, spacing, settings, low, name):
         nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
                                   max_angle=settings.cross_angle)
     nodes = crossings.opened(nodes, spacing)
-    nodes = joins.bridge(nodes, sources.evidence, spacing=spacing, low=low, max_gap=settings.max_gap,
-                         max_angle=settings.max_angle)
+    nodes = joins.bridge(nodes, sources.evidence, spacing=spacing, low=low,
+                         max_gap=settings.max_gap, max_angle=settings.max_angle)
     nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length)
     if len(nodes.position) == 0:
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
