@@ -17,17 +17,17 @@ SIDE = (48, 48, 48)
 
 
 def plan(evidence, spacing=ISOTROPIC, *, side=SIDE, halo=24, **values):
-    """(blocks, keywords) for streaming's functions."""
+    """(list of blocks.Block, blocks.How)."""
     return (blocks.of_volume(evidence.shape, side, halo=halo),
-            dict(shape=evidence.shape, spacing=np.array(spacing, float), low=0.4, high=0.6,
-                 settings=DEFAULTS._replace(**values), name='here.zarr'))
+            blocks.How(evidence.shape, np.array(spacing, float), DEFAULTS._replace(**values), 0.4,
+                       0.6, 'here.zarr'))
 
 
 def streamed(evidence, folder, spacing=ISOTROPIC, **values):
     """swc.Tree of evidence (uint8), traced by blocks."""
     every, how = plan(evidence, spacing, **values)
-    streaming.trace_blocks(evidence.__getitem__, every, folder=str(folder), key='a', **how)
-    return streaming.trees_of(evidence.__getitem__, every, folder=str(folder), **how)
+    streaming.trace_blocks(evidence.__getitem__, every, folder=str(folder), key='a', how=how)
+    return streaming.trees_of(evidence.__getitem__, every, folder=str(folder), how=how)
 
 
 def whole(evidence, spacing=ISOTROPIC, **values):
@@ -126,7 +126,7 @@ def test_a_rerun_makes_what_is_missing_and_the_same_trees(tmp_path):
     evidence = evidence_of(drawn((48, 60, 110), [(20, 10, 6), (30, 50, 104)]))
     folder, seen = str(tmp_path), []
     every, how = plan(evidence)
-    make = dict(folder=folder, **how)
+    make = dict(folder=folder, how=how)
 
     def read(box):
         seen.append(box)
@@ -155,7 +155,7 @@ def test_the_small_copy_holds_the_largest_of_each_cell(monkeypatch, tmp_path):
     evidence = np.zeros((67, 83, 50), np.uint8)
     evidence[47, 48, 49], evidence[0, 0, 0], evidence[66, 82, 3] = 70, 80, 90
     every, how = plan(evidence)
-    streaming.trace_blocks(evidence.__getitem__, every, folder=str(tmp_path), key='a', **how)
+    streaming.trace_blocks(evidence.__getitem__, every, folder=str(tmp_path), key='a', how=how)
     small = streaming.coarse_of(every, folder=str(tmp_path), shape=evidence.shape)
     assert small.shape == (23, 28, 17) and (small > 0).sum() == 3
     assert (small[15, 16, 16], small[0, 0, 0], small[22, 27, 1]) == (70, 80, 90)

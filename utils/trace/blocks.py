@@ -22,6 +22,9 @@ NEAR = 6.0               # x voxels beyond its core in which a block's foregroun
 
 # number: of the block; core, read: slices (z, y, x), of what is its own and of what is read
 Block = namedtuple('Block', 'number core read')
+# How a volume is traced. shape: (z, y, x) voxels; spacing: float [3], (z, y, x) of a voxel in x
+# voxels; settings: settings.Settings; low, high: as tracing.trace; name: for error messages
+How = namedtuple('How', 'shape spacing settings low high name')
 # What is kept of a block. position: int32 [M, 3], voxels of the volume; depth: float [M], x voxels;
 # edges: int [K, 2]; object: int [M], of each node; best, count: uint8 [C], int [C], largest
 # evidence of each object, and its voxels in the core; cut: bool [M], a path went on beyond;
@@ -53,14 +56,12 @@ def inside(position, box, *, margin=0):
     return ((position >= low) & (position < high)).all(1)
 
 
-def trace(evidence, block, *, shape, spacing, settings, low, high, cell=1, name='block'):
+def trace(evidence, block, *, how, cell=1):
     """Trace one block.
 
     Args:
-        evidence: uint8 [Z, Y, X], of block.read; block: Block; shape: (z, y, x) of the volume.
-        spacing: (z, y, x) of a voxel, x voxels; settings: settings.Settings.
-        low, high: as tracing.trace; cell: voxels per side of Piece.coarse's cells.
-        name: for error messages.
+        evidence: uint8 [Z, Y, X], of block.read; block: Block; how: How.
+        cell: voxels per side of Piece.coarse's cells.
 
     Returns:
         Piece; with no node where there is no foreground.
@@ -71,51 +72,60 @@ def trace(evidence, block, *, shape, spacing, settings, low, high, cell=1, name=
     first = np.array([s.start for s in block.read])
     core = tuple(slice(c.start - f, c.stop - f) for c, f in zip(block.core, first))
     coarse = _coarse(evidence[core], [c.start for c in block.core], cell=cell)
-    if evidence.max(initial=0) < level(low):
+    if evidence.max(initial=0) < level(how.low):
         return _empty(coarse)
-    found = foreground(evidence, spacing, low=low, high=low, most=settings.max_foreground,
-                       name=name)
-    found, best = _kept(found, first, shape=shape, high=level(high), size=evidence.shape,
-                        min_object=settings.min_object)
+    found = foreground(evidence, how.spacing, low=how.low, high=how.low,
+                       most=how.settings.max_foreground, name='%s, block at %s (z, y, x)' % (
+                           how.name, ', '.join('%d' % s.start for s in block.core)))
+    found, best = _kept(found, first, how=how, size=evidence.shape)
     if len(found.voxels) == 0:
         return _empty(coarse)
-    nodes = paths(found, evidence.shape, spacing=spacing, settings=settings)
+    nodes = paths(found, evidence.shape, spacing=how.spacing, settings=how.settings)
+    return _piece(nodes, found, block=block, how=how, size=evidence.shape)._replace(
+        best=best, coarse=coarse)
+
+
+def _piece(nodes, found, *, block, how, size):
+    """What is kept of a block, but for `best` and `coarse`.
+
+    nodes: graphs.Nodes and found: Foreground, in voxels of what was read; size: (z, y, x) of it.
+    """
+    first = np.array([s.start for s in block.read])
     position = np.rint(nodes.position).astype(np.int32)
-    place = np.ravel_multi_index(found.voxels.T, evidence.shape)           # in order
-    own = found.component[np.searchsorted(place, np.ravel_multi_index(position.T,
-                                                                      evidence.shape))]
-    voxels = (found.voxels + first).astype(np.int32)
+    place = np.ravel_multi_index(found.voxels.T, size)                     # in order
+    own = found.component[np.searchsorted(place, np.ravel_multi_index(position.T, size))]
+    voxels, position = [(some + first).astype(np.int32) for some in (found.voxels, position)]
     mine = inside(voxels, block.core)
-    count = np.bincount(found.component[mine], minlength=len(best))
-    near = inside(voxels, block.core, margin=np.ceil(NEAR / spacing))
-    deep = mine & (found.depth >= (settings.soma_radius if settings.soma_ratio else np.inf))
-    position = (position + first).astype(np.int32)
+    near = inside(voxels, block.core, margin=np.ceil(NEAR / how.spacing))
+    deep = mine & (found.depth >= (how.settings.soma_radius if how.settings.soma_ratio
+                                   else np.inf))
     keep = inside(position, block.core, margin=STRIP)
     ends = nodes.edges[keep[nodes.edges].sum(1) == 1]
     cut = np.zeros(len(keep), bool)
     cut[ends[keep[ends]]] = True
     kept = graphs.select(nodes._replace(position=position), keep)
-    return Piece(kept.position, kept.depth, kept.edges, own[keep], best, count, cut[keep],
-                 voxels[near], np.rint(255 * found.p[near]).astype(np.uint8), voxels[deep],
-                 found.depth[deep], coarse)
+    return Piece(kept.position, kept.depth, kept.edges, own[keep], None,
+                 np.bincount(found.component[mine], minlength=found.component.max() + 1),
+                 cut[keep], voxels[near], np.rint(255 * found.p[near]).astype(np.uint8),
+                 voxels[deep], found.depth[deep], None)
 
 
-def _kept(found, first, *, shape, high, size, min_object):
+def _kept(found, first, *, how, size):
     """Objects that are good, or go on beyond what was read.
 
     Args:
         found: Foreground of low evidence; first: (z, y, x), place of what was read in the volume.
-        shape, size: (z, y, x) voxels of the volume, and of what was read.
-        high: uint8, evidence that a good object reaches; min_object: its voxels.
+        how: How; size: (z, y, x) voxels of what was read.
 
     Returns:
         (Foreground, uint8 [objects], largest evidence of each).
     """
     best = np.zeros(found.component.max() + 1, np.uint8)
     np.maximum.at(best, found.component, np.rint(255 * found.p).astype(np.uint8))
-    good = (best >= high) & (np.bincount(found.component) >= min_object)
+    good = ((best >= level(how.high))
+            & (np.bincount(found.component) >= how.settings.min_object))
     last = np.array(size) - 1
-    open_low, open_high = first > 0, first + size < shape      # sides where the volume goes on
+    open_low, open_high = first > 0, first + size < how.shape      # sides where the volume goes on
     rim = ((found.voxels == 0) & open_low | (found.voxels == last) & open_high).any(1)
     good[found.component[rim]] = True
     keep = good[found.component]

@@ -25,14 +25,13 @@ def cell_of(shape):
     return max(1, int(np.ceil((np.prod(np.array(shape, float)) / COARSE) ** (1 / 3))))
 
 
-def trace_blocks(evidence, some, *, folder, key, progress=iter, **how):
+def trace_blocks(evidence, some, *, folder, key, how, progress=iter):
     """Trace blocks whose files are missing, and keep them.
 
     Args:
         evidence: function (slices z, y, x) -> uint8 [Z, Y, X], 255 for certain.
         some: list of blocks.Block; folder: of the files; key: str, of what the result depends on.
-        progress: wraps the list of blocks, to show how far it is (tqdm).
-        how: shape, spacing, settings, low, high, name, as blocks.trace.
+        how: blocks.How; progress: wraps the list of blocks, to show how far it is (tqdm).
 
     Returns:
         number of blocks that were traced now.
@@ -42,21 +41,18 @@ def trace_blocks(evidence, some, *, folder, key, progress=iter, **how):
         path = blocks.path_of(folder, block)
         if blocks.is_made(path, key):
             continue
-        where = '%s, block at %s (z, y, x)' % (how['name'], ', '.join(
-            '%d' % s.start for s in block.core))
-        piece = blocks.trace(evidence(block.read), block, cell=cell_of(how['shape']),
-                             **dict(how, name=where))
+        piece = blocks.trace(evidence(block.read), block, how=how, cell=cell_of(how.shape))
         blocks.write(path, piece, key=key)
         made += 1
     return made
 
 
-def trees_of(evidence, every, *, folder, shape, spacing, settings, low, high, name='volume'):
+def trees_of(evidence, every, *, folder, how):
     """Trees of a volume whose blocks have been traced.
 
     Args:
         evidence: as trace_blocks; every: list of blocks.Block, all of the volume, in order.
-        the rest: as trace_blocks.
+        folder, how: as trace_blocks.
 
     Returns:
         swc.Tree, a forest: position in voxels of the volume, radius in x voxels, the largest tree
@@ -65,19 +61,21 @@ def trees_of(evidence, every, *, folder, shape, spacing, settings, low, high, na
     Raises:
         UserError: no foreground, or no tree of min_length.
     """
-    stitcher, spacing = Stitcher(spacing, settings=settings), np.asarray(spacing, float)
+    settings, stitcher = how.settings, Stitcher(how.spacing, settings=how.settings)
     fields = 'position', 'depth', 'edges', 'object', 'best', 'count', 'cut'
     for block in every:
         stitcher.add(blocks.read(blocks.path_of(folder, block), fields), block)
-    nodes = stitcher.nodes(high=level(high), min_object=settings.min_object)
+    nodes = stitcher.nodes(high=level(how.high), min_object=settings.min_object)
     del stitcher
     if len(nodes.position) == 0:
         raise UserError('%s has no foreground: no object of MIN_OBJECT=%d voxels reaches %g: lower '
-                        'HIGH or MIN_OBJECT, or leave it out' % (name, settings.min_object, high))
-    kept = _Kept(every, folder, spacing=spacing)
-    sources = tracing.Sources(_Window(evidence, shape), kept.deep(nodes, settings=settings),
-                              kept.faces(shape), kept.centre)
-    return tracing.finish(nodes, sources, spacing=spacing, settings=settings, low=low, name=name)
+                        'HIGH or MIN_OBJECT, or leave it out'
+                        % (how.name, settings.min_object, how.high))
+    kept = _Kept(every, folder, spacing=how.spacing)
+    sources = tracing.Sources(_Window(evidence, how.shape), kept.deep(nodes, settings=settings),
+                              kept.faces(how.shape), kept.centre)
+    return tracing.finish(nodes, sources, spacing=how.spacing, settings=settings, low=how.low,
+                          name=how.name)
 
 
 def coarse_of(every, *, folder, shape):

@@ -85,13 +85,12 @@ def trace(path, folder, *, key, voxel_size, settings, by):
             method='otsu' if by.method == 'auto' else by.method, count=by.sample_blocks)
         size = volume.voxel_size if voxel_size == 'auto' else voxel_size
         every = blocks.of_volume(volume.shape, by.block_shape, halo=by.block_halo)
-        how = dict(shape=tuple(volume.shape), spacing=stacks.spacing_of(size), settings=settings,
-                   low=found.low, high=found.high, name=path)
+        how = blocks.How(tuple(volume.shape), stacks.spacing_of(size), settings, found.low,
+                         found.high, path)
         _share(found.read, every, folder=folder, key=key, how=how)
-        tree = streaming.trees_of(found.read, every, folder=folder, **how)
-        shape = how['shape']
-        return Traces(tree, streaming.coarse_of(every, folder=folder, shape=shape),
-                      streaming.cell_of(shape), size)
+        tree = streaming.trees_of(found.read, every, folder=folder, how=how)
+        return Traces(tree, streaming.coarse_of(every, folder=folder, shape=how.shape),
+                      streaming.cell_of(how.shape), size)
 
 
 def _share(read, every, *, folder, key, how):
@@ -99,9 +98,9 @@ def _share(read, every, *, folder, key, how):
     files.remove_unfinished([folder], is_ours=lambda path: path.endswith('.npz'))
     mine = [every[i] for i in shares.shard(len(every))]
     streaming.trace_blocks(
-        read, mine, folder=folder, key=key,
-        progress=lambda some: tqdm(some, 'blocks', disable=not sys.stderr.isatty()), **how)
+        read, mine, folder=folder, key=key, how=how,
+        progress=lambda some: tqdm(some, 'blocks', disable=not sys.stderr.isatty()))
     missing = sum(not blocks.is_made(blocks.path_of(folder, block), key) for block in every)
     if missing:
         raise Waiting('%s: this share is done (%d blocks); %d of other shares are not, the last '
-                      'one joins them' % (how['name'], len(mine), missing))
+                      'one joins them' % (how.name, len(mine), missing))
