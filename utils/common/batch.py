@@ -1,5 +1,6 @@
 """The one loop over stacks: skip what is done, survive the bad one, record, report."""
 import os
+import stat
 import sys
 from collections import namedtuple
 
@@ -64,12 +65,18 @@ def failure(outcome):
 def file_key(path):
     """What tells a file from another of its name: 'SIZE TIME', bytes and nanoseconds.
 
-    'missing' for a link to nothing and the like: reading it tells what is wrong.
+    Of a folder, an OME-Zarr image, 'ENTRIES TIME': how many it and its folders hold, and when the
+    last was added or replaced. 'missing' for a link to nothing, an address and the like: reading
+    it tells what is wrong.
     """
     try:
         status = os.stat(path)
     except OSError:
         return 'missing'
+    if stat.S_ISDIR(status.st_mode):
+        inside = [(len(names) + len(folders), os.stat(folder).st_mtime_ns)
+                  for folder, folders, names in os.walk(path)]
+        return '%d %d' % (sum(count for count, _ in inside), max(time for _, time in inside))
     return '%d %d' % (status.st_size, status.st_mtime_ns)
 
 

@@ -1,10 +1,11 @@
-"""Files that are whole or absent, and JSON."""
+"""Files and folders that are whole or absent, and JSON."""
 import contextlib
 import hashlib
 import json
 import os
 import platform
 import re
+import shutil
 import time
 
 from utils.common.errors import MachineError, UserError
@@ -12,6 +13,9 @@ from utils.common.errors import MachineError, UserError
 DAY = 24 * 3600        # seconds without a write after which a file that another machine's process
                        # began counts as left behind
 OLD_AGE = 600          # the same for files of an earlier version, of this machine by its name alone
+
+
+NOBODY = 10 ** 9       # above all process numbers: of what goes whoever runs
 
 
 def _place():
@@ -54,6 +58,44 @@ def whole_file(path):
             os.remove(partial)
 
 
+@contextlib.contextmanager
+def whole_folder(path):
+    """Yield a temporary name beside `path`; the folder is renamed to it if the block ends well.
+
+    What was there before stays until then.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    stem, extension = os.path.splitext(path)
+    partial, old = [stem + ending(number + os.getpid()) + extension for number in (0, NOBODY)]
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        yield partial
+        if os.path.lexists(path):
+            os.rename(path, old)
+        try:
+            os.rename(partial, path)
+        except OSError:
+            if os.path.lexists(old):
+                os.rename(old, path)
+            raise
+    except OSError as error:
+        raise MachineError('%s cannot be written: %s' % (path, error.strerror or error))
+    finally:
+        for left in (partial, old):
+            _remove_any(left)
+
+
+def _remove_any(path):
+    """Remove a file or a folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
 def ending(process):
     """What stands before the extension while a process, by its number, writes a file.
 
@@ -83,7 +125,7 @@ def remove_unfinished(folders, *, is_ours):
             with contextlib.suppress(OSError):           # gone by now, or not ours to remove
                 finished = _left_behind(path)
                 if finished and is_ours(finished):
-                    os.remove(path)
+                    _remove_any(path)
 
 
 def _left_behind(path):

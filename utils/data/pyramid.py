@@ -14,7 +14,7 @@ SMALLEST = 256             # voxels: no level is made below one whose sides are 
 WAYS = {'mean': np.mean, 'max': np.max}
 
 
-def write_head(path, *, voxel_size):
+def write_head(path, *, name=None, voxel_size=None):
     """Write the group's metadata with level 0 alone, unless some is there.
 
     Raises:
@@ -22,7 +22,8 @@ def write_head(path, *, voxel_size):
     """
     zarr_files.write_once(os.path.join(path, '.zgroup'), {'zarr_format': 2})
     head = os.path.join(path, '.zattrs')
-    wanted = ngff.attributes(_name(path), voxel_size=voxel_size)
+    name = name or os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+    wanted = ngff.attributes(name, voxel_size=voxel_size)
     if not (os.path.exists(head) and _same_start(files.read_json(head), wanted)):
         zarr_files.write_once(head, wanted)
 
@@ -36,18 +37,19 @@ def _same_start(attributes, wanted):
         return False
 
 
-def _name(path):
-    """Name of the image in a folder."""
-    return os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+def _read_head(path):
+    """(attributes, name, voxel size) of an image that write_head has begun."""
+    attributes = files.read_json(os.path.join(path, '.zattrs'))
+    image = ngff.image_of(attributes, path=path)
+    return attributes, attributes['multiscales'][0].get('name'), ngff.voxel_size(image, 0)
 
 
 def drop(path):
     """Remove the lower levels of an image, if there are any: its voxels are about to change."""
     if os.path.isdir(os.path.join(path, '1')):
-        attributes = files.read_json(os.path.join(path, '.zattrs'))
-        image = ngff.image_of(attributes, path=path)
+        _, name, voxel_size = _read_head(path)
         files.write_json(os.path.join(path, '.zattrs'),
-                         ngff.attributes(_name(path), voxel_size=ngff.voxel_size(image, 0)))
+                         ngff.attributes(name, voxel_size=voxel_size))
         number = 1
         while os.path.isdir(os.path.join(path, str(number))):
             shutil.rmtree(os.path.join(path, str(number)), ignore_errors=True)
@@ -84,12 +86,10 @@ def build(path, *, how='mean'):
     Raises:
         MachineError: the disk is full, or the folder cannot be written.
     """
-    head = os.path.join(path, '.zattrs')
-    attributes = files.read_json(head)
-    image = ngff.image_of(attributes, path=path)
-    first, voxel_size = zarr_files.writable_array(os.path.join(path, '0')), ngff.voxel_size(image, 0)
-    factors = factors_of(first.shape, voxel_size)
-    wanted = ngff.attributes(_name(path), voxel_size=voxel_size, factors=factors, how=how)
+    attributes, name, voxel_size = _read_head(path)
+    shape = zarr_files.writable_array(os.path.join(path, '0')).shape
+    factors = factors_of(shape, voxel_size)
+    wanted = ngff.attributes(name, voxel_size=voxel_size, factors=factors, how=how)
     if files.from_json(files.to_json(wanted)) == attributes:
         return
     _remove_unfinished(path)
@@ -99,7 +99,7 @@ def build(path, *, how='mean'):
             _make_level(path, number, ratio=ratio, how=how)
     except OSError as error:
         raise MachineError('%s cannot be written: %s' % (path, error.strerror or error))
-    files.write_json(head, wanted)
+    files.write_json(os.path.join(path, '.zattrs'), wanted)
 
 
 def _make_level(path, number, *, ratio, how):

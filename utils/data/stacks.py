@@ -1,4 +1,7 @@
-"""Image stacks on disk: 8 or 16 bit, axes (z, y, x), voxel size in um; TIFF, HDF5 and Vaa3D."""
+"""Image stacks on disk: 8 or 16 bit, axes (z, y, x), voxel size in um.
+
+TIFF, HDF5, Vaa3D and NIfTI files, OME-Zarr folders and addresses.
+"""
 import glob
 import os
 import stat
@@ -8,14 +11,18 @@ import numpy as np
 
 from utils.common import files
 from utils.common.errors import MachineError, UserError
-from utils.data import hdf5, tiff, vaa3d
+from utils.data import hdf5, nifti, tiff, vaa3d, volumes, zarr_files
 
-EXTENSIONS = tiff.EXTENSIONS + hdf5.EXTENSIONS + vaa3d.EXTENSIONS
+EXTENSIONS = (tiff.EXTENSIONS + hdf5.EXTENSIONS + vaa3d.EXTENSIONS + nifti.EXTENSIONS
+              + (volumes.EXTENSION,))
+FORMATS = {'tiff': '.tif', 'zarr': '.ome.zarr', 'nifti': '.nii.gz'}      # of results: extensions
+LONG_EXTENSIONS = tuple(end for end in FORMATS.values() if end.count('.') > 1)
+CHUNKS = (64, 128, 128)              # voxels (z, y, x) of a chunk of results in OME-Zarr: 1 or 2 MB
 SMALLEST, LARGEST = 1e-6, 1e4        # um, sides of a voxel
 LONGEST_SHAPE = 1000                 # times a voxel's shortest side that its longest may be
-# bytes of a name: results are named after a stack, with up to 12 behind it and, while they are
+# bytes of a name: results are named after a stack, with up to 14 behind it and, while they are
 # written, the ending of files.whole_file; systems allow 255
-LONGEST_NAME = 255 - 12 - len(files.ending(4194304))
+LONGEST_NAME = 255 - 14 - len(files.ending(4194304))
 # voxels: uint8 or uint16 [Z, Y, X]; voxel_size: um (z, y, x) or None;
 # notes: what ImageJ keeps besides (Info, ...)
 Stack = namedtuple('Stack', 'voxels voxel_size path notes')
@@ -24,20 +31,22 @@ Stack = namedtuple('Stack', 'voxels voxel_size path notes')
 # --- names ---
 
 def find(pattern, extensions=EXTENSIONS):
-    """List the files that a folder, a file or a glob pattern names, sorted.
+    """List the stacks that a folder, a stack or a glob pattern names, sorted.
 
-    Patch files (patches.h5, real.h5) of a folder or pattern are passed over, and so are .raw files
+    An OME-Zarr folder is one stack; so is an address, which is not looked at. Patch files (patches.h5, real.h5) of a folder or pattern are passed over, and so are .raw files
     of other programs than Vaa3D, and what a killed run has left unfinished. What cannot be opened
     is listed: reading it tells why.
 
     Raises:
         UserError: if there is none, or two have the same name but for the extension.
     """
+    if zarr_files.is_url(pattern) or os.path.isdir(pattern) and volumes.is_volume(pattern):
+        return [pattern]
     if os.path.isdir(pattern):
         paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
     else:
         paths = [pattern] if os.path.lexists(pattern) else glob.glob(pattern)
-    paths = sorted(p for p in paths if p.lower().endswith(extensions)
+    paths = sorted(p for p in (p.rstrip(os.sep) for p in paths) if p.lower().endswith(extensions)
                    and (p == pattern or not files.is_unfinished(p) and _may_be_stack(p)))
     if not paths:
         raise UserError('no file %s matches %s: put some there or name others (folder, file or '
@@ -60,8 +69,11 @@ def _may_be_stack(path):
 
 
 def name_of(path):
-    """File name without folder and extension."""
-    return os.path.splitext(os.path.basename(path))[0]
+    """Name of a file, folder or address without what leads to it and its extension."""
+    name = os.path.basename(path.split('?')[0] if zarr_files.is_url(path) else path)
+    name = name or os.path.basename(path.rstrip('/'))
+    long = next((end for end in LONG_EXTENSIONS if name.lower().endswith(end)), None)
+    return name[:-len(long)] if long else os.path.splitext(name)[0]
 
 
 def pair_by_name(image_dir, label_dir):
@@ -83,13 +95,15 @@ def pair_by_name(image_dir, label_dir):
 
 # --- voxels ---
 
-def read(path, smallest=(1, 1, 1), *, probabilities=False):
+def read(path, smallest=(1, 1, 1), *, probabilities=False, channel=0):
     """Read one stack.
 
     Args:
-        path: TIFF (ImageJ, OME or plain; BigTIFF too), HDF5, Vaa3D raw or pbd, by its extension.
+        path: TIFF (ImageJ, OME or plain; BigTIFF too), HDF5, Vaa3D raw or pbd, NIfTI, by its
+            extension; an OME-Zarr folder or address.
         smallest: (z, y, x) voxels that it must have at least.
         probabilities: floating point passes, too, if it is from 0 to 1; it comes as float32.
+        channel: of an OME-Zarr image with several, from 0; files have one.
 
     Returns:
         Stack; voxel_size is None where the file does not tell it.
@@ -97,10 +111,15 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
     Raises:
         UserError: unreadable, truncated, 2-D, colour, several channels, floating point or other
             dtype, or too small. The message names the file and the cure.
+        MachineError: it does not fit in memory.
     """
     check_file(path)
     try:
-        if path.lower().endswith(hdf5.EXTENSIONS):
+        if _is_zarr(path):
+            (voxels, voxel_size), notes = _read_whole(path, channel), {}
+        elif path.lower().endswith(nifti.EXTENSIONS):
+            (voxels, voxel_size), notes = nifti.read(path), {}
+        elif path.lower().endswith(hdf5.EXTENSIONS):
             (voxels, voxel_size), notes = hdf5.read(path), {}
         elif path.lower().endswith(vaa3d.EXTENSIONS):
             voxels, voxel_size, notes = vaa3d.read(path), None, {}
@@ -126,8 +145,25 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False):
     return Stack(voxels, voxel_size, path, notes)
 
 
+def _is_zarr(path):
+    """True for an address, and a folder that volumes reads."""
+    return zarr_files.is_url(path) or os.path.isdir(path) and volumes.is_volume(path)
+
+
+def _read_whole(path, channel):
+    """(voxels, voxel size) of an OME-Zarr image that fits in memory."""
+    with volumes.open_volume(path, channel=channel) as volume:
+        size = float(np.prod(volume.shape, dtype=float)) * volume.dtype.itemsize
+        memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+        if size > memory:
+            raise MachineError('%s is %.0f GB, more than the memory of this machine (%.0f GB): '
+                               'take a lower level of it, or a part' % (path, size / 1e9,
+                                                                        memory / 1e9))
+        return volume[:], volume.voxel_size
+
+
 def check_file(path):
-    """Whether a path is a file that results can be named after.
+    """Whether a path is a file, or an OME-Zarr folder, that results can be named after.
 
     Raises:
         UserError: a link to nothing, a folder, a pipe; not readable; a name that is no UTF-8, or
@@ -140,6 +176,8 @@ def check_file(path):
     if length > LONGEST_NAME:
         raise UserError('%s has a name of %d bytes, and results are named after it: rename it, at '
                         'most %d bytes' % (path, length, LONGEST_NAME))
+    if _is_zarr(path):
+        return
     try:
         kind = os.stat(path).st_mode
         if stat.S_ISREG(kind):
@@ -162,14 +200,24 @@ def _probabilities(voxels, path, *, wanted):
 
 
 def write(path, voxels, *, voxel_size=None, compress=False, notes=None):
-    """Write a stack as ImageJ TIFF, whole or not at all.
+    """Write a stack, whole or not at all: ImageJ TIFF; OME-Zarr or NIfTI by the path's extension.
 
     Args:
+        path: ends with one of FORMATS, or another TIFF extension.
         voxels: uint8 or uint16 [Z, Y, X].
         voxel_size: (z, y, x) in um, or None if unknown.
         compress: deflate it (labels shrink a hundredfold, noise hardly).
-        notes: of a Stack, to carry over.
+        notes: of a Stack, to carry over; TIFF alone has a place for them.
     """
+    if path.endswith(nifti.EXTENSIONS):
+        nifti.write(path, voxels, voxel_size=voxel_size)
+        return
+    if path.endswith(volumes.EXTENSION):
+        with files.whole_folder(path) as partial:
+            volumes.create(partial, shape=voxels.shape, dtype=voxels.dtype, chunks=CHUNKS,
+                           voxel_size=voxel_size, name=name_of(path))[:] = voxels
+            volumes.build_pyramid(partial, how='max' if voxels.max(initial=0) <= 1 else 'mean')
+        return
     tiff.write(path, voxels, voxel_size=voxel_size, compress=compress, notes=notes)
 
 

@@ -4,8 +4,9 @@ import os
 import numpy as np
 
 from utils.common import files
-from utils.common.errors import MachineError, UserError
+from utils.common.errors import UserError
 from utils.data import hdf5, ngff, pyramid, zarr_files
+from utils.data.sliced import Volume, WritableVolume
 
 EXTENSION = '.zarr'
 
@@ -22,111 +23,6 @@ def is_volume(path):
         return path.rstrip('/').lower().endswith(EXTENSION) or any(
             os.path.isfile(os.path.join(path, name)) for name in zarr_files.MARKS)
     return path.lower().endswith(hdf5.EXTENSIONS) and hdf5.is_chunked(path)
-
-
-class Volume:
-    """A stack on disk, axes (z, y, x), read by slices: volume[z0:z1, y0:y1, x0:x1] -> array.
-
-    Attributes:
-        path: as given.
-        shape: (z, y, x) voxels.
-        dtype: of what is read, in the machine's byte order.
-        voxel_size: (z, y, x) um, or None if unknown.
-        chunks: (z, y, x) voxels of a chunk; the shape where there are none.
-    """
-
-    def __init__(self, path, array, *, axes, voxel_size, close=None):
-        """array: of zarr or h5py; axes: 'z', 'y', 'x' or a fixed index, for each of its axes."""
-        self.path, self.voxel_size = path, voxel_size
-        self._array, self._axes, self._close = array, axes, close
-        places = [axes.index(axis) for axis in ngff.SPACE]
-        self.shape = tuple(int(array.shape[place]) for place in places)
-        chunks = array.chunks or array.shape
-        self.chunks = tuple(int(min(chunks[place], array.shape[place])) for place in places)
-        self.dtype = np.dtype(array.dtype).newbyteorder('=')
-        stored = [axis for axis in axes if axis in ngff.SPACE]
-        self._order = [stored.index(axis) for axis in ngff.SPACE]
-
-    def __getitem__(self, key):
-        """Read voxels; key: slices, as for numpy's arrays.
-
-        Raises:
-            UserError: a chunk is cut short, damaged, or cannot be fetched.
-        """
-        slices = self._slices(key)
-        try:
-            return self._read(slices)
-        except (MemoryError, UserError):
-            raise
-        except Exception as error:                           # codecs and networks raise many kinds
-            raise UserError('%s: the chunk of voxel %s (z, y, x) cannot be read (%s): copy or save '
-                            'it again' % ((self.path,) + self._first_bad(slices, error)))
-
-    def _slices(self, key):
-        """Three slices of what stands between the brackets."""
-        key = key if isinstance(key, tuple) else (key,)
-        if not all(isinstance(part, slice) for part in key) or len(key) > 3:
-            raise TypeError('a volume is read by up to three slices, not by %r' % (key,))
-        return key + (slice(None),) * (3 - len(key))
-
-    def _read(self, slices):
-        """Voxels of three slices."""
-        named = dict(zip(ngff.SPACE, slices))
-        found = self._array[tuple(named.get(axis, axis) for axis in self._axes)]
-        return np.ascontiguousarray(np.transpose(found, self._order), dtype=self.dtype)
-
-    def _first_bad(self, slices, error):
-        """(corner of the first chunk that cannot be read, reason) among those of three slices."""
-        starts = [range(part.indices(n)[0] // step * step, part.indices(n)[1], step)
-                  for part, n, step in zip(slices, self.shape, self.chunks)]
-        for corner in ((z, y, x) for z in starts[0] for y in starts[1] for x in starts[2]):
-            try:
-                self._read(tuple(slice(n, n + 1) for n in corner))
-            except Exception as found:
-                return '%d, %d, %d' % corner, zarr_files.words(found)
-        return 'in %s' % (slices,), zarr_files.words(error)
-
-    def close(self):
-        """Close the file; folders need none."""
-        if self._close is not None:
-            self._close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-class WritableVolume(Volume):
-    """A volume to write by whole chunks: volume[z0:z1, y0:y1, x0:x1] = block."""
-
-    _begun = False
-
-    def __setitem__(self, key, block):
-        """Write chunks, each of them whole or not at all.
-
-        Raises:
-            ValueError: a block that covers a chunk in part, or of another dtype or shape.
-            MachineError: the disk is full, or the folder cannot be written.
-        """
-        slices = self._slices(key)
-        bounds = [part.indices(n) for part, n in zip(slices, self.shape)]
-        whole = all(a % c == 0 and (b % c == 0 or b == n) and step == 1
-                    for (a, b, step), c, n in zip(bounds, self.chunks, self.shape))
-        if not whole or block.shape != tuple(b - a for a, b, _ in bounds):
-            raise ValueError('%s: slices %s take a block of whole chunks %s, not of %s'
-                             % (self.path, bounds, self.chunks, block.shape))
-        if block.dtype != self.dtype:
-            raise ValueError('%s holds %s, not %s' % (self.path, self.dtype, block.dtype))
-        try:
-            if not self._begun:                              # lower levels would be of old voxels
-                pyramid.drop(self.path)
-                self._begun = True
-            self._array[slices] = block
-        except OSError as error:
-            raise MachineError('%s cannot be written: %s'
-                               % (self.path, error.strerror or error))
 
 
 # --- opening ---
@@ -159,8 +55,8 @@ def open_volume(path, *, channel=0, level=0):
     if array.ndim != len(image.axes):
         raise UserError('%s tells the axes %s, but level %d has %d of them: save it again'
                         % (path, ' '.join(image.axes), level, array.ndim))
-    return _checked(Volume(path, array, axes=_fixed(image.axes, array.shape, channel=channel, path=path),
-                           voxel_size=ngff.voxel_size(image, level)),
+    axes = _fixed(image.axes, array.shape, channel=channel, path=path)
+    return _checked(Volume(path, array, axes=axes, voxel_size=ngff.voxel_size(image, level)),
                     folder=None if image.sparse else folder)
 
 
@@ -219,7 +115,7 @@ def _has_chunk(path, folder):
 
 # --- writing ---
 
-def create(path, *, shape, dtype, chunks, voxel_size):
+def create(path, *, shape, dtype, chunks, voxel_size, name=None):
     """Make an OME-Zarr image (NGFF 0.4, Zarr format 2) to be written by whole chunks.
 
     Several processes may make the same one at a time; what is there already stays.
@@ -229,6 +125,7 @@ def create(path, *, shape, dtype, chunks, voxel_size):
         shape, chunks: (z, y, x) voxels.
         dtype: uint8 or uint16.
         voxel_size: (z, y, x) um, or None if unknown.
+        name: of the image; None: the folder's.
 
     Returns:
         WritableVolume.
@@ -241,7 +138,7 @@ def create(path, *, shape, dtype, chunks, voxel_size):
         raise ValueError('volumes are uint8 or uint16, not %s' % dtype)
     chunks = [min(a, b) for a, b in zip(chunks, shape)]
     zarr_files.write_array(os.path.join(path, '0'), shape=shape, dtype=dtype, chunks=chunks)
-    pyramid.write_head(path, voxel_size=voxel_size)
+    pyramid.write_head(path, name=name, voxel_size=voxel_size)
     return open_writable(path)
 
 

@@ -1,8 +1,9 @@
 """What the versions of the library zarr differ in: stores, arrays, checks of chunks.
 
-Format 2 is written and read by both (zarr 2 on Python up to 3.10, zarr 3 on newer ones); format 3
-is read by zarr 3. The library takes a second to import, so functions import it when they run.
+Format 2 is written and read by both (zarr 2 on Python up to 3.10, zarr 3 on newer ones), format 3
+read by zarr 3. The library takes a second to import, so functions import it when they run.
 """
+import contextlib
 import importlib
 import os
 import re
@@ -55,26 +56,36 @@ def store_of(path):
         inner = zarr.storage.DirectoryStore(path)
     else:
         # without getitems, in which zarr 2 takes chunks that could not be fetched as empty ones
-        system, root = _file_system(path)
-        inner = system.get_mapper(root)
+        options = _options(path)
+        with _of_address(path):
+            inner = library('fsspec').get_mapper(path, **options)
     return _checked_mapping(zarr)(inner)
 
 
-def _file_system(path):
-    """(fsspec's file system, path in it) of an address."""
-    fsspec = library('fsspec', of=EXTRAS, path=path)
-    options = {}
-    if path.lower().startswith('s3://'):
-        library('s3fs', of=EXTRAS, path=path)
-        credentials = importlib.import_module('botocore.session').get_session().get_credentials()
-        options = {'anon': credentials is None}              # public data need no account
-    elif path.lower().startswith('http'):
+def _options(path):
+    """fsspec's options for an address.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    library('fsspec', of=EXTRAS, path=path)
+    if path.lower().startswith('http'):
         library('aiohttp', of=EXTRAS, path=path)
+    if not path.lower().startswith('s3://'):
+        return {}
+    library('s3fs', of=EXTRAS, path=path)
+    credentials = importlib.import_module('botocore.session').get_session().get_credentials()
+    return {'anon': credentials is None}                     # public data need no account
+
+
+@contextlib.contextmanager
+def _of_address(path):
+    """Within the block fsspec's complaints of an address become a UserError."""
     try:
-        return fsspec.core.url_to_fs(path, **options)
+        yield
     except (ImportError, ValueError) as error:
         raise UserError('%s cannot be read: %s; pip install -r %s has what s3:// and https:// need'
-                        % (path, error, EXTRAS))
+                        % (path, words(error), EXTRAS))
 
 
 def _check_blosc(data, key):
@@ -124,14 +135,10 @@ def _store_3(path):
 
     if not is_url(path):
         return Checked(storage.LocalStore(path, read_only=True))
-    system, root = _file_system(path)
-    if not system.async_impl:
-        system = library('fsspec.implementations.asyn_wrapper').AsyncFileSystemWrapper(system)
-    elif not system.asynchronous:                            # zarr awaits it in its own loop
-        system = library('fsspec').filesystem(
-            system.protocol if isinstance(system.protocol, str) else system.protocol[0],
-            **dict(system.storage_options, asynchronous=True))
-    return Checked(storage.FsspecStore(system, path=root, read_only=True))
+    options = _options(path)
+    with _of_address(path):
+        return Checked(storage.FsspecStore.from_url(path, storage_options=options,
+                                                    read_only=True))
 
 
 def _is_chunk(key):
@@ -150,12 +157,12 @@ def attributes_of(store, *, path):
     zarr = library()
     try:
         if not is_format_3() and 'zarr.json' in store:
-            raise UserError('%s is Zarr format 3 (NGFF 0.5), which the zarr of Python 3.11 or newer '
-                            'reads: run it there (.venv-tf2), or save it as NGFF 0.4' % path)
+            raise UserError('%s is Zarr format 3 (NGFF 0.5), which the zarr of Python 3.11 or '
+                            'newer reads: run it there, or save it as NGFF 0.4' % path)
         return dict(zarr.open_group(store, mode='r').attrs.asdict())
     except (UserError, MemoryError):
         raise
-    except Exception as error:                               # many kinds: zarr's, fsspec's, aiohttp's
+    except Exception as error:                       # many kinds: zarr's, fsspec's, aiohttp's
         if is_url(path) and not _is_absent(error):
             raise UserError('%s cannot be reached (%s): check the address and the network'
                             % (path, words(error)))
