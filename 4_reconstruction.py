@@ -59,7 +59,7 @@ def reconstruct(name, path, *, targets, cfg):
     target, figure = targets[:2]
     if os.path.exists(target) and not results.is_own(target):
         raise UserError('%s was not made by this script: move it, or give another OUTPUT' % target)
-    large = volume_traces.is_large(path, config.pick(cfg, volume_traces.Settings))
+    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=cfg.CHANNEL)
     tree, image, cell, size = (of_volume if large else of_stack)(name, path, cfg=cfg)
     spacing = stacks.spacing_of(size)
     figures.traces(figure, image, tree=tree._replace(
@@ -74,7 +74,7 @@ def reconstruct(name, path, *, targets, cfg):
 
 def of_stack(name, path, *, cfg):
     """Trace a stack as a whole: (tree, voxels to draw over, 1, voxel size)."""
-    stack = stacks.read(path, (2, 2, 2), probabilities=True)
+    stack = stacks.read(path, (2, 2, 2), probabilities=True, channel=cfg.CHANNEL)
     size = voxel_size_of(stack, cfg)
     grey = functools.partial(
         evidence.of_grey_levels, method='gaussian' if cfg.METHOD == 'auto' else cfg.METHOD,

@@ -4,7 +4,6 @@ import sys
 from collections import namedtuple
 from typing import NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
 from utils.common import files, shares
@@ -43,14 +42,6 @@ def waiting(make):
             return str(message)
 
     return made
-
-
-def is_large(path, settings):
-    """True for a volume that is traced by blocks. Raises UserError: as volumes.open_volume."""
-    if not volumes.is_volume(path):
-        return False
-    with volumes.open_volume(path, channel=settings.channel) as volume:
-        return np.prod(volume.shape, dtype=float) > settings.whole_up_to
 
 
 @contextlib.contextmanager
