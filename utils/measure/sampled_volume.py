@@ -76,8 +76,8 @@ def prepare(volume, target, *, name, made_from, sample, settings, otsu_settings,
             if figure:
                 figure(voxels, cut)
             done = cutting.measure(voxels, cut, voxel_size=volume.voxel_size, settings=settings)
-            cutting.write(path, voxels, cut=cut, settings=settings,
-                          voxel_size=volume.voxel_size, measured=done, name=name, made_from=key, start=corner)
+            cutting.write(path, voxels, cut=cut, settings=settings, measured=done, name=name,
+                          voxel_size=volume.voxel_size, made_from=key, start=corner)
         parts.append(path)
         measured['%d %d %d' % tuple(corner)] = done
         bar.update()
