@@ -1,11 +1,12 @@
 """Constants of prepare_patches.py (step 0); those of OTSU stand in configs/otsu.py."""
 
 # --- files ---
-STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D),
-                                 # (z, y, x), 8 or 16 bit
+STACKS = 'data/real'             # folder, file or glob pattern of stacks (TIFF, HDF5, Vaa3D,
+                                 # NIfTI, OME-Zarr), (z, y, x), 8 or 16 bit
 OUTPUT = 'data/patches'          # folder: real.h5, priors.json, real_NAME.png
 TIFF_FOLDER = None               # folder in which every patch is also written as TIFF; None: no
 OVERWRITE = False                # True: redo results that other settings made
+CHANNEL = 0                      # of OME-Zarr stacks with several, from 0
 MAX_STACK_FIGURES = 3            # four-step figures drawn, one per stack
 
 # --- segmentation ---
@@ -25,4 +26,3 @@ WHOLE_UP_TO = 300000000          # voxels; of a larger one SAMPLE_BLOCKS blocks 
 SAMPLE_BLOCKS = 16               # blocks; OTSU's threshold is pooled over them
 SAMPLE_SHAPE = (128, 256, 256)   # (z, y, x) voxels of such a block
 SAMPLE_SEED = 1                  # of their places, which are spread evenly
-CHANNEL = 0                      # of a volume with several

@@ -8,7 +8,7 @@ from conftest import run_script
 from tubes import DEFAULTS, ISOTROPIC, count, drawn, evidence_of, missed, off
 
 from utils.common.errors import UserError
-from utils.data import swc
+from utils.data import stacks, swc
 from utils.score import traces
 from utils.trace import blocks, streaming, tracing, volume_evidence
 from utils.trace import evidence as grey
@@ -161,6 +161,24 @@ def test_the_small_copy_holds_the_largest_of_each_cell(monkeypatch, tmp_path):
     assert (small[15, 16, 16], small[0, 0, 0], small[22, 27, 1]) == (70, 80, 90)
 
 
+def test_evidence_is_read_where_it_is_indexed_and_once(monkeypatch):
+    monkeypatch.setattr(streaming, 'TILE', 8)
+    evidence, seen = np.random.default_rng(0).integers(0, 256, (21, 30, 19), np.uint8), []
+
+    def read(box):
+        seen.append(box)
+        return evidence[box]
+
+    window = streaming.Window(read, evidence.shape)
+    box = slice(5, 17), slice(8, 9), slice(0, 19)
+    np.testing.assert_array_equal(window[box], evidence[box])
+    assert len(seen) == 3 * 1 * 3
+    voxels = tuple(np.random.default_rng(1).integers(0, evidence.shape, (300, 3)).T)
+    np.testing.assert_array_equal(window[voxels], evidence[voxels])
+    np.testing.assert_array_equal(window[voxels], evidence[voxels])
+    assert len(seen) == 3 * 4 * 3 and window.shape == evidence.shape
+
+
 # --- evidence ---
 
 @pytest.mark.parametrize('name, voxels, wanted', [
@@ -203,14 +221,22 @@ def test_bad_volumes_are_one_line(name, voxels, method, words):
 
 # --- the script ---
 
-@pytest.fixture
-def volume(tmp_path):
-    """Folder with a probability map in chunks."""
-    (tmp_path / 'in').mkdir()
-    evidence = evidence_of(drawn((40, 60, 110), [(20, 10, 6), (30, 50, 104)]))
-    with h5py.File(str(tmp_path / 'in/a.prob.h5'), 'w') as file:
-        data = file.create_dataset('image', data=evidence, chunks=(16, 32, 32))
-        data.attrs['element_size_um'] = (2.0, 1.0, 1.0)
+LINE = [(10, 10, 6), (20, 50, 104)]
+SPACING = np.array((2.0, 1.0, 1.0))
+
+
+@pytest.fixture(params=['h5', 'ome.zarr'])
+def volume(request, tmp_path):
+    """Folder with a probability map in chunks; LINE in voxels, twice as long along z."""
+    evidence = evidence_of(drawn((40, 60, 110), np.array(LINE) * SPACING, spacing=SPACING))
+    path = str(tmp_path / 'in' / ('a.prob.' + request.param))
+    if request.param == 'h5':
+        (tmp_path / 'in').mkdir()
+        with h5py.File(path, 'w') as file:
+            data = file.create_dataset('image', data=evidence, chunks=(16, 32, 32))
+            data.attrs['element_size_um'] = 0.5 * SPACING
+    else:
+        stacks.write(path, evidence, voxel_size=tuple(0.5 * SPACING))
     return tmp_path
 
 
@@ -222,7 +248,9 @@ def test_tasks_of_an_array_share_a_volumes_blocks(volume):
     assert status == 0 and '1 stacks (1 new)' in out, out + err
     alone = (volume / 'out/a.swc').read_bytes()
     assert (volume / 'out/a.png').exists()
-    assert off(swc.read(str(volume / 'out/a.swc')), [(20, 10, 6), (30, 50, 104)]) < 1.5
+    found = swc.read(str(volume / 'out/a.swc'))
+    assert count(found) == (1, 2, 0)
+    assert off(found, np.array(LINE) * SPACING, spacing=SPACING) < 1.5
     assert len(os.listdir(str(volume / 'out/a_blocks'))) == 6
     for task, words in (('0', '3 of other shares are not'), ('1', '1 stacks (1 new)')):
         status, out, err = run_script(
@@ -237,4 +265,5 @@ def test_tasks_of_an_array_share_a_volumes_blocks(volume):
 def test_a_volume_that_fits_is_traced_as_a_whole(volume):
     status, out, err = run_script('4_reconstruction.py', 'INPUT=in', 'OUTPUT=out', cwd=volume)
     assert status == 0 and not (volume / 'out/a_blocks').exists(), out + err
-    assert off(swc.read(str(volume / 'out/a.swc')), [(20, 10, 6), (30, 50, 104)]) < 1.5
+    assert off(swc.read(str(volume / 'out/a.swc')), np.array(LINE) * SPACING,
+               spacing=SPACING) < 1.5

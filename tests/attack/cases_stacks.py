@@ -1,14 +1,17 @@
-"""Bad stacks: TIFF, HDF5, Vaa3D, names; read by steps 0, 2, 3 and 4."""
+"""Bad stacks: TIFF, HDF5, Vaa3D, NIfTI, OME-Zarr, names; read by steps 0, 2, 3 and 4."""
 import os
+import pathlib
 import socket
 import struct
 
 import h5py
 import numpy as np
 
+from tests import volume_stores
 from tests.attack import inputs
 from tests.attack.cases import Case
 from tests.attack.inputs import put, voxels
+from utils.data import nifti
 
 IN = 'in'                                    # folder of the bad stack, beside a good one
 # script -> (arguments, parts of the base) of a run that reads the stacks of IN
@@ -69,6 +72,28 @@ def fewer_told(writer):
             data = data.replace((text % n).encode(), (text % (n // 2)).encode())
         put(path, data)
     return build
+
+
+def zarr(name, *, cut=None, image=None):
+    """Maker of an OME-Zarr folder that lost a file, or of which one is cut.
+
+    Args:
+        name: of the file; cut: None, or function (rng) -> share of its bytes that stays.
+        image: of another kind than the usual one.
+    """
+    def build(path, rng):
+        volume_stores.foreign(pathlib.Path(path), voxels(1) if image is None else image)
+        if name and cut:
+            inputs.cut(os.path.join(path, name), cut(rng))
+        elif name:
+            os.remove(os.path.join(path, name))
+    return build
+
+
+def nifti_cut(path, rng):
+    """A NIfTI file that lost its end."""
+    nifti.write(path, voxels(1))
+    inputs.cut(path, float(rng.uniform(0, 0.97)))
 
 
 def two_series(path, rng):
@@ -194,6 +219,19 @@ BAD += [
         '<3i', 2 ** 30, 2 ** 30, 16) + inputs.pbd(E)[39:]), (CUT,)),
     ('pbd, random runs', 'bad.v3dpbd', raw(lambda rng: inputs.pbd(E)[:43] + rng.bytes(5000)),
      (CUT,)),
+    ('OME-Zarr, a chunk cut', 'bad.zarr', zarr('0/0.0.0', cut=lambda rng: rng.uniform(0, 0.97)),
+     ('chunk',)),
+    ('OME-Zarr, all chunks gone', 'bad.zarr', zarr('0/0.0.0'), ('chunk',)),
+    ('OME-Zarr, attributes cut', 'bad.zarr', zarr('.zattrs', cut=lambda rng: rng.uniform(0, 0.9)),
+     (('damaged', 'multiscales'),)),
+    ('OME-Zarr, array cut', 'bad.zarr', zarr('0/.zarray', cut=lambda rng: rng.uniform(0, 0.9)),
+     ('cannot be opened',)),
+    ('OME-Zarr without a group', 'bad.zarr', zarr('.zgroup'), ('OME-Zarr',)),
+    ('OME-Zarr int16', 'bad.zarr', zarr(None, image=V.astype(np.int16)), ('int16',)),
+    ('a file named OME-Zarr', 'bad.zarr', lambda path, rng: put(path, rng.bytes(99)), ()),
+    ('an empty folder named OME-Zarr', 'bad.zarr', lambda path, rng: os.makedirs(path),
+     ('OME-Zarr',)),
+    ('NIfTI, its end cut off', 'bad.nii.gz', nifti_cut, (CUT,)),
     ('a link that leads nowhere', 'bad.tif', lambda path, rng: os.symlink('gone.tif', path), ()),
     ('a link to itself', 'bad.tif', lambda path, rng: os.symlink('bad.tif', path), ()),
     ('a FIFO', 'bad.tif', fifo, ()),
@@ -262,6 +300,9 @@ def good():
     kinds += [('HDF5', 'good.h5', lambda path: inputs.hdf5(path, volume=voxels(0))),
               ('raw', 'good.v3draw', lambda path: put(path, inputs.vaa3d(voxels(0)))),
               ('pbd', 'good.v3dpbd', lambda path: put(path, inputs.pbd(voxels(0, dtype=np.uint8)))),
+              ('NIfTI', 'good.nii.gz', lambda path: nifti.write(path, voxels(0))),
+              ('OME-Zarr', 'good.zarr', lambda path: volume_stores.foreign(
+                  pathlib.Path(path), voxels(0))),
               ('a link', 'good.tif', lambda path: (
                   inputs.imagej(path + 'f', voxels(0)), os.rename(path + 'f', path + '.real'),
                   os.symlink('good.tif.real', path)))]

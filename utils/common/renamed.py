@@ -24,7 +24,7 @@ MOVED = {
 }
 
 # constant that earlier versions lacked -> the value that does as they did
-ADDED = {'RANDOM_PATCHES': 0.0, 'LAMBDA_DICE': 1.0}
+ADDED = {'RANDOM_PATCHES': 0.0, 'LAMBDA_DICE': 1.0, 'CHANNEL': 0}
 
 
 def updated(before, now):

@@ -192,12 +192,14 @@ def array_of(store, name, *, path):
     try:
         array = zarr.open_array(store=store, path=name, mode='r')
         store.blosc = _uses_blosc(array)
+        if array.fill_value is None:
+            array._fill_value = 0                    # zarr 2 would leave absent chunks unset
         return array
     except MemoryError:
         raise
-    except Exception as error:                               # zarr raises many kinds
-        raise UserError('%s/%s cannot be opened (%s): copy or save it again; a codec that is told '
-                        'to be missing can be installed' % (path, name, words(error)))
+    except Exception as error:                       # zarr raises many kinds
+        raise UserError('%s/%s cannot be opened (%s): copy or save it again; a missing codec can '
+                        'be installed' % (path, name, words(error)))
 
 
 def _uses_blosc(array):

@@ -72,7 +72,7 @@ def trees_of(evidence, every, *, folder, how):
                         'HIGH or MIN_OBJECT, or leave it out'
                         % (how.name, settings.min_object, how.high))
     kept = _Kept(every, folder, spacing=how.spacing)
-    sources = tracing.Sources(_Window(evidence, how.shape), kept.deep(nodes, settings=settings),
+    sources = tracing.Sources(Window(evidence, how.shape), kept.deep(nodes, settings=settings),
                               kept.faces(how.shape), kept.centre)
     return tracing.finish(nodes, sources, spacing=how.spacing, settings=settings, low=how.low,
                           name=how.name)
@@ -168,15 +168,17 @@ def _foreground(voxels, *, depth=None, p=None):
     return Foreground(voxels, depth, None if p is None else p / np.float32(255), None, None, None)
 
 
-class _Window:
-    """A volume's evidence as an array that is read where it is sliced, tile by tile."""
+class Window:
+    """A volume's evidence as an array that is read where it is indexed, tile by tile."""
 
     def __init__(self, evidence, shape):
         """Args: evidence: function (slices z, y, x) -> uint8 [Z, Y, X]; shape: (z, y, x)."""
         self.read, self.shape, self.tiles = evidence, tuple(shape), OrderedDict()
 
     def __getitem__(self, box):
-        """uint8 [Z, Y, X] of a box, slices (z, y, x) with bounds."""
+        """uint8 [Z, Y, X] of a box, slices (z, y, x) with bounds; [N] of voxels, three int [N]."""
+        if not isinstance(box[0], slice):
+            return self._voxels(np.stack(box, 1))
         result = np.empty([s.stop - s.start for s in box], np.uint8)
         for place in np.ndindex(*[-(-s.stop // TILE) - s.start // TILE for s in box]):
             corner = [(s.start // TILE + k) * TILE for s, k in zip(box, place)]
@@ -186,6 +188,17 @@ class _Window:
                 into.append(slice(first - s.start, last - s.start))
                 out.append(slice(first - c, last - c))
             result[tuple(into)] = self._tile(tuple(corner))[tuple(out)]
+        return result
+
+    def _voxels(self, voxels):
+        """uint8 [N] of voxels, int [N, 3]."""
+        result = np.empty(len(voxels), np.uint8)
+        places, number = np.unique(voxels // TILE, axis=0, return_inverse=True)
+        number = number.ravel()
+        order = np.argsort(number, kind='stable')
+        for place, rows in zip(places, np.split(order, np.cumsum(np.bincount(number))[:-1])):
+            result[rows] = self._tile(tuple((place * TILE).tolist()))[
+                tuple((voxels[rows] - place * TILE).T)]
         return result
 
     def _tile(self, corner):
