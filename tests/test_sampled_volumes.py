@@ -7,7 +7,7 @@ import pytest
 from conftest import run_script
 
 from utils.common.errors import UserError
-from utils.data import patches
+from utils.data import patches, stacks
 from utils.draw import priors
 from utils.measure import cutting, otsu, sampled_volume, sampling
 from utils.simulate import raster
@@ -138,11 +138,15 @@ def test_bad_volumes_are_one_line(image, words, tmp_path):
         prepare(Seen(image), tmp_path / 'here.h5')
 
 
-def test_the_script_samples_what_is_large(voxels, tmp_path, monkeypatch):
+@pytest.mark.parametrize('kind', ['h5', 'ome.zarr'])
+def test_the_script_samples_what_is_large(kind, voxels, tmp_path, monkeypatch):
     monkeypatch.setattr(priors, 'priors_page', lambda path, pooled: open(path, 'w').close())
-    (tmp_path / 'in').mkdir()
-    with h5py.File(str(tmp_path / 'in/big.h5'), 'w') as file:
-        file.create_dataset('image', data=voxels, chunks=(16, 32, 32))
+    if kind == 'h5':
+        (tmp_path / 'in').mkdir()
+        with h5py.File(str(tmp_path / 'in/big.h5'), 'w') as file:
+            file.create_dataset('image', data=voxels, chunks=(16, 32, 32))
+    else:
+        stacks.write(str(tmp_path / 'in/big.ome.zarr'), voxels)
     small = ['STACKS=in', 'OUTPUT=out', 'PATCH_SHAPE=8,16,16', 'MIN_OBJECT=50', 'FLATTEN_BLOCK=0',
              'CALIBRATION_ROUNDS=0', 'WHOLE_UP_TO=100000', 'SAMPLE_BLOCKS=2',
              'SAMPLE_SHAPE=24,40,50', 'MAX_STACK_FIGURES=1']
