@@ -316,7 +316,7 @@ def served(folder, status=None):
     """The address of a web server of a folder; status: None, or its answer to chunks of z = 1."""
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_GET(self):
-            if status and '/0/1/' in self.path:
+            if status and '.zarr/0/1/' in self.path:
                 self.send_error(status)
             else:
                 super().do_GET()
@@ -415,18 +415,34 @@ def test_ome_zarr_reads_what_is_written(tmp_path, voxels, monkeypatch):
 
 def test_what_ome_zarr_writes_is_read(tmp_path, voxels):
     writer = pytest.importorskip('ome_zarr.writer')
-    import ome_zarr.format
     import zarr
-    for number, version in enumerate((ome_zarr.format.FormatV04(), ome_zarr.format.FormatV05())):
+    from ome_zarr import format
+    for number, version in enumerate((format.FormatV04(), format.FormatV05())):
         path = str(tmp_path / ('%d.zarr' % number))
         group = zarr.open_group(path, mode='w', zarr_format=version.zarr_format)
-        axes = [{'name': 'c', 'type': 'channel'}] + [
-            {'name': axis, 'type': 'space', 'unit': 'nanometer'} for axis in 'zyx']
-        writer.write_image(np.stack([voxels, voxels + 1]), group, fmt=version, axes=axes,
-                           scale={'c': 1, 'z': 2000, 'y': 500, 'x': 250})
+        writer.write_image(np.stack([voxels, voxels + 1]), group, fmt=version, axes='czyx',
+                           scale={'c': 1, 'z': 2000, 'y': 500, 'x': 250},
+                           axes_units=dict.fromkeys('zyx', 'nanometer'))
         found = volumes.open_volume(path, channel=1)
         assert found.voxel_size == (2, 0.5, 0.25)
         np.testing.assert_array_equal(found[BLOCK], voxels[BLOCK] + 1)
+
+
+@pytest.mark.parametrize('kind', [2, 3])
+def test_what_bioio_writes_is_read(tmp_path, voxels, kind):
+    """Five axes; on format 3 chunks lie in shards."""
+    writers = pytest.importorskip('bioio_ome_zarr.writers')
+    five = np.stack([voxels, voxels + 1])[None]
+    more = {'shard_shape': (1, 1, 16, 32, 64)} if kind == 3 else {}
+    writer = writers.OMEZarrWriter(
+        str(tmp_path / 'a.zarr'), five.shape, 'uint16', chunk_shape=(1, 1, 8, 16, 32),
+        zarr_format=kind, axes_units=[None, None] + ['millimeter'] * 3,
+        physical_pixel_size=[1, 1, 0.002, 0.0005, 0.00025], **more)
+    writer.write_full_volume(five)
+    found = volumes.open_volume(str(tmp_path / 'a.zarr'), channel=1)
+    assert found.voxel_size == (2, 0.5, 0.25)
+    np.testing.assert_array_equal(found[BLOCK], voxels[BLOCK] + 1)
+    np.testing.assert_array_equal(found[:], voxels + 1)
 
 
 def test_every_level_is_described_by_ngff():

@@ -203,7 +203,9 @@ def array_of(store, name, *, path):
 
 
 def _uses_blosc(array):
-    """True if Blosc compresses each chunk as a whole, by the array's metadata."""
+    """True if each stored chunk is one buffer of Blosc, by the array's metadata."""
+    if getattr(array, 'shards', None):                       # several, and a checksum
+        return False
     found = getattr(array, 'compressors', None)              # zarr 3
     if found is None:
         found = [array.compressor]
