@@ -6,11 +6,13 @@ Writes  results/traces/NAME.swc              the trees: x y z in voxels of the s
                                              x voxels, type 1: soma
         results/traces/NAME_trees/           with ONE_FILE_PER_TREE=True: a SWC for each tree
         results/traces/NAME.png              the trees over the stack's projections
+        results/traces/NAME_blocks/          finished blocks of a volume that is traced by blocks
         results/traces/scores.csv, .md       with GOLD=folder: each stack's scores, their mean, and
                                              why a score is blank
         results/traces/made_from.json        what each SWC was made from: a rerun does the missing
 Run     python 4_reconstruction.py INPUT=folder OUTPUT=folder
         python 4_reconstruction.py INPUT=data/real METHOD=otsu OUTPUT=results/otsu
+        a large volume's blocks are shared among the tasks of a SLURM job array
 """
 from utils.common.errors import UserError    # first: Ctrl-C while the rest is imported is one line
 import functools
@@ -21,15 +23,16 @@ import time
 from tqdm import tqdm
 
 from utils.common import batch, claims, config, errors, files
-from utils.data import stacks, swc
+from utils.data import stacks, swc, volumes
 from utils.draw import traces as figures
 from utils.measure import otsu
 from utils.score import trace_tables, traces
-from utils.trace import evidence, results, settings, tracing
+from utils.trace import evidence, results, settings, tracing, volume_traces
 
 # constants that may differ between runs into one folder; FILES: what is written besides
 MAY_CHANGE = ('INPUT', 'OUTPUT', 'OVERWRITE', 'IMAGES', 'GOLD', 'MAX_FOREGROUND')
 FILES = 'ONE_FILE_PER_TREE', 'TREE_UNIT'
+VOLUMES = 'WHOLE_UP_TO', 'BLOCK_SHAPE', 'BLOCK_HALO', 'CHANNEL', 'SAMPLE_BLOCKS'
 CONFIGS = 'configs/reconstruction.py', 'configs/otsu.py'
 
 
@@ -39,19 +42,16 @@ def job_of(name, path, *, cfg, record):
     """The work on one stack: a batch.Job. record: batch.Record."""
     targets = results.targets_of(cfg.OUTPUT, name)[:3 if cfg.ONE_FILE_PER_TREE else 2]
 
-    def key():
-        shaping = {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE}
-        return '%s %s' % (batch.file_key(path), files.to_json(shaping))
-
     def make():
         begun = time.time()
         tree, length = reconstruct(name, path, targets=targets, cfg=cfg)
-        record.add(name, key())
+        record.add(name, key_of(path, cfg))
         return '%s: %d trees, %.0f x voxels of cable, %d somata, %.1f s' % (
             targets[0], (tree.parent < 0).sum(), length, (tree.type == swc.SOMA).sum(),
             time.time() - begun)
 
-    return batch.Job(name, path, lambda: record.holds(name, key(), targets=targets), make)
+    return batch.Job(name, path, lambda: record.holds(name, key_of(path, cfg), targets=targets),
+                     volume_traces.waiting(make))
 
 
 def reconstruct(name, path, *, targets, cfg):
@@ -59,20 +59,12 @@ def reconstruct(name, path, *, targets, cfg):
     target, figure = targets[:2]
     if os.path.exists(target) and not results.is_own(target):
         raise UserError('%s was not made by this script: move it, or give another OUTPUT' % target)
-    stack = stacks.read(path, (2, 2, 2), probabilities=True)
-    size = voxel_size_of(stack, cfg)
+    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=cfg.CHANNEL)
+    tree, image, cell, size = (of_volume if large else of_stack)(name, path, cfg=cfg)
     spacing = stacks.spacing_of(size)
-    grey = functools.partial(
-        evidence.of_grey_levels, method='gaussian' if cfg.METHOD == 'auto' else cfg.METHOD,
-        settings=config.pick(cfg, otsu.Settings), threshold=cfg.GREY_THRESHOLD,
-        ridge_sigmas=cfg.RIDGE_SIGMAS, name=path)
-    found = evidence.of_stack(stack, low=cfg.LOW, high=cfg.HIGH, grey=grey)
-    del stack                                            # tracing wants the memory
-    tree = tracing.trace(found.voxels, spacing, settings=config.pick(cfg, settings.Settings),
-                         low=found.low, high=found.high, name=path)
-    image = image_under(name, path, shape=found.voxels.shape, cfg=cfg)
-    figures.traces(figure, found.voxels if image is None else image, tree=tree, spacing=spacing,
-                   title=name)
+    figures.traces(figure, image, tree=tree._replace(
+        position=(tree.position + 0.5) / cell - 0.5, radius=tree.radius / cell), spacing=spacing,
+        title=name)
     if cfg.ONE_FILE_PER_TREE:
         results.write_trees(targets[2], tree, name=name, unit=cfg.TREE_UNIT, voxel_size=size)
     swc.write(target, tree, one_root=False, comment=results.HEADER % (
@@ -80,30 +72,41 @@ def reconstruct(name, path, *, targets, cfg):
     return tree, swc.length_of(tree._replace(position=tree.position * spacing))
 
 
+def of_stack(name, path, *, cfg):
+    """Trace a stack as a whole: (tree, voxels to draw over, 1, voxel size)."""
+    stack = stacks.read(path, (2, 2, 2), probabilities=True, channel=cfg.CHANNEL)
+    size = voxel_size_of(stack, cfg)
+    grey = functools.partial(
+        evidence.of_grey_levels, method='gaussian' if cfg.METHOD == 'auto' else cfg.METHOD,
+        settings=config.pick(cfg, otsu.Settings), threshold=cfg.GREY_THRESHOLD,
+        ridge_sigmas=cfg.RIDGE_SIGMAS, name=path)
+    found = evidence.of_stack(stack, low=cfg.LOW, high=cfg.HIGH, grey=grey)
+    del stack                                            # tracing wants the memory
+    tree = tracing.trace(found.voxels, stacks.spacing_of(size),
+                         settings=config.pick(cfg, settings.Settings), low=found.low,
+                         high=found.high, name=path)
+    image = results.image_under(name, path, shape=found.voxels.shape, images=cfg.IMAGES)
+    return tree, found.voxels if image is None else image, 1, size
+
+
+def of_volume(name, path, *, cfg):
+    """Trace a volume block by block: as of_stack, but the voxels to draw over are `cell` wide."""
+    return volume_traces.trace(
+        path, results.blocks_of(cfg.OUTPUT, name), key=key_of(path, cfg),
+        voxel_size=cfg.VOXEL_SIZE, settings=config.pick(cfg, settings.Settings),
+        by=config.pick(cfg, volume_traces.Settings))
+
+
+def key_of(path, cfg):
+    """What the traces of a stack are made from, a text."""
+    left_out = MAY_CHANGE + (() if volumes.is_volume(path) else VOLUMES)
+    shaping = {k: v for k, v in vars(cfg).items() if k not in left_out}
+    return '%s %s' % (batch.file_key(path), files.to_json(shaping))
+
+
 def voxel_size_of(stack, cfg):
     """um (z, y, x), or None: not known."""
     return stack.voxel_size if cfg.VOXEL_SIZE == 'auto' else cfg.VOXEL_SIZE
-
-
-def image_under(name, path, *, shape, cfg):
-    """Voxels to draw over: of IMAGES if given, else of the input if that is a stack, else None."""
-    if not cfg.IMAGES:
-        return None if evidence.split(path)[1] else stacks.read(path, probabilities=True).voxels
-    found = image_of(name, cfg.IMAGES)
-    voxels = stacks.read(found).voxels
-    if voxels.shape != shape:
-        raise UserError('%s is %s voxels, %s is %s: give IMAGES=folder with the stacks that they '
-                        'were made from' % (found, voxels.shape, path, shape))
-    return voxels
-
-
-def image_of(name, images):
-    """Path of a stack in the folder IMAGES; raises UserError if there is none."""
-    for path in stacks.find(images):
-        if stacks.name_of(path) == name:
-            return path
-    raise UserError('%s has no stack %s to draw the traces over: give another IMAGES, or '
-                    'IMAGES=None' % (images, name))
 
 
 # --- all stacks ---
@@ -112,7 +115,8 @@ def score(named, cfg):
     """Score the SWC of all stacks against GOLD; scores.csv and scores.md."""
     rows = []
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
-        size = voxel_size_of(stacks.read(path, probabilities=True), cfg)
+        with volume_traces.opened(path, cfg.CHANNEL) as stack:
+            size = voxel_size_of(stack, cfg)
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
         rows.append((name, traces.scored(traces.read_gold(cfg.GOLD, name), tree,
                                          spacing=stacks.spacing_of(size))))
@@ -127,7 +131,8 @@ def check(cfg):
         NOISE_FLOOR=(0, 1e6), RIDGE_SIGMAS=(0.3, 50), COVER_SCALE=(1, 10), COVER_MARGIN=(0, 1e9),
         SPUR_LENGTH=(0, 1e9), SPUR_RADII=(0, 1e9), SMOOTH_ROUNDS=(0, 1000), MIN_LENGTH=(0, 1e9),
         CROSS_REACH=(0, 100), CROSS_ANGLE=(0, 180), MAX_GAP=(0, 100), MAX_ANGLE=(0, 180),
-        SOMA_RATIO=(0, 1e9), SOMA_RADIUS=(0, 1e9))
+        SOMA_RATIO=(0, 1e9), SOMA_RADIUS=(0, 1e9), WHOLE_UP_TO=(0, None), BLOCK_SHAPE=(32, 4096),
+        BLOCK_HALO=(16, 1024), CHANNEL=(0, None), SAMPLE_BLOCKS=(1, None))
     if cfg.LOW > cfg.HIGH:
         raise UserError('LOW=%g, HIGH=%g: want LOW at most as high as HIGH' % (cfg.LOW, cfg.HIGH))
     if cfg.METHOD not in ('auto',) + evidence.METHODS:
@@ -156,7 +161,7 @@ def inputs(cfg):
         if cfg.GOLD:
             traces.read_gold(cfg.GOLD, name)
         if cfg.IMAGES:
-            image_of(name, cfg.IMAGES)
+            results.image_of(name, cfg.IMAGES)
     return named
 
 
@@ -167,11 +172,12 @@ def main():
     owner = results.owner(cfg.OUTPUT, [name for name, _ in named], record=record)
     claims.claim(cfg.OUTPUT, vars(cfg), owner=owner, may_change=MAY_CHANGE + FILES,
                  overwrite=cfg.OVERWRITE or not os.path.exists(record.path))
-    outcome = batch.run([job_of(name, path, cfg=cfg, record=record) for name, path in named])
-    failed = {job.name for job in outcome.failed}
-    print('%s: %d stacks (%d new)' % (cfg.OUTPUT, len(named) - len(failed), len(outcome.made)))
-    if cfg.GOLD and len(failed) < len(named):
-        score([(name, path) for name, path in named if name not in failed], cfg)
+    jobs = [job_of(name, path, cfg=cfg, record=record) for name, path in named]
+    outcome = batch.run(jobs)
+    there = {job.name for job in jobs if job not in outcome.failed and job.finished()}
+    print('%s: %d stacks (%d new)' % (cfg.OUTPUT, len(there), len(there) - len(outcome.kept)))
+    if cfg.GOLD and there:
+        score([(name, path) for name, path in named if name in there], cfg)
     return batch.failure(outcome)
 
 

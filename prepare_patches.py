@@ -1,6 +1,6 @@
 """Step 0: cut training patches along the neurites of real stacks, and measure priors.
 
-Reads   data/real/*.tif                        any number of 8- or 16-bit stacks
+Reads   data/real/*.tif                        8- or 16-bit stacks; SAMPLE_BLOCKS of a large volume
 Writes  data/patches/real.h5                   patches, their corners and stacks
         data/patches/priors.json               what neurites and background look like, for step 1
         data/patches/priors.png                the distributions in it
@@ -16,14 +16,15 @@ import sys
 import numpy as np
 
 from utils.common import batch, claims, config, errors, files, schemas, shares
-from utils.data import parts, patches, prepared, stacks
+from utils.data import parts, patches, prepared, stacks, volumes
 from utils.draw.priors import priors_page
 from utils.draw.steps import SHOWN, four_steps
-from utils.measure import calibration, otsu, pool, stack, windows
+from utils.measure import calibration, cutting, otsu, pool, sampled_volume, stack
 from utils.simulate import settings, trial
 
 # constants that may differ between runs into one folder
 MAY_CHANGE = ('STACKS', 'OUTPUT', 'OVERWRITE', 'TIFF_FOLDER', 'MAX_STACK_FIGURES')
+VOLUMES = 'WHOLE_UP_TO', 'SAMPLE_BLOCKS', 'SAMPLE_SHAPE', 'SAMPLE_SEED', 'CHANNEL'
 CROWDED = 0.3                # share of foreground above which it is rather background
 
 
@@ -48,37 +49,33 @@ def job_of(path, cfg, *, store, figure):
 
 
 def prepare(path, cfg, *, store, figure):
-    """Segment one stack, cut its patches, measure it, write its part; number of patches.
+    """Cut and measure one stack, or a sample of a large volume, write its part; patches' number.
 
     Raises:
         UserError: unreadable, without foreground, or without a patch that has enough of it.
     """
+    how, finder = config.pick(cfg, cutting.Settings), config.pick(cfg, otsu.Settings)
+
+    def draw(voxels, cut):
+        some = cut.corners[np.linspace(0, len(cut.corners) - 1, SHOWN).astype(int)]
+        four_steps(figure, voxels, mask=cut.found.mask, skeleton=cut.skeleton,
+                   corners=cut.corners, window=cfg.PATCH_SHAPE, patches=[
+                       patches.cut(voxels, c, window=cfg.PATCH_SHAPE) for c in some])
+
+    where = dict(name=stacks.name_of(path), made_from=store.key(path))
+    if volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=cfg.CHANNEL):
+        with volumes.open_volume(path, channel=cfg.CHANNEL) as volume:
+            return sampled_volume.prepare(
+                volume, store.path(path), sample=config.pick(cfg, sampled_volume.Sample),
+                settings=how, otsu_settings=finder, draw=draw if figure else None, **where)
     real = stacks.read(path, cfg.PATCH_SHAPE, channel=cfg.CHANNEL)
-    found, skeleton = segment(real.voxels, cfg, name=path)
-    corners = windows.slide_windows(skeleton, cfg.PATCH_SHAPE, shape=real.voxels.shape,
-                                    max_overlap=cfg.MAX_OVERLAP)
-    filled = [patches.cut(found.mask, c, window=cfg.PATCH_SHAPE).mean() for c in corners]
-    corners = corners[np.array(filled) >= cfg.MIN_FOREGROUND]
-    if len(corners) == 0:
-        raise UserError('%s: no patch has %.2f %% foreground: lower MIN_FOREGROUND or leave the '
-                        'stack out' % (path, 100 * cfg.MIN_FOREGROUND))
+    cut = cutting.find(real.voxels, how, otsu_settings=finder, name=path)
     if figure:
-        some = corners[np.linspace(0, len(corners) - 1, SHOWN).astype(int)]
-        four_steps(figure, real.voxels, mask=found.mask, skeleton=skeleton, corners=corners,
-                   window=cfg.PATCH_SHAPE,
-                   patches=[patches.cut(real.voxels, c, window=cfg.PATCH_SHAPE) for c in some])
-    measured = stack.measure(real.voxels, found, skeleton=skeleton, voxel_size=real.voxel_size,
-                             flatten_block=cfg.FLATTEN_BLOCK)
-    patches.write_cut(store.path(path), real.voxels, corners=corners, window=cfg.PATCH_SHAPE,
-                      name=stacks.name_of(path), voxel_size=real.voxel_size,
-                      measured=files.to_json(measured), made_from=store.key(path))
-    return len(corners)
-
-
-def segment(voxels, cfg, *, name='stack'):
-    """(otsu.Segmentation, int [M, 3] centreline) of a stack."""
-    found = otsu.segment(voxels, config.pick(cfg, otsu.Settings), name=name)
-    return found, otsu.centreline(found.mask)
+        draw(real.voxels, cut)
+    measured = cutting.measure(real.voxels, cut, voxel_size=real.voxel_size, settings=how)
+    cutting.write(store.path(path), real.voxels, cut=cut, settings=how, measured=measured,
+                  voxel_size=real.voxel_size, **where)
+    return len(cut.corners)
 
 
 # --- all stacks ---
@@ -123,9 +120,9 @@ def calibrate(pooled, cfg):
     simulator = settings.Settings(*[config.pick(constants, group) for group in settings.GROUPS])
 
     def look(voxels):
-        found, skeleton = segment(voxels, cfg)
-        return stack.measure(voxels, found, skeleton=skeleton, voxel_size=pooled['voxel_size'],
-                             flatten_block=cfg.FLATTEN_BLOCK)
+        found = otsu.segment(voxels, config.pick(cfg, otsu.Settings))
+        return stack.measure(voxels, found, skeleton=otsu.centreline(found.mask),
+                             voxel_size=pooled['voxel_size'], flatten_block=cfg.FLATTEN_BLOCK)
 
     return calibration.calibrate(
         pooled, look, rounds=cfg.CALIBRATION_ROUNDS,
@@ -137,7 +134,10 @@ def check(cfg):
     config.require(cfg, PATCH_SHAPE=(2, None), MAX_OVERLAP=(0, 0.99), MIN_FOREGROUND=(0, 1),
                    FLATTEN_BLOCK=(0, None), SMOOTH_SIGMA=(0, 1000), CLIP_QUANTILE=(0.5, 1),
                    NOISE_FLOOR=(0, 1e6), MIN_OBJECT=(1, None), CALIBRATION_ROUNDS=(0, 20),
-                   CHANNEL=(0, 10000))
+                   WHOLE_UP_TO=(0, None), SAMPLE_BLOCKS=(1, 10000), SAMPLE_SHAPE=(8, 1024),
+                   SAMPLE_SEED=(0, None), CHANNEL=(0, None))
+    if any(n < least for n, least in zip(cfg.SAMPLE_SHAPE, cfg.PATCH_SHAPE)):
+        raise UserError('SAMPLE_SHAPE is smaller than PATCH_SHAPE: raise it')
 
 
 def main():
@@ -145,7 +145,8 @@ def main():
                       description=__doc__)
     check(cfg)
     found, joined = stacks.find(cfg.STACKS), os.path.join(cfg.OUTPUT, 'real.h5')
-    store = parts.Parts(cfg.OUTPUT, {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE})
+    store = parts.Parts(cfg.OUTPUT, {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE},
+                        of_volumes=VOLUMES)
     tiff = cfg.TIFF_FOLDER and prepared.tiff_owner(cfg.TIFF_FOLDER, found, pattern=cfg.STACKS,
                                                    output=cfg.OUTPUT)
     claims.claim(cfg.OUTPUT, vars(cfg), owner=prepared.owner_of(cfg.OUTPUT, found, store=store),

@@ -20,3 +20,9 @@ MIN_FOREGROUND = 0.002           # share of a patch's voxels that must be foregr
 # --- priors ---
 CALIBRATION_ROUNDS = 6           # small drafts drawn and measured as the stacks were, so that all
                                  # drafts come out alike; 0: none
+
+# --- volumes: OME-Zarr and HDF5 in chunks ---
+WHOLE_UP_TO = 300000000          # voxels; of a larger one SAMPLE_BLOCKS blocks are cut and measured
+SAMPLE_BLOCKS = 16               # blocks; OTSU's threshold is pooled over them
+SAMPLE_SHAPE = (128, 256, 256)   # (z, y, x) voxels of such a block
+SAMPLE_SEED = 1                  # of their places, which are spread evenly

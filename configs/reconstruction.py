@@ -54,3 +54,13 @@ MAX_ANGLE = 45.0                 # degrees between a tip's direction and the bri
 SOMA_RATIO = 3.0                 # a ball is a soma if so many times as thick as the neurites
                                  # (median); 0: no somata
 SOMA_RADIUS = 4.0                # and so thick at least
+
+# --- volumes: OME-Zarr and chunked HDF5 ---
+WHOLE_UP_TO = 300000000          # voxels; a larger one is traced block by block, and OTSU (METHOD
+                                 # auto is 'otsu' there) measured on SAMPLE_BLOCKS
+BLOCK_SHAPE = (256, 256, 256)    # (z, y, x) voxels of a block: memory follows it, and what a kill
+                                 # may cost
+BLOCK_HALO = 32                  # voxels around a block that are read, too; by 8 more than the
+                                 # radius of the thickest soma
+CHANNEL = 0                      # of a volume with several
+SAMPLE_BLOCKS = 16               # blocks that tell whether it is a mask, and OTSU's threshold

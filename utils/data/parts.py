@@ -9,17 +9,19 @@ import h5py
 
 from utils.common import batch, files, schemas
 from utils.common.errors import UserError
-from utils.data import patches, stacks
+from utils.data import patches, stacks, volumes
 
 
 class Parts:
     """The part files of a folder of results."""
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder, settings, *, of_volumes=()):
         """Args:
             folder: of the results; settings: dict of the constants that shape a part.
+            of_volumes: names of those that count for volumes alone.
         """
         self.folder, self.settings = os.path.join(folder, 'parts'), settings
+        self.plain = {k: v for k, v in settings.items() if k not in of_volumes}
 
     def key(self, stack):
         """What the part of a stack (its path) depends on: the file as it is now and the settings.
@@ -27,7 +29,8 @@ class Parts:
         Returns:
             str; a part with another one is made again.
         """
-        return files.to_json([batch.file_key(stack), self.settings])
+        settings = self.settings if volumes.is_volume(stack) else self.plain
+        return files.to_json([batch.file_key(stack), settings])
 
     def path(self, stack):
         """File of a stack's part."""

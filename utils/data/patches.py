@@ -41,12 +41,13 @@ def write(path, images, *, origins, sources, labels=None, **attributes):
         writer.finish(attributes)
 
 
-def write_cut(path, voxels, *, corners, window, name, label=None, **attributes):
+def write_cut(path, voxels, *, corners, window, name, label=None, start=(0, 0, 0), **attributes):
     """Cut patches out of one stack and write them as a patch file, a few in memory at a time.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; label: uint8 {0, 1}, same shape, or None.
         corners: int [N, 3], N may be 0; window: (z, y, x) voxels; name: of the stack.
+        start: (z, y, x), first voxel of a block in the volume that `origin` is to count in.
         attributes: as for write.
     """
     window = tuple(window)
@@ -61,7 +62,8 @@ def write_cut(path, voxels, *, corners, window, name, label=None, **attributes):
             some = corners[i:i + AT_A_TIME]
             writer.add(patches_of(voxels, some),
                        None if label is None else patches_of(label, some),
-                       origins=some, sources=[name] * len(some))
+                       origins=np.reshape(some, (-1, 3)) + np.array(start, int),
+                       sources=[name] * len(some))
         writer.finish(attributes)
 
 

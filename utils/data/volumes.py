@@ -27,6 +27,14 @@ def is_volume(path):
 
 # --- opening ---
 
+def is_larger(path, most, *, channel=0):
+    """True for a volume of more than `most` voxels. Raises UserError: as open_volume."""
+    if not is_volume(path):
+        return False
+    with open_volume(path, channel=channel) as volume:
+        return np.prod(volume.shape, dtype=float) > most
+
+
 def open_volume(path, *, channel=0, level=0):
     """Open a volume; nothing but metadata is read.
 

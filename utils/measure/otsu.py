@@ -64,7 +64,12 @@ def cut(image, settings):
     Returns:
         float, grey levels above the background.
     """
-    sample = sampled(image)
+    return cut_of(sampled(image), settings)
+
+
+def cut_of(sample, settings):
+    """cut() of sampled voxels of an image, or of several images pooled; sample: float32, any shape.
+    """
     clipped = np.minimum(sample, np.quantile(sample, settings.clip_quantile))
     threshold = float(filters.threshold_otsu(clipped))
     if settings.noise_floor:
@@ -74,11 +79,13 @@ def cut(image, settings):
     return threshold
 
 
-def segment(voxels, settings, *, name='stack'):
+def segment(voxels, settings, *, threshold=None, name='stack'):
     """Flatten, smooth, threshold by OTSU, drop small objects.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; settings: Settings; name: for error messages.
+        threshold: grey levels above the background, of a volume of which this is a block; None:
+            OTSU's of this stack.
 
     Returns:
         Segmentation.
@@ -93,7 +100,7 @@ def segment(voxels, settings, *, name='stack'):
         raise UserError('%s is a mask (only %d and %d), not an image: give the stack that it was '
                         'made from' % (name, levels[0], levels[1]))
     image = flat(voxels, settings)
-    threshold = cut(image, settings)
+    threshold = cut(image, settings) if threshold is None else threshold
     mask = image > threshold
     del image                                            # 4 bytes a voxel
     objects, count = ndimage.label(mask, NEIGHBOURS)

@@ -119,12 +119,22 @@ def of_grey_levels(voxels, method, *, settings=otsu.Settings(), threshold=0.0, r
     elif method != 'threshold':
         threshold = otsu.cut(image, settings)
     middle = float(np.median(otsu.sampled(image)))
+    check_threshold(threshold, middle, name=name)
+    return scaled(image, threshold=threshold, middle=middle)
+
+
+def check_threshold(threshold, middle, *, name):
+    """Raise UserError unless a threshold is above the median grey level; name: of the stack."""
     if threshold <= middle:
         raise UserError('%s: the threshold %g is not above the median grey level %g: its neurites '
                         'would be most of the stack; take another METHOD or GREY_THRESHOLD'
                         % (name, threshold, middle))
+
+
+def scaled(image, *, threshold, middle):
+    """Grey levels [Z, Y, X] as evidence: 0 at `middle`, 0.5 at the threshold; uint8, 255 for 1."""
     scale = np.float32(127.5 / (threshold - middle))
-    result = np.empty(voxels.shape, np.uint8)
+    result = np.empty(image.shape, np.uint8)
     for plane, grey in zip(result, image):                       # no second float stack
         plane[:] = np.clip(np.rint((grey - np.float32(middle)) * scale), 0, 255)
     return result

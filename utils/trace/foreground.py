@@ -37,7 +37,7 @@ def foreground(evidence, spacing, *, low, high, min_object=1, most=0, name='stac
     shape, spacing = np.array(evidence.shape), np.asarray(spacing, float)
     flat = evidence.reshape(-1)
     _check(flat, low=low, high=high, most=most, name=name)
-    index = np.flatnonzero(flat >= _level(low))
+    index = np.flatnonzero(flat >= level(low))
     voxels = np.stack(np.unravel_index(index, evidence.shape), 1).astype(np.int32)
     place = _padded(voxels, shape)
     pairs, numbers = _neighbours(place, shape)
@@ -45,7 +45,7 @@ def foreground(evidence, spacing, *, low, high, min_object=1, most=0, name='stac
         graphs.matrix(pairs, np.ones(pairs.shape[1], np.int8), n=len(voxels)), directed=False)[1]
     best = np.zeros(component.max() + 1, np.uint8)
     np.maximum.at(best, component, flat[index])
-    good = (best >= _level(high)) & (np.bincount(component) >= min_object)
+    good = (best >= level(high)) & (np.bincount(component) >= min_object)
     if not good.any():
         raise UserError('%s has no object of MIN_OBJECT=%d voxels: lower it or leave the stack out'
                         % (name, min_object))
@@ -62,8 +62,8 @@ def foreground(evidence, spacing, *, low, high, min_object=1, most=0, name='stac
 
 def _check(flat, *, low, high, most, name):
     """Raise UserError unless some, but not all, of the evidence [N] is foreground."""
-    count = int(np.count_nonzero(flat >= _level(low)))
-    if count == 0 or flat.max() < _level(high):
+    count = int(np.count_nonzero(flat >= level(low)))
+    if count == 0 or flat.max() < level(high):
         raise UserError('%s has no foreground: nothing reaches %g (its maximum is %.2f): lower '
                         'HIGH or leave it out' % (name, high, flat.max() / 255))
     if count == len(flat):
@@ -74,7 +74,7 @@ def _check(flat, *, low, high, most, name):
                         '(about 0.5 GB a million)' % (name, count, 100 * count / len(flat), most))
 
 
-def _level(p):
+def level(p):
     """The least uint8 evidence that counts as `p` of 1; never 0, which is no evidence."""
     return max(1, int(np.ceil(255 * p - 1e-6)))
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from utils.common import claims, files
 from utils.common.errors import UserError
-from utils.data import swc
+from utils.data import stacks, swc
+from utils.trace import evidence
 
 HEADER = '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x voxels'      # of a SWC
 TREE_HEADER = '%s, tree %d of %d; x y z and radius in %s'                # of a SWC of one tree
@@ -15,7 +16,40 @@ UNITS = 'voxel', 'um'
 
 def targets_of(output, name):
     """Files of a stack: its SWC, its figure, and its folder of single trees."""
-    return [os.path.join(output, name + kind) for kind in ('.swc', '.png', '_trees')]
+    return [os.path.join(output, name + kind) for kind in ('.swc', '.png', '_trees', '_blocks')]
+
+
+def blocks_of(output, name):
+    """Folder of a volume's finished blocks."""
+    return targets_of(output, name)[3]
+
+
+def image_under(name, path, *, shape, images):
+    """Voxels to draw over: of `images` if given, else of the input if that is a stack, else None.
+
+    Args:
+        name, path: of the input; shape: (z, y, x) voxels; images: folder of stacks, or None.
+
+    Raises:
+        UserError: there is none in `images`, or one of another shape.
+    """
+    if not images:
+        return None if evidence.split(path)[1] else stacks.read(path, probabilities=True).voxels
+    found = image_of(name, images)
+    voxels = stacks.read(found).voxels
+    if voxels.shape != shape:
+        raise UserError('%s is %s voxels, %s is %s: give IMAGES=folder with the stacks that they '
+                        'were made from' % (found, voxels.shape, path, shape))
+    return voxels
+
+
+def image_of(name, images):
+    """Path of a stack in the folder IMAGES; raises UserError if there is none."""
+    for path in stacks.find(images):
+        if stacks.name_of(path) == name:
+            return path
+    raise UserError('%s has no stack %s to draw the traces over: give another IMAGES, or '
+                    'IMAGES=None' % (images, name))
 
 
 def write_trees(folder, tree, *, name, unit, voxel_size):

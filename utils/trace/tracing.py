@@ -4,6 +4,9 @@ The foreground becomes paths; somata become nodes; crossings are parted, short b
 what is left is smoothed and rooted. Lengths are in x voxels: z and y count as many as the voxel
 size says.
 """
+import functools
+from typing import Any, Callable, NamedTuple
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -11,6 +14,14 @@ from utils.common.errors import UserError
 from utils.trace import crossings, ends, forks, joins, somata, trees
 from utils.trace.foreground import foreground
 from utils.trace.paths import paths
+
+
+class Sources(NamedTuple):
+    """What the stages from paths to trees look at, besides the nodes."""
+    evidence: Any            # uint8 [Z, Y, X], or what is sliced and has a shape like it
+    deep: Any                # Foreground; voxels as deep as somata suffice
+    faces: Any               # Foreground; the voxels at the stack's faces suffice
+    centre: Callable         # function (nodes) -> nodes, moved into the middle of the foreground
 
 
 def trace(evidence, spacing, *, settings, low, high, name='stack'):
@@ -33,7 +44,22 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
     found = foreground(evidence, spacing, low=low, high=high, min_object=settings.min_object,
                        most=settings.max_foreground, name=name)
     nodes = paths(found, evidence.shape, spacing=spacing, settings=settings)
-    centres, radii = somata.find(nodes, found, spacing=spacing, ratio=settings.soma_ratio,
+    around = cKDTree(found.voxels * spacing) if settings.smooth_rounds else None
+    centre = functools.partial(trees.centre, found=found, spacing=spacing, tree=around)
+    return finish(nodes, Sources(evidence, found, found, centre), spacing=spacing,
+                  settings=settings, low=low, name=name)
+
+
+def finish(nodes, sources, *, spacing, settings, low, name):
+    """Trees of paths: somata, forks, crossings, gaps, the middle, the ends.
+
+    Args:
+        nodes: graphs.Nodes of paths, loops among them, no soma yet; sources: Sources.
+        spacing, settings, low, name: as trace; spacing float [3].
+
+    Returns and raises: as trace.
+    """
+    centres, radii = somata.find(nodes, sources.deep, spacing=spacing, ratio=settings.soma_ratio,
                                  least=settings.soma_radius)
     nodes = somata.collapse(nodes, centres, radii=radii, spacing=spacing,
                             spur_length=settings.spur_length)
@@ -43,18 +69,18 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
         nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
                                   max_angle=settings.cross_angle)
     nodes = crossings.opened(nodes, spacing)
-    nodes = joins.bridge(nodes, evidence, spacing=spacing, low=low, max_gap=settings.max_gap,
-                         max_angle=settings.max_angle)
+    nodes = joins.bridge(nodes, sources.evidence, spacing=spacing, low=low,
+                         max_gap=settings.max_gap, max_angle=settings.max_angle)
     nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length)
     if len(nodes.position) == 0:
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
                         'out' % (name, settings.min_length))
     if settings.smooth_rounds:
-        around = cKDTree(found.voxels * spacing)
         for _ in range(2):
             nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds // 2)
-            nodes = trees.centre(nodes, found, spacing=spacing, tree=around)
+            nodes = sources.centre(nodes)
         nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
     nodes = forks.relocate(nodes, spacing)
-    nodes = ends.centre_cuts(nodes, found, shape=evidence.shape, spacing=spacing)
+    nodes = ends.centre_cuts(nodes, sources.faces, shape=sources.evidence.shape,
+                             spacing=spacing)
     return trees.to_tree(nodes)
