@@ -1,0 +1,40 @@
+"""Rivulet2 (rivuletpy 0.3.0) on one mask; run by peers.py in an environment of its own.
+
+Usage   python _rivulet.py MASK.npy TREE.swc       prints the seconds of one core that tracing took
+
+The mask is uint8 {0, 1} [Z, Y, X], cut to its foreground before. Settings are those of rivuletpy's
+own program rtrace: the speed is the distance to the background, unreached segments are removed.
+rivuletpy loads a module msfm, which serves its option `quality` alone and needs a compiler: an
+empty one stands for it.
+"""
+import sys
+import time
+import types
+import warnings
+
+import numpy as np
+
+COLUMNS = [0, 1, 4, 3, 2, 5, 6]         # of rivuletpy's rows (id, type, z, y, x, radius, parent)
+
+
+def main():
+    warnings.simplefilter('ignore')
+    sys.modules['msfm'] = types.ModuleType('msfm')
+    from rivuletpy.trace import R2Tracer
+    mask = np.load(sys.argv[1])
+    filled = np.argwhere(mask)
+    low, high = filled.min(0), filled.max(0) + 1
+    begun = time.process_time()
+    tree, _ = R2Tracer(silent=True, clean=True).trace(
+        mask[tuple(slice(a, b) for a, b in zip(low, high))], 0)
+    seconds = time.process_time() - begun
+    rows = np.array(tree.get_array())[:, :7]
+    rows[:, 2:5] += low
+    roots = ~np.isin(rows[:, 6], rows[:, 0]) | (rows[:, 6] == rows[:, 0])
+    rows[roots, 6] = -1             # rivuletpy joins an open end to the nearest node: itself
+    np.savetxt(sys.argv[2], rows[:, COLUMNS], '%d %d %.3f %.3f %.3f %.3f %d')
+    print('%.3f' % seconds)
+
+
+if __name__ == '__main__':
+    main()
