@@ -17,6 +17,19 @@ import numpy as np
 COLUMNS = [0, 1, 4, 3, 2, 5, 6]         # of rivuletpy's rows (id, type, z, y, x, radius, parent)
 
 
+def rows_of(array, low):
+    """SWC rows (id, type, x, y, z, radius, parent) of rivuletpy's (id, type, z, y, x, ...).
+
+    Args:
+        array: float [N, 7]; low: (z, y, x), where the mask was cut.
+    """
+    rows = np.array(array, float)[:, :7]
+    rows[:, 2:5] += low
+    roots = ~np.isin(rows[:, 6], rows[:, 0]) | (rows[:, 6] == rows[:, 0])
+    rows[roots, 6] = -1             # rivuletpy joins an open end to the nearest node: itself
+    return rows[:, COLUMNS]
+
+
 def main():
     warnings.simplefilter('ignore')
     sys.modules['msfm'] = types.ModuleType('msfm')
@@ -28,11 +41,7 @@ def main():
     tree, _ = R2Tracer(silent=True, clean=True).trace(
         mask[tuple(slice(a, b) for a, b in zip(low, high))], 0)
     seconds = time.process_time() - begun
-    rows = np.array(tree.get_array())[:, :7]
-    rows[:, 2:5] += low
-    roots = ~np.isin(rows[:, 6], rows[:, 0]) | (rows[:, 6] == rows[:, 0])
-    rows[roots, 6] = -1             # rivuletpy joins an open end to the nearest node: itself
-    np.savetxt(sys.argv[2], rows[:, COLUMNS], '%d %d %.3f %.3f %.3f %.3f %d')
+    np.savetxt(sys.argv[2], rows_of(tree.get_array(), low), '%d %d %.3f %.3f %.3f %.3f %d')
     print('%.3f' % seconds)
 
 
