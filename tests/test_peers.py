@@ -10,6 +10,7 @@ from scipy import sparse
 
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'benchmarks'))
 
+import _peers                                                   # noqa: E402
 import _rivulet                                                 # noqa: E402
 import _skeletons                                               # noqa: E402
 import peers                                                    # noqa: E402
@@ -51,29 +52,38 @@ def arguments(tmp_path, **more):
 
 
 def test_a_missing_environment_is_one_line(tmp_path, capsys):
-    assert peers.peers(arguments(tmp_path, SKELETONS=sys.executable)).keys() == {'skan', 'kimimaro'}
+    found = _peers.commands(arguments(tmp_path, SKELETONS=sys.executable))
+    assert found.keys() == {'skan', 'kimimaro'}
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 1 and said[0].startswith('Rivulet2 left out')
 
 
+def results_of(tmp_path, program, *, seconds=60):
+    """What peers.peer makes of two masks and a Python program."""
+    cases = [peers.Case(name, np.ones((2, 2, 2), np.uint8), None, None) for name in 'ab']
+    return _peers.peer(cases, [sys.executable, '-c', program], method='peer',
+                      args=arguments(tmp_path, SECONDS=seconds), folder=str(tmp_path))
+
+
 @pytest.mark.parametrize('program, reason', [
     ('import sys; sys.exit("no such thing")', 'no such thing'),
-    ('import time; time.sleep(30)', 'not done in 1 s'),
     ('import sys; open(sys.argv[2], "w").write("1 1 0 0 0 1 7\\n"); print(0.5)', 'parent 7'),
 ])
-def test_a_peer_that_fails_is_said_and_counts_as_no_tree(tmp_path, capsys, program, reason):
-    case = peers.Case('a', np.ones((2, 2, 2), np.uint8), None, None)
-    result = peers.peer(case, [sys.executable, '-c', program], method='peer',
-                        args=arguments(tmp_path, SECONDS=1 if 'sleep' in program else 60),
-                        folder=str(tmp_path))
-    assert result == (None, None)
+def test_a_peer_that_fails_is_said_and_has_no_tree(tmp_path, capsys, program, reason):
+    assert results_of(tmp_path, program) == [(None, None)] * 2
     assert reason in capsys.readouterr().out
 
 
-def test_a_peer_that_works_is_read(tmp_path):
-    program = ('import sys; open(sys.argv[2], "w").write("1 1 3 2 1 1 -1\\n2 3 3 2 5 1 1\\n"); '
-               'print("warming up"); print(0.5)')
-    case = peers.Case('a', np.ones((2, 2, 2), np.uint8), None, None)
-    tree, seconds = peers.peer(case, [sys.executable, '-c', program], method='peer',
-                               args=arguments(tmp_path), folder=str(tmp_path))
-    assert seconds == 0.5 and swc.length_of(tree) == pytest.approx(4.0)
+ONE = ('import sys, time; open(sys.argv[2], "w").write("1 1 3 2 1 1 -1\\n2 3 3 2 5 1 1\\n"); '
+       'print(0.5, flush=True); ')
+
+
+@pytest.mark.parametrize('then, seconds, reason', [
+    ('time.sleep(60)', 2, 'not done in 4 s'),
+    ('print("failed: a loop")', 60, 'a loop'),
+])
+def test_what_a_peer_did_before_it_failed_counts(tmp_path, capsys, then, seconds, reason):
+    (tree, took), failed = results_of(tmp_path, ONE + then, seconds=seconds)
+    assert took == 0.5 and swc.length_of(tree) == pytest.approx(4.0)
+    assert failed == (None, None)
+    assert 'b.peer.swc: no tree: failed: ' + reason in capsys.readouterr().out

@@ -1,12 +1,13 @@
-"""Skeletons of one mask as a tree; run by peers.py in an environment of its own.
+"""Skeletons of masks as trees; run by peers.py in an environment of its own.
 
-Usage   python _skeletons.py NAME MASK.npy TREE.swc        prints the seconds of one core
+Usage   python _skeletons.py NAME MASK.npy TREE.swc [MASK.npy TREE.swc ...]
+        prints a line for each: the seconds of one core, or why there is no tree
 
 skan        scikit-image's thinning (Lee et al. 1994) and skan's graph (Nunez-Iglesias et al. 2018);
             end branches shorter than SPUR are pruned once, loops opened by a spanning tree
 kimimaro    TEASAR (Sato et al. 2000) as in connectomics; its lengths are voxels here
 
-The mask is uint8 {0, 1} [Z, Y, X].
+A mask is uint8 {0, 1} [Z, Y, X].
 """
 import sys
 import time
@@ -71,15 +72,17 @@ def rows_of(points, graph, *, mask):
 
 def main():
     warnings.simplefilter('ignore')
-    method, source, target = sys.argv[1:]
-    ways = {'skan': by_skan, 'kimimaro': by_kimimaro}
-    ways[method](np.pad(np.ones((3, 3, 40), np.uint8), 2))        # loads and compiles
-    mask = np.load(source)
-    begun = time.process_time()
-    rows = rows_of(*ways[method](mask), mask=mask)
-    seconds = time.process_time() - begun
-    np.savetxt(target, np.array(rows).reshape(-1, 7), '%d %d %.3f %.3f %.3f %.3f %d')
-    print('%.3f' % seconds)
+    way = {'skan': by_skan, 'kimimaro': by_kimimaro}[sys.argv[1]]
+    way(np.pad(np.ones((3, 3, 40), np.uint8), 2))                 # loads and compiles
+    for source, target in zip(sys.argv[2::2], sys.argv[3::2]):
+        try:
+            mask, begun = np.load(source), time.process_time()
+            rows = rows_of(*way(mask), mask=mask)
+            seconds = time.process_time() - begun
+            np.savetxt(target, np.array(rows).reshape(-1, 7), '%d %d %.3f %.3f %.3f %.3f %d')
+            print('%.3f' % seconds, flush=True)
+        except Exception as error:             # the next mask may do
+            print('failed: %s' % error, flush=True)
 
 
 if __name__ == '__main__':

@@ -5,14 +5,12 @@ docs/reconstruction.md says how to make. A peer whose environment is missing is 
 line. Masks are the true label, and those of models/pretrained/universal at noise x 1 and x 3.
 
 Writes  FOLDER/NAME.npy, NAME.METHOD.swc, peers.md, peers.csv; FOLDER=None: a temporary folder
-Run     python tests/benchmarks/peers.py FOLDER=results/peers NEURONS=6 SEED=2028
-        RIVULET= and SKELETONS= name the Python of an environment
+Run     python tests/benchmarks/peers.py FOLDER=results/peers NEURONS=5 SEED=2028
+        RIVULET= and SKELETONS= name the Python of an environment; SECONDS=300 for each mask
 """
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -20,19 +18,15 @@ for variable in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ.setdefault(variable, '1')
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BENCHMARKS = os.path.join(ROOT, 'tests', 'benchmarks')
-sys.path[:0] = [ROOT, BENCHMARKS]
+sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests', 'benchmarks')]
 
 import numpy as np                                              # noqa: E402
 from _neurons import simulate                                   # noqa: E402
+from _peers import commands, own, peer                          # noqa: E402
 
 from utils.common import config, files                          # noqa: E402
-from utils.common.errors import UserError                       # noqa: E402
-from utils.data import swc                                      # noqa: E402
 from utils.score import tables, traces                          # noqa: E402
-from utils.trace import tracing                                 # noqa: E402
 from utils.trace.evidence import CERTAIN                        # noqa: E402
-from utils.trace.settings import Settings                       # noqa: E402
 
 DEFAULTS = {'FOLDER': None, 'NEURONS': '2', 'SEED': '2028', 'SECONDS': '300',
             'RIVULET': os.path.join(ROOT, '.venv-rivulet', 'bin', 'python'),
@@ -66,13 +60,14 @@ def arguments():
 
 def neurons(count, seed):
     """Yield (number, noise, image, label, gold); a neuron is the same at each noise."""
-    own = vars(config.load('configs/demo/phantom.py', []))
+    camera = vars(config.load('configs/demo/phantom.py', []))
     constants = vars(config.load('configs/simulator.py', list(SIMULATED)))
     for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):
         for noise in NOISE:
-            image, label, gold, _ = simulate(dict(
-                constants, GAIN=own['GAIN'] * noise ** 2, READ_NOISE=own['READ_NOISE'] * noise),
-                np.random.default_rng(child))
+            noisy = {'GAIN': camera['GAIN'] * noise ** 2,
+                     'READ_NOISE': camera['READ_NOISE'] * noise}
+            image, label, gold, _ = simulate(dict(constants, **noisy),
+                                             np.random.default_rng(child))
             yield i + 1, noise, image, label, gold
 
 
@@ -92,76 +87,33 @@ def cases(args):
     return found
 
 
-# --- tracers: (tree or None, seconds or None) of a Case ---
-
-def own(case, *, evidence):
-    """By this project's tracer; evidence: uint8, 255 certain."""
-    cfg = config.load(('configs/reconstruction.py', 'configs/otsu.py'), [])
-    begun = time.process_time()
-    try:
-        tree = tracing.trace(evidence, (1.0, 1.0, 1.0), settings=config.pick(cfg, Settings),
-                             low=cfg.LOW, high=cfg.HIGH, name=case.name)
-    except UserError:                                           # nothing to trace
-        tree = None
-    return tree, time.process_time() - begun
-
-
-def peer(case, command, *, method, args, folder):
-    """By a program of another environment, which prints its seconds."""
-    mask = os.path.join(folder, case.name + '.npy')
-    target = os.path.join(folder, '%s.%s.swc' % (case.name, method))
-    np.save(mask, case.mask)
-    files.remove(target)
-    try:
-        said = subprocess.run(command + [mask, target], timeout=args.SECONDS,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        seconds = float(said.stdout.split()[-1])
-        return swc.read(target), seconds
-    except subprocess.TimeoutExpired:
-        why = 'not done in %d s' % args.SECONDS
-    except UserError as error:
-        why = error
-    except (IndexError, ValueError):
-        why = (said.stderr.decode(errors='replace').splitlines() or ['it said nothing'])[-1]
-    print('%s, %s: no tree: %s' % (method, case.name, why), flush=True)
-    return None, None
-
-
-def peers(args):
-    """{name: command} of those whose environment is there."""
-    programs = {'Rivulet2': (args.RIVULET, '_rivulet.py', ()),
-                'skan': (args.SKELETONS, '_skeletons.py', ('skan',)),
-                'kimimaro': (args.SKELETONS, '_skeletons.py', ('kimimaro',))}
-    found = {}
-    for name, (python, program, more) in programs.items():
-        if os.path.exists(python):
-            found[name] = [python, os.path.join(BENCHMARKS, program)] + list(more)
-        else:
-            print('%s left out: no %s (docs/reconstruction.md says how to make it)'
-                  % (name, python))
-    return found
-
-
 # --- scores ---
 
 def run(args, folder):
     """{(mask, method): list of scores with 'seconds' and 'failed'}."""
-    commands, found = peers(args), {}
-    for title, case in cases(args):
-        results = {OWN: own(case, evidence=case.mask * np.uint8(CERTAIN))}
-        if case.probability is not None:
-            results[MAP] = own(case, evidence=case.probability)
-        for method, command in commands.items():
-            results[method] = peer(case, command, method=method, args=args, folder=folder)
-        for method, (tree, seconds) in results.items():
-            values = traces.score(case.gold, tree, metrics=('length', 'cn'),
-                                  name='%s, %s' % (case.name, method))
-            found.setdefault((title, method), []).append(dict(
-                values, seconds=np.nan if seconds is None else seconds, failed=tree is None))
-            print('%s, %s: length F1 %.3f, critical nodes F1 %.3f, %s s' % (
-                case.name, method, values['length_f1'], values['cn_f1'],
-                'no' if seconds is None else '%.1f' % seconds), flush=True)
+    programs, titled, found = commands(args), cases(args), {}
+    made = [case for _, case in titled]
+    results = {OWN: [own(case, evidence=case.mask * np.uint8(CERTAIN)) for case in made],
+               MAP: [case.probability is not None and own(case, evidence=case.probability)
+                     for case in made]}
+    for method, command in programs.items():
+        results[method] = peer(made, command, method=method, args=args, folder=folder)
+    for method, each in results.items():
+        for (title, case), result in zip(titled, each):
+            if result:
+                row = scores(case, *result, method=method)
+                found.setdefault((title, method), []).append(row)
     return found
+
+
+def scores(case, tree, seconds, *, method):
+    """Scores of a tree or None; dict."""
+    values = traces.score(case.gold, tree, metrics=('length', 'cn'),
+                          name='%s, %s' % (case.name, method))
+    print('%s, %s: length F1 %.3f, critical nodes F1 %.3f, %s s' % (
+        case.name, method, values['length_f1'], values['cn_f1'],
+        'no' if seconds is None else '%.1f' % seconds), flush=True)
+    return dict(values, seconds=np.nan if seconds is None else seconds, failed=tree is None)
 
 
 def write(folder, found):

@@ -9,12 +9,12 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
 class nnUNetTrainerShort(nnUNetTrainer):
-    """1000 steps of training: 20 epochs of 50."""
+    """400 steps of training: 8 epochs of 50."""
 
     def __init__(self, plans, configuration, fold, dataset_json, device=torch.device('cpu')):
         super().__init__(plans, configuration, fold, dataset_json, device)
         torch.set_num_threads(1)
-        self.num_epochs = 20
+        self.num_epochs = 8
         self.num_iterations_per_epoch = 50
         self.num_val_iterations_per_epoch = 5
 
