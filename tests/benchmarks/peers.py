@@ -101,13 +101,13 @@ def run(args, folder):
     for method, each in results.items():
         for (title, case), result in zip(titled, each):
             if result:
-                row = scores(case, *result, method=method)
-                found.setdefault((title, method), []).append(row)
+                found.setdefault((title, method), []).append(scores(case, result, method=method))
     return found
 
 
-def scores(case, tree, seconds, *, method):
-    """Scores of a tree or None; dict."""
+def scores(case, result, *, method):
+    """Scores of a result (tree or None, seconds or None); dict."""
+    tree, seconds = result
     values = traces.score(case.gold, tree, metrics=('length', 'cn'),
                           name='%s, %s' % (case.name, method))
     print('%s, %s: length F1 %.3f, critical nodes F1 %.3f, %s s' % (
