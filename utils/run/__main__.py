@@ -87,7 +87,7 @@ def say(chosen, name, *, paths, clock, start=''):
 def judge(name, places, *, chosen, images):
     """Findings of a step that is done; images: dict from a stack's name to its path."""
     if name == 'patches':
-        return evidence.of_patches(places, chosen.looks, bad=chosen.bad)
+        return evidence.of_patches(places, chosen.looks, bad=chosen.bad, images=images)
     if name == 'masks':
         return evidence_masks.of_masks(places, images)
     known = {'drafts': evidence.of_drafts, 'refiner': evidence.of_refiner,

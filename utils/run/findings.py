@@ -10,6 +10,10 @@ SHARES, SPARSE = (0.15, 0.3), 0.0005
 CONTRASTS = 5.5, 4.6
 # share of specks in what is above the threshold: 0.00 to 0.04 on those stacks, 0.6 of a texture
 SPECKS = 0.15, 0.4
+# share of the foreground in places that are bright all around: 0.00 to 0.03 of fMOST's crops, the
+# phantom and TRAILMAP's labelled stack; 0.06 to 0.07 of the stacks of TRAILMAP and D-LMBmap, which
+# have a hazy corner each
+HAZES = 0.04, 0.3
 PATCHES = 48, 8                  # 48: twice EVALUATION_PATCHES of configs/demo/mpgan.py
 
 # --- step 1: drafts against real patches ---
@@ -80,6 +84,21 @@ def of_background(contrast, specks, *, noise_floor, min_object):
         change = 'MIN_OBJECT=%d' % (2 * min_object)
     return Finding('background as neurites', light, said + ': part of it is background or dust.',
                    change=change)
+
+
+def of_haze(share, place, *, name, flatten_block):
+    """Whether OTSU took haze for neurites.
+
+    Args:
+        share, place: of haze.Haze; name: of the stack; flatten_block: constant of step 0.
+    """
+    light = light_of(share, HAZES)
+    said = '%s: %.0f %% of the foreground is bright all around, as haze is' % (name, 100 * share)
+    if light == GREEN:
+        return Finding('haze', light, said + '.')
+    return Finding('haze', light, said + ', most of it near (z, y, x) = (%d, %d, %d). Look there: '
+                   'what is learnt and traced of it is no neurite.' % place,
+                   change='FLATTEN_BLOCK=%d' % (flatten_block // 2 if flatten_block else 32))
 
 
 # --- step 1 ---
