@@ -1,4 +1,4 @@
-# The reference runtime: TensorFlow 1.15, Python 3.7, CUDA 10.0, cuDNN 7 (docs/docker.md).
+# The reference runtime: TensorFlow 1.15, Python 3.7, CUDA 10.0, cuDNN 7 (docs/machines.md).
 # In the folder of the project:  docker build -f docker/tf1.Dockerfile -t mpgan:tf1 .
 #
 # NVIDIA took its images of CUDA 10 off the public registries in 2023. With a copy in a registry of your own:

@@ -1,4 +1,4 @@
-# The TensorFlow 2 runtime for GPUs: TensorFlow 2.15, Python 3.10, CUDA 12.2, cuDNN 8.9 (docs/docker.md).
+# The TensorFlow 2 runtime for GPUs: TensorFlow 2.15, Python 3.10, CUDA 12.2, cuDNN 8.9 (docs/machines.md).
 # In the folder of the project:  docker build -f docker/tf2.Dockerfile -t mpgan:tf2 .
 # On the CPU alone: --build-arg BASE=ubuntu:22.04.
 ARG BASE=nvidia/cuda:12.2.2-cudnn8-runtime-ubuntu22.04

@@ -80,5 +80,5 @@ def test_versions_are_those_of_the_requirements(path):
     base, = arguments(path, 'ARG')
     image = re.match(r'BASE=nvidia/cuda:(\d+\.\d+)(?:\.\d+)?-cudnn(\d+)-runtime-', base)
     assert image.groups() == BUILDS[version] and arguments(path, 'FROM') == ['${BASE}']
-    with open(os.path.join(ROOT, 'docs', 'docker.md'), encoding='utf-8') as file:
+    with open(os.path.join(ROOT, 'docs', 'machines.md'), encoding='utf-8') as file:
         assert '`%s`' % base.split('=')[1] in file.read()

@@ -10,7 +10,8 @@ from utils.common import files
 from utils.data import patches, stacks, swc
 from utils.draw import masks as mask_figures
 from utils.measure import otsu, quantiles
-from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
+from utils.run import (evidence, evidence_masks, findings, findings_masks, lights, plan,
+                       survey)
 from utils.run.lights import GREEN, RED, YELLOW, Finding
 from utils.run.report import Again, Report
 from utils.score import realism
@@ -56,6 +57,8 @@ JUDGEMENTS = [
     (findings.of_labels(True, '', lost=0.01, invented=-2.0), GREEN, '0 voxels of strands', ''),
     (findings.of_labels(False, 'labels are being lost', lost=0.4, invented=0.0), RED,
      'labels are being lost', 'LAMBDA_LABEL=20'),
+    (findings.of_labels(False, 'strands are being invented', lost=0.0, invented=85.0), RED,
+     '85 voxels of strands', 'MAX_STEPS=1500'),
     (refined(0.5), GREEN, 'Distance 0.50', ''),
     (refined(1.5), YELLOW, 'the drafts may serve as well', 'MAX_STEPS=1500'),
     (refined(0.9, outside=100.0), YELLOW, '2.0 noise levels off (RED)', 'MAX_STEPS=1500'),
@@ -273,7 +276,7 @@ def test_lengths_are_of_each_tree_in_x_voxels():
 
 def test_of_several_stacks_the_worst_is_told():
     good, bad = Finding('masks', GREEN, 'a: fine'), Finding('masks', RED, 'b: empty')
-    found = evidence_masks._worst_of_each([[good], [bad], [good]])
+    found = lights.worst_of_each([[good], [bad], [good]])
     assert found == [Finding('masks', RED, 'b: empty 1 of 3 stacks are RED.')]
 
 

@@ -233,7 +233,7 @@ def test_a_gpu_counts_if_tensorflow_sees_it(monkeypatch, tmp_path, device, seen,
     (tmp_path / 'nvidia0').write_bytes(b'')
     monkeypatch.setattr(machine, 'DEVICES', [str(tmp_path / ('nvidia[0-9]*' if device else 'no'))])
     monkeypatch.setattr(machine, 'slowness', lambda: 1.0)
-    monkeypatch.setattr(machine, 'network', lambda: 1.0)
+    monkeypatch.setattr(machine, 'network', lambda old: 1.0)
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: subprocess.CompletedProcess(
         [], 0, b'a warning\n%d\n' % seen))
     here = machine.describe()
@@ -256,7 +256,7 @@ def test_estimates_scale_with_the_machine_and_the_work():
     assert slow['refiner'] == pytest.approx(2 * one['refiner'])
     assert estimate.expected(work, HERE._replace(cores=8))['network'] < one['network']
     assert estimate.expected(work, HERE._replace(old=True))['network'] > 2 * one['network']
-    busy = estimate.expected(work, HERE._replace(network=5.0, slowness=2.0, old=True, cores=8))
+    busy = estimate.expected(work, HERE._replace(network=5.0, slowness=2.0, cores=8))
     assert busy['network'] - 2 * estimate.START_TF == pytest.approx(     # as was measured
         5 * 400 * estimate.RATES['network'])
     assert busy['traces'] == pytest.approx(slow['traces'])
@@ -310,12 +310,13 @@ def test_a_step_of_a_network_is_timed(monkeypatch):
         monkeypatch.setattr(probe, name, value)
     with tf.Graph().as_default():
         assert 0 < probe.seconds_of_a_step() < 5
-    said = [b'a warning\n%f\n' % (2 * machine.STEP)]
+    said = [b'a warning\n%f\n' % (2 * machine.STEP[False])]
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: subprocess.CompletedProcess(
         [], 0, said[0]))
-    assert machine.network() == pytest.approx(2.0, rel=1e-3)
+    assert machine.network(False) == pytest.approx(2.0, rel=1e-3)
+    assert machine.network(True) < 0.5
     said[0] = b'no TensorFlow here\n'
-    assert machine.network() is None and machine.gpus() == 0
+    assert machine.network(False) is None and machine.gpus() == 0
 
 
 # --- children ---
@@ -418,7 +419,7 @@ def stubs(tmp_path, monkeypatch):
     """Scripts a.py, b.py, c.py in place of the steps; b.py can be rewritten. function (**Step)."""
     stack(tmp_path / 'in' / 'a.tif')
     monkeypatch.setattr(machine, 'slowness', lambda: 1.0)
-    monkeypatch.setattr(machine, 'network', lambda: 1.0)
+    monkeypatch.setattr(machine, 'network', lambda old: 1.0)
     for name in 'abc':
         (tmp_path / (name + '.py')).write_text(STUB)
 

@@ -6,7 +6,7 @@ from utils.draw.base import save, show
 PLANES = 'z', 'y', 'x'
 
 
-def place(path, voxels, where):
+def place(path, voxels, *, where):
     """The planes through a voxel, the other two of its coordinates marked at their rims.
 
     Args:

@@ -64,9 +64,10 @@ def expected(work, machine):
     Returns:
         OrderedDict: name of a step -> seconds; None: not known, the full edition on a GPU.
     """
-    many = min(machine.cores, MOST_CORES) ** GAIN * (1 / OLD if machine.old else 1)
-    if machine.network:                                  # measured: cores, jobs and version at once
+    many = min(machine.cores, MOST_CORES) ** GAIN
+    if machine.network:                                  # measured: cores and other jobs at once
         many = machine.slowness / machine.network
+    many /= OLD if machine.old else 1
     alone = OrderedDict([
         ('patches', START + RATES['calibrate'] + RATES['read'] * work.stacks),
         ('drafts', START + RATES['draw'] * work.drafts / machine.cores),

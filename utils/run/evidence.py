@@ -60,7 +60,7 @@ def of_haze(measured, made, *, path, picture):
                               flatten_block=settings.flatten_block)
     if result.light == GREEN:
         return result
-    place_figures.place(picture, stack.voxels, found.place)
+    place_figures.place(picture, stack.voxels, where=found.place)
     return result._replace(picture=picture)
 
 

@@ -27,6 +27,7 @@ HEIGHTS = 0.25, 0.6
 TOLD, ABOVE_FLOOR = 0.75, 0.1    # accuracy of a critic: half-way from guessing; or so much above
                                  # what it tells of real patches of other blocks or stacks
 LEARNT_CRITIC = 0.55             # of crops that it learnt from, as TOLD of utils/train/critic.py
+LONGER = 'MAX_STEPS=1500 DECAY_STEPS=250'        # strands are invented early in a training most
 HARMED = 0.1                     # gap above the drafts' at which 2_mpgan.py itself warns
 
 
@@ -144,11 +145,12 @@ def of_labels(kept, fault, *, lost, invented):
     """
     said = ('%.1f %% of the labelled centreline lost, %.0f voxels of strands a patch invented.'
             % (100 * lost, max(0.0, invented)))
+    change = LONGER if 'invented' in fault else 'LAMBDA_LABEL=20'
     if not kept:
         return Finding('labels kept', RED, 'No checkpoint kept the labels (%s). %s'
-                       % (fault or 'the newest refined the drafts', said), change='LAMBDA_LABEL=20')
+                       % (fault or 'the newest refined the drafts', said), change=change)
     if fault:
-        return Finding('labels kept', YELLOW, '%s %s.' % (said, fault), change='LAMBDA_LABEL=20')
+        return Finding('labels kept', YELLOW, '%s %s.' % (said, fault), change=change)
     return Finding('labels kept', GREEN, said)
 
 
@@ -167,7 +169,7 @@ def of_refining(values, draft, *, noise, height):
         light = max(light, YELLOW, key=LIGHTS.index)
         gaps += ' Refining took them away from real ones: the drafts may serve as well.'
     return Finding('refined like the stacks', light, said + gaps,
-                   change='' if light == GREEN else 'MAX_STEPS=1500 DECAY_STEPS=250')
+                   change='' if light == GREEN else LONGER)
 
 
 def of_critics(accuracy, floor, *, learnt):
@@ -190,4 +192,4 @@ def of_critics(accuracy, floor, *, learnt):
     if light == YELLOW:                  # the network is trained on changed crops: not RED
         said += ' They differ visibly; the segmentation network is trained to bear some of that.'
     return Finding('critics', light, said,
-                   change='' if light == GREEN else 'MAX_STEPS=1500 DECAY_STEPS=250')
+                   change='' if light == GREEN else LONGER)

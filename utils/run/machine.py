@@ -18,7 +18,8 @@ DEVICES = '/dev/nvidia[0-9]*', '/dev/dxg', '/dev/kfd'    # of NVIDIA, WSL, AMD
 ASKED = 120                  # seconds that TensorFlow may take to start
 REFERENCE = 0.6              # seconds of _work on the machine that estimate.RATES were measured on,
                              # other jobs running
-STEP = 0.034                 # seconds of a step of utils/train/probe.py there: one core, no other jobs
+STEP = {False: 0.034, True: 0.248}       # seconds of a step of utils/train/probe.py there, on one
+                             # core without other jobs: TensorFlow 2.15, 1.15
 TIMES = 5                    # that it is timed; the median counts: others may be at work now
 LINES = {True: 'TensorFlow sees %d GPU(s)', False: 'there is a GPU, but TensorFlow does not see it '
          '(README, Hardware): the CPU edition', None: 'no GPU in this machine: the CPU edition'}
@@ -32,7 +33,8 @@ class Machine(NamedTuple):
     slowness: float          # time that one core takes, over the reference's
     old: bool                # TensorFlow 1.15, whose convolutions are slower
     network: Optional[float] = None      # time that a step of a network takes with all that is free
-                             # here, over that of one core of the reference; None: not measured
+                             # here, over that of one core of the reference and the same version of
+                             # TensorFlow; None: not measured
 
 
 def describe():
@@ -42,8 +44,8 @@ def describe():
     said = LINES[True] % count if count else LINES[False if there else None]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     free = max(1.0, (cores or 1) - os.getloadavg()[0])
-    return Machine(count, said, free, slowness(), sys.version_info < (3, 8),
-                   None if count else network())
+    old = sys.version_info < (3, 8)
+    return Machine(count, said, free, slowness(), old, None if count else network(old))
 
 
 def gpus():
@@ -52,10 +54,14 @@ def gpus():
     return int(said) if said else 0
 
 
-def network():
-    """How many times as long as on the reference's one core a step of a network takes; or None."""
+def network(old):
+    """How many times as long as on the reference's one core a step of a network takes; or None.
+
+    Args:
+        old: whether this is TensorFlow 1.15.
+    """
     said = _asked('utils.train.probe')
-    return float(said) / STEP if said else None
+    return float(said) / STEP[old] if said else None
 
 
 def _asked(module):

@@ -1,4 +1,4 @@
-"""How fast TensorFlow trains here: python -m utils.train.probe prints the seconds of a small step."""
+"""How fast TensorFlow trains: python -m utils.train.probe prints the seconds of a small step."""
 import time
 
 import numpy as np
