@@ -10,9 +10,8 @@ from utils.common import files
 from utils.data import patches, stacks, swc
 from utils.draw import masks as mask_figures
 from utils.measure import otsu, quantiles
-from utils.run import (evidence, evidence_masks, findings, findings_masks, lights, plan,
-                       survey)
-from utils.run.lights import GREEN, RED, YELLOW, Finding
+from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
+from utils.run.lights import GREEN, RED, YELLOW, Finding, worst_of_each
 from utils.run.report import Again, Report
 from utils.score import realism
 
@@ -276,7 +275,7 @@ def test_lengths_are_of_each_tree_in_x_voxels():
 
 def test_of_several_stacks_the_worst_is_told():
     good, bad = Finding('masks', GREEN, 'a: fine'), Finding('masks', RED, 'b: empty')
-    found = lights.worst_of_each([[good], [bad], [good]])
+    found = worst_of_each([[good], [bad], [good]])
     assert found == [Finding('masks', RED, 'b: empty 1 of 3 stacks are RED.')]
 
 
