@@ -123,6 +123,10 @@ distclean: clean
 define FUNCTIONS
 fail() { echo "make: $$*" >&2; return 1; }
 
+# A home folder that cannot be written: matplotlib's settings and cache go to the environment (else it complains
+# at each start).
+settle() { [ -w "$${HOME:-/}" ] || [ -n "$${MPLCONFIGDIR-}" ] || export MPLCONFIGDIR="$$PWD/$$env/matplotlib"; }
+
 step() { printf '\n$$ %s\n' "$$*"; "$$@"; }
 
 # --- find a Python ---
@@ -241,6 +245,7 @@ build() {
 ensure() {
     ready "$$env" "$$1" || build || return 1
     py=$$env/bin/python
+    settle
     echo "Using $$made_of ($$env)"
 }
 

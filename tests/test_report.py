@@ -4,12 +4,14 @@ import os
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from utils.common import files
 from utils.data import patches, stacks, swc
 from utils.draw import masks as mask_figures
+from utils.measure import otsu, quantiles
 from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
-from utils.run.lights import GREEN, RED, YELLOW, Finding
+from utils.run.lights import GREEN, RED, YELLOW, Finding, worst_of_each
 from utils.run.report import Again, Report
 from utils.score import realism
 
@@ -42,6 +44,11 @@ JUDGEMENTS = [
     (findings.of_background(5.0, 0.03, **STEP_0), YELLOW, 'dust', 'NOISE_FLOOR=6'),
     (findings.of_background(3.3, 0.1, **STEP_0), RED, 'dust', 'NOISE_FLOOR=6'),
     (findings.of_background(8.0, 0.6, **STEP_0), RED, 'dust', 'MIN_OBJECT=400'),
+    (findings.of_haze(0.01, None, name='a', flatten_block=32), GREEN, 'a: 1 %', ''),
+    (findings.of_haze(0.1, (9, 8, 7), name='a', flatten_block=32), YELLOW,
+     '(z, y, x) = (9, 8, 7)', 'FLATTEN_BLOCK=16'),
+    (findings.of_haze(0.4, (9, 8, 7), name='a', flatten_block=0), RED, 'no neurite',
+     'FLATTEN_BLOCK=32'),
     (drafts(), GREEN, 'factor of 1.3', ''),
     (drafts(spectrum_y=0.3), YELLOW, 'factor of 2.0 (YELLOW)', 'CALIBRATION_ROUNDS=12'),
     (drafts(outside=100.0), RED, '2.0 noise levels off (RED)', 'CALIBRATION_ROUNDS=12'),
@@ -49,6 +56,8 @@ JUDGEMENTS = [
     (findings.of_labels(True, '', lost=0.01, invented=-2.0), GREEN, '0 voxels of strands', ''),
     (findings.of_labels(False, 'labels are being lost', lost=0.4, invented=0.0), RED,
      'labels are being lost', 'LAMBDA_LABEL=20'),
+    (findings.of_labels(False, 'strands are being invented', lost=0.0, invented=85.0), RED,
+     '85 voxels of strands', 'MAX_STEPS=1500'),
     (refined(0.5), GREEN, 'Distance 0.50', ''),
     (refined(1.5), YELLOW, 'the drafts may serve as well', 'MAX_STEPS=1500'),
     (refined(0.9, outside=100.0), YELLOW, '2.0 noise levels off (RED)', 'MAX_STEPS=1500'),
@@ -89,7 +98,8 @@ def test_changes_are_constants_of_the_steps_that_they_are_for():
     """What the report tells to change is taken by the script."""
     from utils.common import config
     for names, changes in (
-            (('prepare_patches', 'otsu'), ['NOISE_FLOOR=6 MIN_OBJECT=400 CALIBRATION_ROUNDS=12']),
+            (('prepare_patches', 'otsu'), ['NOISE_FLOOR=6 MIN_OBJECT=400 '
+                                             'CALIBRATION_ROUNDS=12 FLATTEN_BLOCK=16']),
             (('mpgan',), ['LAMBDA_LABEL=20 MAX_STEPS=1500 DECAY_STEPS=250 CRITIC_STEPS=1600']),
             (('segmentation',), ['MAX_STEPS=800 AUGMENT_SNR=0.1,1.0 VISIBLE_CONTRAST=0 '
                                  'PROBABILITY_THRESHOLD=0.7']),
@@ -144,9 +154,35 @@ def test_step_0_is_judged_by_its_priors_and_the_looks(places):
     files.write_json(os.path.join(places.patches, 'config.json'),
                      {'NOISE_FLOOR': 4.0, 'MIN_OBJECT': 200})
     look = survey.Look('a', share=0.05, specks=0.02, contrast=8.0, density=0.001, somata=0)
-    assert {one.light for one in evidence.of_patches(places, [look], bad=[])} == {GREEN}
-    found = evidence.of_patches(places, [look, look._replace(specks=0.7)], bad=['b.tif: no'])
+    assert {one.light for one in evidence.of_patches(places, [look], bad=[], images={})} == {GREEN}
+    found = evidence.of_patches(places, [look, look._replace(specks=0.7)], bad=['b.tif: no'],
+                                 images={})
     assert [one.light for one in found] == [YELLOW, GREEN, GREEN, RED]
+
+
+@pytest.mark.parametrize('haze, light', [(0.0, GREEN), (300.0, YELLOW)])
+def test_haze_in_a_corner_is_seen_and_shown(places, haze, light):
+    """Twelve fibres in noise; a ball of haze of half their height in a corner."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((48, 96, 96), np.float32)
+    for _ in range(12):
+        image[rng.integers(4, 44), rng.integers(4, 92)] = 8000.0
+    image = ndimage.gaussian_filter(image, 1.5)
+    distance = np.sqrt((((np.indices(image.shape).T - (40, 12, 80)) / 16.0) ** 2).sum(-1)).T
+    image = np.maximum(image, haze * (distance < 1))
+    image = (1000 + image + rng.normal(0, 30, image.shape)).astype(np.uint16)
+    stacks.write('in/a.tif', image)
+    found = otsu.segment(image, otsu.Settings(32, 1.0, 0.995, 4.0, 200))
+    assert found.mask[38:42, 10:14, 78:82].all() == bool(haze)           # OTSU took it
+    priors(places, threshold=found.threshold, radius_quantiles=[1.5] * len(quantiles.QUANTILES))
+    write(os.path.join(places.patches, 'real.h5'), tubes(50)[0])
+    files.write_json(os.path.join(places.patches, 'config.json'), {
+        'FLATTEN_BLOCK': 32, 'SMOOTH_SIGMA': 1.0, 'CLIP_QUANTILE': 0.995, 'NOISE_FLOOR': 4.0,
+        'MIN_OBJECT': 200})
+    look = survey.Look('a', share=0.05, specks=0.02, contrast=8.0, density=0.001, somata=0)
+    one = evidence.of_patches(places, [look], bad=[], images={'a': 'in/a.tif'})[-1]
+    assert one.topic == 'haze' and one.light == light, one
+    assert os.path.exists(one.picture) == bool(haze)
 
 
 def log(places, *rows):
@@ -239,7 +275,7 @@ def test_lengths_are_of_each_tree_in_x_voxels():
 
 def test_of_several_stacks_the_worst_is_told():
     good, bad = Finding('masks', GREEN, 'a: fine'), Finding('masks', RED, 'b: empty')
-    found = evidence_masks._worst_of_each([[good], [bad], [good]])
+    found = worst_of_each([[good], [bad], [good]])
     assert found == [Finding('masks', RED, 'b: empty 1 of 3 stacks are RED.')]
 
 

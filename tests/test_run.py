@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT, run_script
 from scipy import ndimage
 
+from models import tf
 from utils.common import claims, files
 from utils.common.errors import UserError
 from utils.data import stacks
@@ -232,6 +233,7 @@ def test_a_gpu_counts_if_tensorflow_sees_it(monkeypatch, tmp_path, device, seen,
     (tmp_path / 'nvidia0').write_bytes(b'')
     monkeypatch.setattr(machine, 'DEVICES', [str(tmp_path / ('nvidia[0-9]*' if device else 'no'))])
     monkeypatch.setattr(machine, 'slowness', lambda: 1.0)
+    monkeypatch.setattr(machine, 'network', lambda old: 1.0)
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: subprocess.CompletedProcess(
         [], 0, b'a warning\n%d\n' % seen))
     here = machine.describe()
@@ -239,7 +241,6 @@ def test_a_gpu_counts_if_tensorflow_sees_it(monkeypatch, tmp_path, device, seen,
 
 
 def test_tensorflow_is_asked_for_its_gpus(monkeypatch, capsys):
-    from models import tf
     monkeypatch.setattr(tf.config.experimental, 'list_physical_devices',
                         lambda kind: ['one', 'two'] if kind == 'GPU' else [])
     sys.modules.pop('utils.train.devices', None)
@@ -255,17 +256,21 @@ def test_estimates_scale_with_the_machine_and_the_work():
     assert slow['refiner'] == pytest.approx(2 * one['refiner'])
     assert estimate.expected(work, HERE._replace(cores=8))['network'] < one['network']
     assert estimate.expected(work, HERE._replace(old=True))['network'] > 2 * one['network']
+    busy = estimate.expected(work, HERE._replace(network=5.0, slowness=2.0, cores=8))
+    assert busy['network'] - 2 * estimate.START_TF == pytest.approx(     # as was measured
+        5 * 400 * estimate.RATES['network'])
+    assert busy['traces'] == pytest.approx(slow['traces'])
     full = estimate.expected(work._replace(full=True), HERE._replace(gpus=1))
     assert full['refiner'] is None and full['masks']
     assert 'critics, for which no rate' in estimate.words(
-        *estimate.Clock({'patches': 100.0, 'critics': None}).left())
+        estimate.Clock({'patches': 100.0, 'critics': None}).left())
 
 
 def test_time_left_follows_what_steps_took(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, 'time', lambda: now[0])
     clock = estimate.Clock({'a': 60.0, 'b': 600.0, 'c': 100.0})
-    assert clock.left() == (760.0, [])
+    assert clock.left() == (760.0, 0.7 * 760, 2 * 760, [])
     clock.start('a')
     now[0] = 180.0                                       # three times as long as expected
     clock.finish()
@@ -283,10 +288,35 @@ def test_time_left_follows_what_steps_took(monkeypatch):
     assert again.left()[0] == pytest.approx(1400.0 - 200.0)                      # after a kill
 
 
-@pytest.mark.parametrize('seconds, text', [(3, 'less than 10 s'), (600, 'about 10 min'),
-                                           (7200, 'about 2.0 h')])
+def test_the_range_of_the_time_left_narrows():
+    seconds = {'a': 300.0, 'b': 600.0, 'c': 100.0}
+    before = estimate.Clock(seconds).left()
+    after = estimate.Clock(seconds, spent={'a': 300.0, 'b': 600.0}, done=['a', 'b']).left()
+    assert after.seconds == 100.0 and before.low < 1000.0 < before.high
+    assert (after.high - after.low) / 100 < 0.5 * (before.high - before.low) / 1000
+
+
+@pytest.mark.parametrize('seconds, text', [
+    ((2, 1, 3), 'less than 10 s'), ((600, 420, 1200), '7 to 20 min'),
+    ((300, 299, 301), 'about 5 min'), ((9000, 6300, 18000), '1.8 to 5.0 h')])
 def test_times_in_words(seconds, text):
-    assert estimate.words(seconds) == text
+    assert estimate.words(estimate.Left(*seconds, [])) == text
+
+
+def test_a_step_of_a_network_is_timed(monkeypatch):
+    """The probe trains; a machine whose steps take twice the reference's is twice as slow."""
+    from utils.train import probe
+    for name, value in (('CROP', (8, 8, 8)), ('CHANNELS', 2), ('SECONDS', 0.01)):
+        monkeypatch.setattr(probe, name, value)
+    with tf.Graph().as_default():
+        assert 0 < probe.seconds_of_a_step() < 5
+    said = [b'a warning\n%f\n' % (2 * machine.STEP[False])]
+    monkeypatch.setattr(subprocess, 'run', lambda *_, **__: subprocess.CompletedProcess(
+        [], 0, said[0]))
+    assert machine.network(False) == pytest.approx(2.0, rel=1e-3)
+    assert machine.network(True) < 0.5
+    said[0] = b'no TensorFlow here\n'
+    assert machine.network(False) is None and machine.gpus() == 0
 
 
 # --- children ---
@@ -389,6 +419,7 @@ def stubs(tmp_path, monkeypatch):
     """Scripts a.py, b.py, c.py in place of the steps; b.py can be rewritten. function (**Step)."""
     stack(tmp_path / 'in' / 'a.tif')
     monkeypatch.setattr(machine, 'slowness', lambda: 1.0)
+    monkeypatch.setattr(machine, 'network', lambda old: 1.0)
     for name in 'abc':
         (tmp_path / (name + '.py')).write_text(STUB)
 

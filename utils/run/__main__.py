@@ -78,8 +78,8 @@ def say(chosen, name, *, paths, clock, start=''):
         text = ','.join('%g' % v for v in value) if isinstance(value, tuple) else str(value)
         name_of, step = choices.STEPS_OF.get(constant, (constant, ''))
         print('%schosen: %-30s %s' % (start, '%s=%s%s' % (name_of, text, step), reason))
-    print('%stime: %s for the whole, by rates of another machine and the speed of this one; '
-          'corrected while it runs' % (start, estimate.words(*clock.left())))
+    print('%stime: %s for the whole, by the speed of this machine with what runs on it now; '
+          'corrected while it runs' % (start, estimate.words(clock.left())))
 
 
 # --- the steps ---
@@ -87,7 +87,7 @@ def say(chosen, name, *, paths, clock, start=''):
 def judge(name, places, *, chosen, images):
     """Findings of a step that is done; images: dict from a stack's name to its path."""
     if name == 'patches':
-        return evidence.of_patches(places, chosen.looks, bad=chosen.bad)
+        return evidence.of_patches(places, chosen.looks, bad=chosen.bad, images=images)
     if name == 'masks':
         return evidence_masks.of_masks(places, images)
     known = {'drafts': evidence.of_drafts, 'refiner': evidence.of_refiner,
@@ -103,7 +103,7 @@ def run_step(step, number, *, total, clock, folder):
         UserError: it failed, and the run cannot go on; KeyboardInterrupt: stopped.
     """
     print('\nstep %d of %d, %s; %s left\n$ %s' % (
-        number, total, step.what, estimate.words(*clock.left()), plan.text_of(step)))
+        number, total, step.what, estimate.words(clock.left()), plan.text_of(step)))
     clock.start(step.name)
     said = [time.time()]
 
@@ -113,7 +113,7 @@ def run_step(step, number, *, total, clock, folder):
             said[0] = time.time()
             clock.tick()
             records.write_times(folder, clock)
-            print('time: %s left' % estimate.words(*clock.left()))
+            print('time: %s left' % estimate.words(clock.left()))
 
     with open(os.path.join(folder, 'log.txt'), 'a', encoding='utf-8') as log:
         log.write('\n$ %s\n' % plan.text_of(step))

@@ -1,9 +1,9 @@
 """How long the steps take: rates measured on one machine, scaled to this one, then corrected.
 
 Before the start: RATES, seconds of one core of an AMD EPYC with TensorFlow 2.15, times what a
-short piece of work takes here over what it took there (machine.slowness). TensorFlow is taken to
-use the cores that are free at the start. While it runs: the time that finished steps took over what
-was expected of them, and the steps' own lines of progress.
+short piece of work, and a step of a small network, take here over what they took there
+(machine.slowness, machine.network). While it runs: the time that finished steps took over what
+was expected of them, and the steps' own lines of progress. A range is told: other jobs come and go.
 """
 import re
 import time
@@ -34,6 +34,9 @@ TRUST = 60.0                     # seconds of finished steps that count as much 
 PROGRESS = re.compile(r'step (\d+) of (\d+)')
 HEARD = 0.03                     # share of a step from which its own progress is believed
 OVERDUE = 0.1                    # of its time so far that is left of a step that takes too long
+LOW, HIGH = 0.7, 2.0             # of the estimate, its range before anything is done ...
+SHARPEST = 0.6                   # ... and the share of that width that finished steps take off
+HEARD_HIGH = 1.3                 # of a step that tells its own progress
 
 
 class Work(NamedTuple):
@@ -42,6 +45,14 @@ class Work(NamedTuple):
     drafts: float                # million voxels of all drafts
     steps: tuple                 # of the refiner, of the network
     full: bool                   # the full edition
+
+
+class Left(NamedTuple):
+    """Time left, seconds."""
+    seconds: float               # most likely
+    low: float                   # if other jobs end
+    high: float                  # if more of them come
+    unknown: list                # names of steps whose time is not known
 
 
 def expected(work, machine):
@@ -53,7 +64,10 @@ def expected(work, machine):
     Returns:
         OrderedDict: name of a step -> seconds; None: not known, the full edition on a GPU.
     """
-    many = min(machine.cores, MOST_CORES) ** GAIN * (1 / OLD if machine.old else 1)
+    many = min(machine.cores, MOST_CORES) ** GAIN
+    if machine.network:                                  # measured: cores and other jobs at once
+        many = machine.slowness / machine.network
+    many /= OLD if machine.old else 1
     alone = OrderedDict([
         ('patches', START + RATES['calibrate'] + RATES['read'] * work.stacks),
         ('drafts', START + RATES['draw'] * work.drafts / machine.cores),
@@ -141,32 +155,39 @@ class Clock:
                 / (TRUST + sum(self.seconds[name] for name in known)))
 
     def left(self):
-        """Seconds left for the whole, and names of steps whose time is not known: (float, list)."""
+        """Time left for the whole: Left."""
         if self.name:
             self.tick()
-        total, unknown, ratio = 0.0, [], self.ratio()
+        total, unknown, ratio, heard = 0.0, [], self.ratio(), 0.0
         for name, seconds in self.seconds.items():
             if name in self.done:
                 continue
             here = self.spent.get(name, 0.0)
             if name == self.name and self.share > HEARD:
-                now = time.time() - self.begun
-                total += now * (1 - self.share) / self.share
+                heard = (time.time() - self.begun) * (1 - self.share) / self.share
             elif seconds is None:
                 unknown.append(name)
             else:
                 total += max(ratio * seconds - here, OVERDUE * here, OVERDUE * seconds)
-        return total, unknown
+        done = sum(self.seconds[name] or 0 for name in self.seconds if name in self.done)
+        wide = 1 - SHARPEST * done / max(1e-9, done + total)
+        return Left(heard + total, heard + total * (1 - wide * (1 - LOW)),
+                    HEARD_HIGH * heard + total * (1 + wide * (HIGH - 1)), unknown)
 
 
-def words(seconds, unknown=()):
-    """'about 3 min', and what is not known."""
-    if seconds < 90:
-        text = 'less than %d s' % (10 * np.ceil(max(seconds, 1) / 10))
-    elif seconds < 90 * 60:
-        text = 'about %.0f min' % (seconds / 60)
+def words(left):
+    """'10 to 30 min', and what is not known; left: Left."""
+    if left.high < 90:
+        text = 'less than %d s' % (10 * np.ceil(max(left.high, 1) / 10))
+    elif left.high < 90 * 60:
+        text = _span(*['%.0f' % max(1, seconds / 60) for seconds in left[1:3]]) + ' min'
     else:
-        text = 'about %.1f h' % (seconds / 3600)
-    if unknown:
-        text += ', and %s, for which no rate is known here' % ' and '.join(unknown)
+        text = _span(*['%.1f' % (seconds / 3600) for seconds in left[1:3]]) + ' h'
+    if left.unknown:
+        text += ', and %s, for which no rate is known here' % ' and '.join(left.unknown)
     return text
+
+
+def _span(low, high):
+    """'2 to 5', or 'about 2'."""
+    return 'about ' + low if low == high else '%s to %s' % (low, high)

@@ -6,9 +6,12 @@ import os
 import numpy as np
 
 from utils.common import files
+from utils.data import stacks
 from utils.data.patches import PatchFile
+from utils.draw import places as place_figures
+from utils.measure import haze, otsu, quantiles
 from utils.run import findings
-from utils.run.lights import YELLOW, Finding
+from utils.run.lights import GREEN, YELLOW, Finding, worst_of_each
 from utils.score import preservation, realism
 
 JUDGED = 24                      # drafts, and twice as many real patches, that are compared
@@ -17,11 +20,12 @@ MEASURES = preservation.KEPT + realism.REALISM + ('gap',)        # of log.csv
 
 # --- step 0 ---
 
-def of_patches(places, looks, *, bad):
+def of_patches(places, looks, *, bad, images):
     """Findings of step 0.
 
     Args:
         places: plan.Places; looks: list of survey.Look; bad: texts on stacks that were left out.
+        images: dict from a stack's name to its path.
     """
     priors = files.read_json(os.path.join(places.patches, 'priors.json'))
     made = files.read_json(os.path.join(places.patches, 'config.json'))
@@ -34,7 +38,30 @@ def of_patches(places, looks, *, bad):
              findings.of_share(priors['foreground_fraction'], noise_floor=made['NOISE_FLOOR']),
              findings.of_background(contrast, specks, noise_floor=made['NOISE_FLOOR'],
                                     min_object=made['MIN_OBJECT'])]
-    return [one._replace(picture=picture) for one in found]
+    hazes = [of_haze(priors['stacks'][look.name], made, path=images[look.name],
+                     picture=os.path.join(places.results, 'haze_%s.png' % look.name))
+             for look in looks if look.name in priors['stacks'] and look.name in images]
+    return [one._replace(picture=picture) for one in found] + worst_of_each([hazes])
+
+
+def of_haze(measured, made, *, path, picture):
+    """Finding on haze in one stack, the whole of it; draws where it is, if it is more than little.
+
+    Args:
+        measured: of stack.measure; made: dict, constants of step 0; path: of the stack.
+        picture: file to draw.
+    """
+    stack = stacks.read(path)
+    settings = otsu.Settings(*[made[field.upper()] for field in otsu.Settings._fields])
+    radius = np.interp(0.5, quantiles.QUANTILES, measured['radius_quantiles'])
+    found = haze.measure(stack.voxels, settings, threshold=measured['threshold'], radius=radius,
+                         spacing=stacks.spacing_of(stack.voxel_size))
+    result = findings.of_haze(found.share, found.place, name=stacks.name_of(path),
+                              flatten_block=settings.flatten_block)
+    if result.light == GREEN:
+        return result
+    place_figures.place(picture, stack.voxels, where=found.place)
+    return result._replace(picture=picture)
 
 
 # --- step 1 ---

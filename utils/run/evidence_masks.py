@@ -7,7 +7,7 @@ from utils.common import files
 from utils.data import stacks, swc
 from utils.draw import masks as mask_figures
 from utils.run import evidence, findings_masks as findings
-from utils.run.lights import GREEN, LIGHTS, worst
+from utils.run.lights import GREEN, worst, worst_of_each
 
 MIDDLING = 0.25, 0.75            # probabilities; what is below is background
 PROBABILITIES = '.prob.tif'
@@ -45,7 +45,7 @@ def of_masks(places, images):
                                         probability=probability, band=MIDDLING)
         found.append([one._replace(picture=picture if os.path.exists(picture) else '')
                       for one in own])
-    return _worst_of_each(found)
+    return worst_of_each(found)
 
 
 def of_probabilities(voxels):
@@ -81,7 +81,7 @@ def of_traces(places):
             own.append(findings.of_trees(lengths, name=name))
         picture = os.path.join(places.traces, name + '.png')
         found.append([one._replace(picture=picture) for one in own])
-    return _worst_of_each(found)
+    return worst_of_each(found)
 
 
 def lengths_of(tree, spacing):
@@ -97,23 +97,3 @@ def lengths_of(tree, spacing):
     way = (tree.position[child] - tree.position[tree.parent[child]]) * spacing
     step = np.sqrt((way ** 2).sum(1))
     return np.bincount(number[child], step, minlength=number.max() + 1)
-
-
-# --- helpers ---
-
-def _worst_of_each(found):
-    """Of the findings of several stacks the worst of each topic, told how many are alike."""
-    by_topic = {}
-    for own in found:
-        for one in own:
-            by_topic.setdefault(one.topic, []).append(one)
-    result = []
-    for several in by_topic.values():
-        one = max(several, key=lambda other: LIGHTS.index(other.light))
-        alike = sum(other.light == one.light for other in several)
-        if len(several) > 1:
-            one = one._replace(words='%s %s' % (
-                one.words, 'All %d stacks are GREEN.' % alike if one.light == GREEN else
-                '%d of %d stacks are %s.' % (alike, len(several), one.light)))
-        result.append(one)
-    return result

@@ -10,6 +10,10 @@ SHARES, SPARSE = (0.15, 0.3), 0.0005
 CONTRASTS = 5.5, 4.6
 # share of specks in what is above the threshold: 0.00 to 0.04 on those stacks, 0.6 of a texture
 SPECKS = 0.15, 0.4
+# share of the foreground in places that are bright all around: 0.00 to 0.03 of fMOST's crops, the
+# phantom and TRAILMAP's labelled stack; 0.06 to 0.07 of the stacks of TRAILMAP and D-LMBmap, which
+# have a hazy corner each
+HAZES = 0.04, 0.3
 PATCHES = 48, 8                  # 48: twice EVALUATION_PATCHES of configs/demo/mpgan.py
 
 # --- step 1: drafts against real patches ---
@@ -23,6 +27,7 @@ HEIGHTS = 0.25, 0.6
 TOLD, ABOVE_FLOOR = 0.75, 0.1    # accuracy of a critic: half-way from guessing; or so much above
                                  # what it tells of real patches of other blocks or stacks
 LEARNT_CRITIC = 0.55             # of crops that it learnt from, as TOLD of utils/train/critic.py
+LONGER = 'MAX_STEPS=1500 DECAY_STEPS=250'        # strands are invented early in a training most
 HARMED = 0.1                     # gap above the drafts' at which 2_mpgan.py itself warns
 
 
@@ -82,6 +87,21 @@ def of_background(contrast, specks, *, noise_floor, min_object):
                    change=change)
 
 
+def of_haze(share, place, *, name, flatten_block):
+    """Whether OTSU took haze for neurites.
+
+    Args:
+        share, place: of haze.Haze; name: of the stack; flatten_block: constant of step 0.
+    """
+    light = light_of(share, HAZES)
+    said = '%s: %.0f %% of the foreground is bright all around, as haze is' % (name, 100 * share)
+    if light == GREEN:
+        return Finding('haze', light, said + '.')
+    return Finding('haze', light, said + ', most of it near (z, y, x) = (%d, %d, %d). Look there: '
+                   'what is learnt and traced of it is no neurite.' % place,
+                   change='FLATTEN_BLOCK=%d' % (flatten_block // 2 if flatten_block else 32))
+
+
 # --- step 1 ---
 
 def of_drafts(distances, *, noise, height):
@@ -125,11 +145,12 @@ def of_labels(kept, fault, *, lost, invented):
     """
     said = ('%.1f %% of the labelled centreline lost, %.0f voxels of strands a patch invented.'
             % (100 * lost, max(0.0, invented)))
+    change = LONGER if 'invented' in fault else 'LAMBDA_LABEL=20'
     if not kept:
         return Finding('labels kept', RED, 'No checkpoint kept the labels (%s). %s'
-                       % (fault or 'the newest refined the drafts', said), change='LAMBDA_LABEL=20')
+                       % (fault or 'the newest refined the drafts', said), change=change)
     if fault:
-        return Finding('labels kept', YELLOW, '%s %s.' % (said, fault), change='LAMBDA_LABEL=20')
+        return Finding('labels kept', YELLOW, '%s %s.' % (said, fault), change=change)
     return Finding('labels kept', GREEN, said)
 
 
@@ -148,7 +169,7 @@ def of_refining(values, draft, *, noise, height):
         light = max(light, YELLOW, key=LIGHTS.index)
         gaps += ' Refining took them away from real ones: the drafts may serve as well.'
     return Finding('refined like the stacks', light, said + gaps,
-                   change='' if light == GREEN else 'MAX_STEPS=1500 DECAY_STEPS=250')
+                   change='' if light == GREEN else LONGER)
 
 
 def of_critics(accuracy, floor, *, learnt):
@@ -171,4 +192,4 @@ def of_critics(accuracy, floor, *, learnt):
     if light == YELLOW:                  # the network is trained on changed crops: not RED
         said += ' They differ visibly; the segmentation network is trained to bear some of that.'
     return Finding('critics', light, said,
-                   change='' if light == GREEN else 'MAX_STEPS=1500 DECAY_STEPS=250')
+                   change='' if light == GREEN else LONGER)

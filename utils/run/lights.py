@@ -32,3 +32,25 @@ def light_of(value, limits):
     if good > bad:
         value, good, bad = -value, -good, -bad
     return GREEN if value <= good else YELLOW if value <= bad else RED
+
+
+def worst_of_each(found):
+    """Of the findings of several stacks the worst of each topic, told how many are alike.
+
+    Args:
+        found: list of lists of Finding, one for each stack.
+    """
+    by_topic = {}
+    for own in found:
+        for one in own:
+            by_topic.setdefault(one.topic, []).append(one)
+    result = []
+    for several in by_topic.values():
+        one = max(several, key=lambda other: LIGHTS.index(other.light))
+        alike = sum(other.light == one.light for other in several)
+        if len(several) > 1:
+            one = one._replace(words='%s %s' % (
+                one.words, 'All %d stacks are GREEN.' % alike if one.light == GREEN else
+                '%d of %d stacks are %s.' % (alike, len(several), one.light)))
+        result.append(one)
+    return result
