@@ -41,7 +41,8 @@ def job_of(name, path, *, cfg, record):
 
     def key():
         shaping = {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE}
-        return '%s %s' % (batch.file_key(path), files.to_json(shaping))
+        image = batch.file_key(image_of(name, cfg.IMAGES)) if cfg.IMAGES else ''
+        return ' '.join([batch.file_key(path), image, files.to_json(shaping)])
 
     def make():
         begun = time.time()
@@ -68,9 +69,12 @@ def reconstruct(name, path, *, targets, cfg):
         ridge_sigmas=cfg.RIDGE_SIGMAS, name=path)
     found = evidence.of_stack(stack, low=cfg.LOW, high=cfg.HIGH, grey=grey)
     del stack                                            # tracing wants the memory
+    under = functools.lru_cache(None)(functools.partial(
+        image_under, name, path, shape=found.voxels.shape, cfg=cfg))
     tree = tracing.trace(found.voxels, spacing, settings=config.pick(cfg, settings.Settings),
-                         low=found.low, high=found.high, name=path)
-    image = image_under(name, path, shape=found.voxels.shape, cfg=cfg)
+                         low=found.low, high=found.high, image=under if cfg.IMAGES else None,
+                         name=path)
+    image = under()
     figures.traces(figure, found.voxels if image is None else image, tree=tree, spacing=spacing,
                    title=name)
     if cfg.ONE_FILE_PER_TREE:
@@ -86,7 +90,7 @@ def voxel_size_of(stack, cfg):
 
 
 def image_under(name, path, *, shape, cfg):
-    """Voxels to draw over: of IMAGES if given, else of the input if that is a stack, else None."""
+    """Voxels of the stack itself: of IMAGES if given, else of the input if that is a stack, else None."""
     if not cfg.IMAGES:
         return None if evidence.split(path)[1] else stacks.read(path, probabilities=True).voxels
     found = image_of(name, cfg.IMAGES)

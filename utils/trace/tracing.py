@@ -8,12 +8,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from utils.common.errors import UserError
-from utils.trace import crossings, ends, forks, joins, somata, trees
+from utils.trace import brightness, crossings, ends, fits, forks, joins, somata, trees
 from utils.trace.foreground import foreground
 from utils.trace.paths import paths
 
+LOOSE = 0.5              # of MIN_LENGTH: cable of a tree that ends a chain of joined ones
 
-def trace(evidence, spacing, *, settings, low, high, name='stack'):
+
+def trace(evidence, spacing, *, settings, low, high, image=None, name='stack'):
     """Trace a stack.
 
     Args:
@@ -21,6 +23,9 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
         spacing: (z, y, x) of a voxel, in x voxels.
         settings: settings.Settings.
         low, high: evidence in (0, 1] of the foreground's hysteresis.
+        image: function () -> [Z, Y, X], the stack's grey levels, called once the paths are found,
+            when memory is free again; with it, specks are told by their brightness. None: by the
+            evidence alone.
         name: for error messages.
 
     Returns:
@@ -43,9 +48,13 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
         nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
                                   max_angle=settings.cross_angle)
     nodes = crossings.opened(nodes, spacing)
+    if image:
+        nodes = brightness.drop_faint(nodes, image(), spacing=spacing)
     nodes = joins.bridge(nodes, evidence, spacing=spacing, low=low, max_gap=settings.max_gap,
-                         max_angle=settings.max_angle)
-    nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length)
+                         max_angle=settings.max_angle,
+                         least=0 if image else LOOSE * settings.min_length)
+    nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length,
+                             evidence=None if image else evidence, low=low)
     if len(nodes.position) == 0:
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
                         'out' % (name, settings.min_length))
@@ -56,5 +65,6 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
             nodes = trees.centre(nodes, found, spacing=spacing, tree=around)
         nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
     nodes = forks.relocate(nodes, spacing)
+    nodes = fits.refine(nodes, evidence, spacing=spacing, low=low)
     nodes = ends.centre_cuts(nodes, found, shape=evidence.shape, spacing=spacing)
     return trees.to_tree(nodes)
