@@ -47,7 +47,7 @@ CROSS_REACH = 10.0               # length of tree between forks whose arms are c
 CROSS_ANGLE = 95.0               # degrees that a fibre may bend there; paths cut corners
 
 # --- gaps ---
-MAX_GAP = 12.0                   # longest dark way of a bridge between trees, full darkness
+MAX_GAP = 8.0                    # longest dark way of a bridge between trees, full darkness
                                  # counting once; 0: no bridges
 MAX_ANGLE = 60.0                 # degrees between a tip's direction and the bridge
 

@@ -156,7 +156,7 @@ def _way(evidence, ends, *, spacing, low):
     last = np.minimum(ends.max(0) + margin + 1, evidence.shape)
     box = evidence[tuple(slice(f, l) for f, l in zip(first, last))]
     faint = np.log(np.maximum(box / (255.0 * low), NOTHING)) / np.log(NOTHING)
-    dark = np.clip(faint, FAINT, 1)
+    dark = np.clip(faint ** 2, FAINT, 1)
     search = pixel_graph.MCP_Geometric(dark, sampling=tuple(spacing))
     total = search.find_costs([ends[0] - first], [ends[1] - first])[0][tuple(ends[1] - first)]
     return np.array(search.traceback(ends[1] - first)) + first, float(total)

@@ -58,13 +58,21 @@ def trace(evidence, spacing, *, settings, low, high, image=None, name='stack'):
     if len(nodes.position) == 0:
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
                         'out' % (name, settings.min_length))
-    if settings.smooth_rounds:
+    return trees.to_tree(_finished(nodes, found, evidence=evidence, spacing=spacing, low=low,
+                                   rounds=settings.smooth_rounds))
+
+
+def _finished(nodes, found, *, evidence, spacing, low, rounds):
+    """Nodes in the middle of their neurites, forks and ends at their places; graphs.Nodes.
+
+    found: Foreground; rounds: of smoothing; the rest as in trace.
+    """
+    if rounds:
         around = cKDTree(found.voxels * spacing)
         for _ in range(2):
-            nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds // 2)
+            nodes = trees.smooth(nodes, spacing, rounds=rounds // 2)
             nodes = trees.centre(nodes, found, spacing=spacing, tree=around)
-        nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
+        nodes = trees.smooth(nodes, spacing, rounds=rounds)
     nodes = forks.relocate(nodes, spacing)
     nodes = fits.refine(nodes, evidence, spacing=spacing, low=low)
-    nodes = ends.centre_cuts(nodes, found, shape=evidence.shape, spacing=spacing)
-    return trees.to_tree(nodes)
+    return ends.centre_cuts(nodes, found, shape=evidence.shape, spacing=spacing)
