@@ -84,7 +84,7 @@ def test_parallel_tubes_apart_stay_two_trees():
     assert count(traced(drawn((30, 48, 64), *lines))) == (2, 4, 0)
 
 
-@pytest.mark.parametrize('gap, trees', [(9, 1), (15, 2)])
+@pytest.mark.parametrize('gap, trees', [(6, 1), (11, 2)])
 def test_short_breaks_are_bridged_and_wide_ones_are_not(gap, trees):
     mask = drawn((20, 20, 100), [(10, 10, 6), (10, 10, 94)])
     mask[:, :, 50 - gap // 2:50 - gap // 2 + gap] = False
