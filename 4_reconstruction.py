@@ -90,7 +90,7 @@ def voxel_size_of(stack, cfg):
 
 
 def image_under(name, path, *, shape, cfg):
-    """Voxels of the stack itself: of IMAGES if given, else of the input if that is a stack, else None."""
+    """Voxels of the stack itself: of IMAGES if given, else the input if it is no mask, or None."""
     if not cfg.IMAGES:
         return None if evidence.split(path)[1] else stacks.read(path, probabilities=True).voxels
     found = image_of(name, cfg.IMAGES)

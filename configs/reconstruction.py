@@ -8,9 +8,9 @@ INPUT = 'data/segmented'         # folder, file or pattern of NAME.prob.tif (3_s
                                  # uint8, 255 for certain, or float, 0 to 1), NAME.mask.tif ({0, 1}
                                  # or {0, 255}), or 8- or 16-bit stacks
 OUTPUT = 'results/traces'        # folder: NAME.swc (all trees of a stack), NAME.png
-IMAGES = None                    # folder of the stacks (NAME.tif, ...) that masks were made from: the
-                                 # traces are drawn over them, and specks are told from neurites by
-                                 # their brightness; None: over INPUT itself, by probability alone
+IMAGES = None                    # folder of the stacks (NAME.tif, ...) that masks were made from:
+                                 # traces are drawn over them, and specks told from neurites by
+                                 # their brightness; None: over INPUT, by probability alone
 GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc,
                                  # ...); None: no scores
 ONE_FILE_PER_TREE = False        # True: also NAME_trees/NAME_0001.swc, ...: one root in each file,

@@ -32,7 +32,7 @@ def refine(nodes, evidence, *, spacing, low):
 
     Args:
         nodes: graphs.Nodes; evidence: uint8 [Z, Y, X], 255 for certain.
-        spacing: (z, y, x) of a voxel, x voxels; low: evidence of the faintest foreground, in (0, 1].
+        spacing: (z, y, x) of a voxel, x voxels; low: evidence of the faintest foreground.
 
     Returns:
         graphs.Nodes: such branches begin with a smooth course. Forks at somata, of more arms, and

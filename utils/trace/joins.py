@@ -18,8 +18,8 @@ def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle, least=0.0):
 
     A tip is joined to another tree's node that lies near and in the tip's direction, if the
     cheapest way between them is dark for max_gap at most. The way's cost is its length weighted
-    by darkness, log(p / low) / log(NOTHING): 1 where there is no evidence at all, less than
-    a third where there is a quarter of `low`. So faint evidence guides a bridge and lets it be
+    by darkness, the square of log(p / low) / log(NOTHING): 1 where there is no evidence at all,
+    a tenth where there is a quarter of `low`. So faint evidence guides a bridge and lets it be
     longer.
 
     Args:

@@ -25,7 +25,7 @@ def certain_cable(nodes, evidence, *, spacing, low):
     """
     part, (a, b) = graphs.parts(nodes.edges, len(nodes.position)), nodes.edges.T
     voxels = np.clip(np.rint(nodes.position).astype(int), 0, np.array(evidence.shape) - 1)
-    sure = np.clip((evidence[tuple(voxels.T)] / 255.0 - low) / (1 - low), 0, 1)
+    sure = np.clip((evidence[tuple(voxels.T)] - 255 * low + 1) / (256 - 255 * low), 0, 1)
     step = np.sqrt((((nodes.position[a] - nodes.position[b]) * spacing) ** 2).sum(1))
     return np.bincount(part[a], step * (sure[a] + sure[b]) / 2, part.max() + 1)
 
