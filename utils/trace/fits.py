@@ -9,6 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from utils.trace import forks, graphs
 
@@ -102,13 +103,13 @@ def _misfit(courses, branch, *, points, evidence, spacing, low):
                          evidence.shape).astype(int)
     voxels = np.stack(np.meshgrid(*map(np.arange, lowest, highest), indexing='ij'), -1)
     voxels = voxels.reshape(-1, 3)
+    fan = cKDTree(courses.reshape(-1, 3))
+    voxels = voxels[np.isfinite(fan.query(voxels * spacing, distance_upper_bound=margin)[0])]
     away, near = cKDTree(points[branch.parent]).query(voxels * spacing)
     voxels = voxels[away > branch.tubes[near] + BESIDE]
     distance = np.full((len(voxels), courses.shape[1]), np.inf)
     for places in courses:
-        distance = np.minimum(distance, (((voxels * spacing)[:, None] - places) ** 2).sum(2))
-    distance = np.sqrt(distance)
-    some = distance.min(1, initial=np.inf) < margin
-    seen = np.clip(evidence[tuple(voxels[some].T)] / (2 * 255.0 * low), 0, 1)
-    tube = np.clip(branch.radius + 0.5 - distance[some], 0, 1)
+        distance = np.minimum(distance, cdist(voxels * spacing, places))
+    seen = np.clip(evidence[tuple(voxels.T)] / (2 * 255.0 * low), 0, 1)
+    tube = np.clip(branch.radius + 0.5 - distance, 0, 1)
     return np.abs(tube - seen[:, None]).sum(0)
