@@ -75,17 +75,19 @@ def reconstruct(name, path, *, targets, cfg):
 def of_stack(name, path, *, cfg):
     """Trace a stack as a whole: (tree, voxels to draw over, 1, voxel size)."""
     stack = stacks.read(path, (2, 2, 2), probabilities=True, channel=cfg.CHANNEL)
-    size = voxel_size_of(stack, cfg)
+    size = results.voxel_size_of(stack, cfg.VOXEL_SIZE)
     grey = functools.partial(
         evidence.of_grey_levels, method='gaussian' if cfg.METHOD == 'auto' else cfg.METHOD,
         settings=config.pick(cfg, otsu.Settings), threshold=cfg.GREY_THRESHOLD,
         ridge_sigmas=cfg.RIDGE_SIGMAS, name=path)
     found = evidence.of_stack(stack, low=cfg.LOW, high=cfg.HIGH, grey=grey)
     del stack                                            # tracing wants the memory
+    under = functools.lru_cache(None)(lambda: results.image_under(
+        name, path, shape=found.voxels.shape, images=cfg.IMAGES))
     tree = tracing.trace(found.voxels, stacks.spacing_of(size),
                          settings=config.pick(cfg, settings.Settings), low=found.low,
-                         high=found.high, name=path)
-    image = results.image_under(name, path, shape=found.voxels.shape, images=cfg.IMAGES)
+                         high=found.high, image=under if cfg.IMAGES else None, name=path)
+    image = under()
     return tree, found.voxels if image is None else image, 1, size
 
 
@@ -101,12 +103,9 @@ def key_of(path, cfg):
     """What the traces of a stack are made from, a text."""
     left_out = MAY_CHANGE + (() if volumes.is_volume(path) else VOLUMES)
     shaping = {k: v for k, v in vars(cfg).items() if k not in left_out}
-    return '%s %s' % (batch.file_key(path), files.to_json(shaping))
-
-
-def voxel_size_of(stack, cfg):
-    """um (z, y, x), or None: not known."""
-    return stack.voxel_size if cfg.VOXEL_SIZE == 'auto' else cfg.VOXEL_SIZE
+    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=cfg.CHANNEL)    # traced without IMAGES
+    return ' '.join([batch.file_key(path), results.image_key(path, None if large else cfg.IMAGES),
+                     files.to_json(shaping)])
 
 
 # --- all stacks ---
@@ -116,7 +115,7 @@ def score(named, cfg):
     rows = []
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
         with volume_traces.opened(path, cfg.CHANNEL) as stack:
-            size = voxel_size_of(stack, cfg)
+            size = results.voxel_size_of(stack, cfg.VOXEL_SIZE)
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
         rows.append((name, traces.scored(traces.read_gold(cfg.GOLD, name), tree,
                                          spacing=stacks.spacing_of(size))))

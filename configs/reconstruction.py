@@ -8,8 +8,9 @@ INPUT = 'data/segmented'         # folder, file or pattern of NAME.prob.tif (3_s
                                  # uint8, 255 for certain, or float, 0 to 1), NAME.mask.tif ({0, 1}
                                  # or {0, 255}), or 8- or 16-bit stacks
 OUTPUT = 'results/traces'        # folder: NAME.swc (all trees of a stack), NAME.png
-IMAGES = None                    # folder of the stacks (NAME.tif, ...) to draw the traces over;
-                                 # None: over INPUT itself
+IMAGES = None                    # folder of the stacks (NAME.tif, ...) that masks were made from:
+                                 # traces are drawn over them, and specks told from neurites by
+                                 # their brightness; None: over INPUT, by probability alone
 GOLD = None                      # folder of gold standards (NAME.swc, or NAME_1.swc, NAME_2.swc,
                                  # ...); None: no scores
 ONE_FILE_PER_TREE = False        # True: also NAME_trees/NAME_0001.swc, ...: one root in each file,
@@ -26,7 +27,7 @@ METHOD = 'auto'                  # for stacks that are no masks or probabilities
 GREY_THRESHOLD = 0.0             # grey level of METHOD=threshold
 LOW = 0.4                        # probability that is foreground if it hangs together with ...
 HIGH = 0.6                       # ... one as high as this (hysteresis)
-MIN_OBJECT = 30                  # voxels; smaller objects are debris
+MIN_OBJECT = 8                   # voxels; smaller objects are debris
 MAX_FOREGROUND = 8000000         # voxels; more would not fit into memory (about 0.5 GB a million)
 RIDGE_SIGMAS = (1.0, 2.0)        # voxels, ridge: half-widths of the neurites (Sato et al., Medical
                                  # Image Analysis 1998)
@@ -48,7 +49,7 @@ CROSS_ANGLE = 95.0               # degrees that a fibre may bend there; paths cu
 # --- gaps ---
 MAX_GAP = 8.0                    # longest dark way of a bridge between trees, full darkness
                                  # counting once; 0: no bridges
-MAX_ANGLE = 45.0                 # degrees between a tip's direction and the bridge
+MAX_ANGLE = 60.0                 # degrees between a tip's direction and the bridge
 
 # --- soma ---
 SOMA_RATIO = 3.0                 # a ball is a soma if so many times as thick as the neurites

@@ -139,7 +139,8 @@ def run(args, folder):
         for method, given in ways(case, cfg, maps=maps):
             try:
                 tree = tracing.trace(given.voxels, spacing, settings=config.pick(cfg, Settings),
-                                     low=given.low, high=given.high, name=case.name)
+                                     low=given.low, high=given.high, name=case.name,
+                                     image=(lambda: case.image) if method == 'network' else None)
             except UserError:                     # nothing to trace
                 tree = None
             values = traces.score(case.gold, tree, spacing=spacing, metrics=('length',))

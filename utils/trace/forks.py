@@ -29,7 +29,7 @@ def relocate(nodes, spacing):
     for fork in np.flatnonzero((graphs.degrees(nodes) == 3) & ~nodes.soma):
         arms = [graphs.walk(links, beside, last=fork, most=WINDOW, soma=nodes.soma)
                 for beside in links[fork]]
-        side, parent = _branch_and_parent(arms, fork, points=points, depth=nodes.depth)
+        side, parent = branch_and_parent(arms, fork, points=points, depth=nodes.depth)
         start = _own_course(side, parent, points=points, depth=nodes.depth)
         at = None if start is None else _foot(points[side[start:]], points[parent])
         if at is None:
@@ -42,7 +42,7 @@ def relocate(nodes, spacing):
     return graphs.without(graphs.joined(nodes, ways), gone)
 
 
-def _branch_and_parent(arms, fork, *, points, depth):
+def branch_and_parent(arms, fork, *, points, depth):
     """(branch, parent through the fork), rows: of three arms two go straightest on."""
     ways = []
     for arm in arms:

@@ -4,20 +4,23 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import cKDTree
 from skimage import graph as pixel_graph
 
-from utils.trace import graphs
+from utils.trace import graphs, trees
 
 AHEAD = 5                # nodes over which a tip's direction is taken
 CLOSE = 3.0              # x voxels: nearer tips are joined whatever their directions
 FAINT = 0.05             # least darkness of a voxel: a detour through foreground costs, too
+NOTHING = 0.01           # of the foreground's evidence, which counts as none: full darkness
 AROUND = 3               # x voxels around both ends, in which a bridge is looked for
 
 
-def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle):
+def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle, least=0.0):
     """Join trees across short breaks.
 
     A tip is joined to another tree's node that lies near and in the tip's direction, if the
     cheapest way between them is dark for max_gap at most. The way's cost is its length weighted
-    by darkness, 1 - p / low: where there is no evidence at all, it is the length.
+    by darkness, the square of log(p / low) / log(NOTHING): 1 where there is no evidence at all,
+    a tenth where there is a quarter of `low`. So faint evidence guides a bridge and lets it be
+    longer.
 
     Args:
         nodes: graphs.Nodes; evidence: uint8 [Z, Y, X].
@@ -25,6 +28,8 @@ def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle):
         low: evidence in (0, 1] that counts as foreground.
         max_gap: x voxels; 0: no bridges.
         max_angle: degrees between a tip's direction and the bridge.
+        least: x voxels of certain cable (trees.certain_cable) that a tree at the end of a chain
+            of joined ones must have; shorter ones go, one after the other. Those between two stay.
 
     Returns:
         graphs.Nodes with the bridges' voxels; no loops: a minimum spanning tree of the trees.
@@ -46,8 +51,27 @@ def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle):
     costs = np.array([cost for cost, _ in ways.values()])
     chosen = minimum_spanning_tree(graphs.matrix(np.array(list(ways)).T, costs, n=part.max() + 1))
     chosen = chosen.tocoo()
-    return graphs.joined(nodes, [ways[tuple(sorted(key))][1]
-                                 for key in zip(chosen.row, chosen.col)])
+    pairs = np.stack([chosen.row, chosen.col], 1)
+    weak = trees.certain_cable(nodes, evidence, spacing=spacing, low=low) < least
+    loose = _loose(pairs, weak & (np.bincount(part, nodes.soma) == 0))
+    kept = ~loose[pairs].any(1)
+    nodes = graphs.joined(nodes, [ways[tuple(sorted(key))][1] for key in pairs[kept].tolist()])
+    return graphs.without(nodes, loose[part])
+
+
+def _loose(pairs, weak):
+    """Which trees are weak and end a chain of joined ones; bool [P].
+
+    Args:
+        pairs: int [K, 2], numbers of the trees that are joined; weak: bool [P].
+    """
+    loose = np.zeros(len(weak), bool)
+    while True:
+        kept = pairs[~loose[pairs].any(1)]
+        ends = weak & ~loose & (np.bincount(kept.ravel(), minlength=len(weak)) == 1)
+        if not ends.any():
+            return loose
+        loose |= ends
 
 
 def _tips(nodes, spacing):
@@ -131,7 +155,8 @@ def _way(evidence, ends, *, spacing, low):
     first = np.maximum(ends.min(0) - margin, 0)
     last = np.minimum(ends.max(0) + margin + 1, evidence.shape)
     box = evidence[tuple(slice(f, l) for f, l in zip(first, last))]
-    dark = np.clip(1 - box / (255.0 * low), FAINT, 1)
+    faint = np.log(np.maximum(box / (255.0 * low), NOTHING)) / np.log(NOTHING)
+    dark = np.clip(faint ** 2, FAINT, 1)
     search = pixel_graph.MCP_Geometric(dark, sampling=tuple(spacing))
     total = search.find_costs([ends[0] - first], [ends[1] - first])[0][tuple(ends[1] - first)]
     return np.array(search.traceback(ends[1] - first)) + first, float(total)

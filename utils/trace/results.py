@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from utils.common import claims, files
+from utils.common import batch, claims, files
 from utils.common.errors import UserError
 from utils.data import stacks, swc
 from utils.trace import evidence
@@ -50,6 +50,19 @@ def image_of(name, images):
             return path
     raise UserError('%s has no stack %s to draw the traces over: give another IMAGES, or '
                     'IMAGES=None' % (images, name))
+
+
+def voxel_size_of(stack, wanted):
+    """um (z, y, x) of a stack or volume, or None: not known; wanted: 'auto', or what it is."""
+    return stack.voxel_size if wanted == 'auto' else wanted
+
+
+def image_key(path, images):
+    """What tells the stack in the folder `images` that is traced with an input; '' without one.
+
+    Raises UserError: as image_of.
+    """
+    return batch.file_key(image_of(stacks.name_of(path), images)) if images else ''
 
 
 def write_trees(folder, tree, *, name, unit, voxel_size):

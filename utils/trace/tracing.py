@@ -11,9 +11,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from utils.common.errors import UserError
-from utils.trace import crossings, ends, forks, joins, somata, trees
+from utils.trace import brightness, crossings, ends, fits, forks, joins, somata, trees
 from utils.trace.foreground import foreground
 from utils.trace.paths import paths
+
+LOOSE = 0.5              # of MIN_LENGTH: cable of a tree that ends a chain of joined ones
 
 
 class Sources(NamedTuple):
@@ -22,9 +24,10 @@ class Sources(NamedTuple):
     deep: Any                # Foreground; voxels as deep as somata suffice
     faces: Any               # Foreground; the voxels at the stack's faces suffice
     centre: Callable         # function (nodes) -> nodes, moved into the middle of the foreground
+    image: Any = None        # function () -> grey levels [Z, Y, X], or None
 
 
-def trace(evidence, spacing, *, settings, low, high, name='stack'):
+def trace(evidence, spacing, *, settings, low, high, image=None, name='stack'):
     """Trace a stack.
 
     Args:
@@ -32,6 +35,9 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
         spacing: (z, y, x) of a voxel, in x voxels.
         settings: settings.Settings.
         low, high: evidence in (0, 1] of the foreground's hysteresis.
+        image: function () -> [Z, Y, X], the stack's grey levels, called once the paths are found,
+            when memory is free again; with it, specks are told by their brightness. None: by the
+            evidence alone.
         name: for error messages.
 
     Returns:
@@ -46,7 +52,7 @@ def trace(evidence, spacing, *, settings, low, high, name='stack'):
     nodes = paths(found, evidence.shape, spacing=spacing, settings=settings)
     around = cKDTree(found.voxels * spacing) if settings.smooth_rounds else None
     centre = functools.partial(trees.centre, found=found, spacing=spacing, tree=around)
-    return finish(nodes, Sources(evidence, found, found, centre), spacing=spacing,
+    return finish(nodes, Sources(evidence, found, found, centre, image), spacing=spacing,
                   settings=settings, low=low, name=name)
 
 
@@ -69,18 +75,31 @@ def finish(nodes, sources, *, spacing, settings, low, name):
         nodes = crossings.uncross(nodes, spacing, reach=settings.cross_reach,
                                   max_angle=settings.cross_angle)
     nodes = crossings.opened(nodes, spacing)
+    if sources.image:
+        nodes = brightness.drop_faint(nodes, sources.image(), spacing=spacing)
+    certain = None if sources.image else sources.evidence
     nodes = joins.bridge(nodes, sources.evidence, spacing=spacing, low=low,
-                         max_gap=settings.max_gap, max_angle=settings.max_angle)
-    nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length)
+                         max_gap=settings.max_gap, max_angle=settings.max_angle,
+                         least=0 if sources.image else LOOSE * settings.min_length)
+    nodes = trees.drop_short(nodes, spacing, min_length=settings.min_length, evidence=certain,
+                             low=low)
     if len(nodes.position) == 0:
         raise UserError('%s has no neurite of MIN_LENGTH=%g x voxels: lower it or leave the stack '
                         'out' % (name, settings.min_length))
-    if settings.smooth_rounds:
+    return trees.to_tree(_finished(nodes, sources, spacing=spacing, low=low,
+                                   rounds=settings.smooth_rounds))
+
+
+def _finished(nodes, sources, *, spacing, low, rounds):
+    """Nodes in the middle of their neurites, forks and ends at their places; graphs.Nodes.
+
+    sources: Sources; rounds: of smoothing; the rest as in trace.
+    """
+    if rounds:
         for _ in range(2):
-            nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds // 2)
+            nodes = trees.smooth(nodes, spacing, rounds=rounds // 2)
             nodes = sources.centre(nodes)
-        nodes = trees.smooth(nodes, spacing, rounds=settings.smooth_rounds)
+        nodes = trees.smooth(nodes, spacing, rounds=rounds)
     nodes = forks.relocate(nodes, spacing)
-    nodes = ends.centre_cuts(nodes, sources.faces, shape=sources.evidence.shape,
-                             spacing=spacing)
-    return trees.to_tree(nodes)
+    nodes = fits.refine(nodes, sources.evidence, spacing=spacing, low=low)
+    return ends.centre_cuts(nodes, sources.faces, shape=sources.evidence.shape, spacing=spacing)

@@ -13,11 +13,29 @@ TAUBIN = 0.5, -0.53      # shrinking and inflating factors (Taubin, ICCV 1995)
 EVENING = 0.5            # share of the step to its neighbours' mean that a radius takes
 
 
-def drop_short(nodes, spacing, *, min_length):
+def certain_cable(nodes, evidence, *, spacing, low):
+    """Length of each tree, doubtful stretches counting less; float [trees], x voxels.
+
+    An edge counts by the evidence at its ends: fully where that is 1, not at all where it is `low`
+    or less. Trees are numbered as graphs.parts does.
+
+    Args:
+        nodes: graphs.Nodes; evidence: uint8 [Z, Y, X], 255 for certain.
+        spacing: (z, y, x) of a voxel, x voxels; low: evidence in (0, 1) of the faintest foreground.
+    """
+    part, (a, b) = graphs.parts(nodes.edges, len(nodes.position)), nodes.edges.T
+    voxels = np.clip(np.rint(nodes.position).astype(int), 0, np.array(evidence.shape) - 1)
+    sure = np.clip((evidence[tuple(voxels.T)] - 255 * low + 1) / (256 - 255 * low), 0, 1)
+    step = np.sqrt((((nodes.position[a] - nodes.position[b]) * spacing) ** 2).sum(1))
+    return np.bincount(part[a], step * (sure[a] + sure[b]) / 2, part.max() + 1)
+
+
+def drop_short(nodes, spacing, *, min_length, evidence=None, low=0.5):
     """Leave out trees without a soma whose branches are shorter than min_length in all.
 
     Args:
         nodes: graphs.Nodes; spacing: (z, y, x) of a voxel, x voxels; min_length: x voxels.
+        evidence, low: of certain_cable, which then counts; None: all cable counts.
 
     Returns:
         graphs.Nodes; single nodes are left out, too, but for somata.
@@ -25,9 +43,12 @@ def drop_short(nodes, spacing, *, min_length):
     if len(nodes.edges) == 0:
         return graphs.select(nodes, nodes.soma)
     part = graphs.parts(nodes.edges, len(nodes.position))
-    a, b = nodes.edges.T
-    step = np.sqrt((((nodes.position[a] - nodes.position[b]) * spacing) ** 2).sum(1))
-    total = np.bincount(part[a], step, part.max() + 1)
+    if evidence is None:
+        a, b = nodes.edges.T
+        step = np.sqrt((((nodes.position[a] - nodes.position[b]) * spacing) ** 2).sum(1))
+        total = np.bincount(part[a], step, part.max() + 1)
+    else:
+        total = certain_cable(nodes, evidence, spacing=spacing, low=low)
     has_soma = np.bincount(part, nodes.soma, part.max() + 1) > 0
     return graphs.select(nodes, ((total >= min_length) | has_soma)[part])
 
