@@ -22,7 +22,8 @@ def is_volume(path):
     if os.path.isdir(path):
         return path.rstrip('/').lower().endswith(EXTENSION) or any(
             os.path.isfile(os.path.join(path, name)) for name in zarr_files.MARKS)
-    return path.lower().endswith(hdf5.EXTENSIONS) and hdf5.is_chunked(path)
+    return (os.path.isfile(path)                         # opening a pipe would wait for its writer
+            and path.lower().endswith(hdf5.EXTENSIONS) and hdf5.is_chunked(path))
 
 
 # --- opening ---
