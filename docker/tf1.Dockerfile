@@ -17,7 +17,7 @@ WORKDIR /mpgan
 COPY Makefile requirements.txt ./
 RUN PIP_NO_CACHE_DIR=1 make env PYTHON=python3.7
 
-COPY *.py setup.cfg ruff.toml requirements-dev.txt requirements-distributed.txt README.md LICENSE CITATION.cff ./
+COPY *.py setup.cfg ruff.toml requirements-dask.txt requirements-dev.txt requirements-distributed.txt requirements-volumes.txt README.md LICENSE CITATION.cff ./
 COPY configs configs
 COPY models models
 COPY utils utils

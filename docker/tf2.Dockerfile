@@ -17,7 +17,7 @@ RUN PIP_NO_CACHE_DIR=1 make env PYTHON=python3.10
 RUN .venv-tf2/bin/python -m pip install --no-cache-dir nvidia-cuda-nvcc-cu12==12.2.140
 ENV XLA_FLAGS=--xla_gpu_cuda_data_dir=/mpgan/.venv-tf2/lib/python3.10/site-packages/nvidia/cuda_nvcc
 
-COPY *.py setup.cfg ruff.toml requirements-dev.txt requirements-distributed.txt README.md LICENSE CITATION.cff ./
+COPY *.py setup.cfg ruff.toml requirements-dask.txt requirements-dev.txt requirements-distributed.txt requirements-volumes.txt README.md LICENSE CITATION.cff ./
 COPY configs configs
 COPY models models
 COPY utils utils

@@ -53,6 +53,22 @@ def test_every_kind_of_input_is_traced_scored_and_kept(inputs):
     assert status == 1 and 'MAX_GAP' in err and 'OVERWRITE=True' in err
 
 
+def test_a_map_is_traced_with_the_stack_that_it_was_made_from(inputs):
+    """a.prob.tif has its stack in IMAGES as a.tif; another stack there makes the traces anew."""
+    image = np.rint(100 + 500 * stacks.read(str(inputs / 'data/segmented/a.mask.tif')).voxels)
+    stacks.write(str(inputs / 'real/a.tif'), image.astype(np.uint16))
+
+    def run():
+        return run_script('4_reconstruction.py', 'INPUT=data/segmented/a.*', 'IMAGES=real',
+                          cwd=inputs)
+    for new in (1, 0):
+        status, out, err = run()
+        assert status == 0 and '1 stacks (%d new)' % new in out, out + err
+    stacks.write(str(inputs / 'real/a.tif'), (image + 50).astype(np.uint16))
+    status, out, err = run()
+    assert status == 0 and '(1 new)' in out, out + err
+
+
 def test_a_bad_stack_is_reported_and_the_rest_are_done(inputs):
     stacks.write(str(inputs / 'data/segmented/e.mask.tif'), np.zeros((8, 8, 8), np.uint8))
     tifffile.imwrite(str(inputs / 'data/segmented/f.prob.tif'), np.full((8, 8, 8), 3.5, np.float32))

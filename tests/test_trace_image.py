@@ -49,6 +49,14 @@ def test_a_soma_is_no_speck():
     assert len(brightness.drop_faint(nodes, image, spacing=ISOTROPIC).position) == 160
 
 
+def test_where_what_is_traced_is_not_bright_nothing_is_a_speck():
+    """Neurites darker than the background: brightness tells nothing there."""
+    image = np.full((9, 32, 160), 200, np.uint16)
+    image[:, 2:8], image[:, 22:28, :100] = 100, 140
+    nodes = together(along_x(5, 45), along_x(5, 15, y=25.0))
+    assert len(brightness.drop_faint(nodes, image, spacing=ISOTROPIC).position) == 50
+
+
 def test_specks_go_from_a_trace_only_with_the_stack():
     mask = drawn((20, 60, 120), [(10, 12, 6), (10, 12, 113)], [(10, 45, 40), (10, 45, 70)])
     image = (100 + 200 * mask).astype(np.uint16)

@@ -39,7 +39,7 @@ def drop_faint(nodes, image, *, spacing):
 
     Returns:
         graphs.Nodes without trees shorter than LONG whose mean contrast is below FAINT of the
-        typical one: the median over all cable.
+        typical one: the median over all cable. All stay where that is not above the background.
     """
     if len(nodes.edges) == 0:
         return nodes
@@ -51,5 +51,7 @@ def drop_faint(nodes, image, *, spacing):
     mean = np.bincount(part, light) / np.bincount(part)
     order = np.argsort(mean)
     typical = mean[order][np.searchsorted(np.cumsum(cable[order]), cable.sum() / 2)]
+    if typical <= 0:                         # dark on bright: brightness tells nothing
+        return nodes
     gone = (cable < LONG) & (mean < FAINT * typical) & (np.bincount(part, nodes.soma) == 0)
     return graphs.select(nodes, ~gone[part])

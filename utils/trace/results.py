@@ -62,7 +62,7 @@ def image_key(path, images):
 
     Raises UserError: as image_of.
     """
-    return batch.file_key(image_of(stacks.name_of(path), images)) if images else ''
+    return batch.file_key(image_of(evidence.split(path)[0], images)) if images else ''
 
 
 def write_trees(folder, tree, *, name, unit, voxel_size):
