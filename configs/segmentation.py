@@ -84,7 +84,8 @@ CHANNEL = 0                      # of a volume with several
 SAMPLE_BLOCKS = 64               # blocks that level and noise are measured on; a volume of no more
                                  # is measured as a whole, as a stack is
 EMPTY_BELOW = 3.0                # noise levels; a block with nothing brighter above the volume's
-                                 # level is skipped; 0: blocks of zeros alone are
+                                 # level, and a range of at most twice as many, is skipped: its map
+                                 # is 0; 0: blocks of zeros alone are
 DASK = None                      # None: this process, or its share as a task of a SLURM array;
                                  # 'local': processes of this machine; or the address of a scheduler
 WORKERS = 0                      # processes of DASK=local; 0: one per core

@@ -8,6 +8,7 @@ VERSION = '0.4'
 OLD_AXES = 't', 'c', 'z', 'y', 'x'       # of versions that name none
 SPACE = 'z', 'y', 'x'
 SPARSE = 'mpgan_empty_chunks_left_out'   # attribute of images that create() makes
+UNFINISHED = 'mpgan_unfinished'          # attribute of those whose blocks are still being made
 # names of units by NGFF (UDUNITS-2) and their usual short forms, um
 MICROMETRES = {
     'angstrom': 1e-4, 'picometer': 1e-6, 'nanometer': 1e-3, 'micrometer': 1.0, 'micron': 1.0,
@@ -15,8 +16,9 @@ MICROMETRES = {
     'pm': 1e-6, 'nm': 1e-3, 'um': 1.0, '\xb5m': 1.0, '\u03bcm': 1.0, 'mm': 1e3, 'cm': 1e4, 'm': 1e6}
 # axes: their names in the order of the arrays; units: of each, or None;
 # levels: (folder, scale of each axis or None), the finest first;
-# sparse: True if its writer leaves all empty chunks out, so that there may be none
-Image = namedtuple('Image', 'axes units levels sparse')
+# sparse: True if its writer leaves all empty chunks out, so that there may be none;
+# unfinished: True if blocks of it may not be written yet
+Image = namedtuple('Image', 'axes units levels sparse unfinished')
 
 
 # --- reading ---
@@ -50,7 +52,8 @@ def image_of(attributes, *, path):
     if not set(SPACE) <= set(axes):
         raise UserError('%s has the axes %s: want a 3-D stack with z, y and x'
                         % (path, ' '.join(axes) or 'none'))
-    return Image(axes, units, list(zip(levels, steps)), attributes.get(SPARSE) is True)
+    return Image(axes, units, list(zip(levels, steps)), attributes.get(SPARSE) is True,
+                 attributes.get(UNFINISHED) is True)
 
 
 def _axes(scales):

@@ -15,8 +15,10 @@ SMALLEST = 256             # voxels: no level is made below one whose sides are 
 WAYS = {'mean': np.mean, 'max': np.max}
 
 
-def write_head(path, *, name=None, voxel_size=None):
+def write_head(path, *, name=None, voxel_size=None, unfinished=False):
     """Write the group's metadata with level 0 alone, unless some is there.
+
+    unfinished: mark the image as such, until `build`.
 
     Raises:
         UserError: it is of an image with another voxel size.
@@ -25,6 +27,8 @@ def write_head(path, *, name=None, voxel_size=None):
     head = os.path.join(path, '.zattrs')
     name = name or re.sub(r'(\.ome)?\.zarr\Z', '', os.path.basename(os.path.abspath(path)))
     wanted = ngff.attributes(name, voxel_size=voxel_size)
+    if unfinished:
+        wanted[ngff.UNFINISHED] = True
     if not (os.path.exists(head) and _same_start(files.read_json(head), wanted)):
         zarr_files.write_once(head, wanted)
 
@@ -75,7 +79,8 @@ def factors_of(shape, voxel_size):
 
 
 def build(path, *, how='mean'):
-    """Make the lower levels, each of the one above it, and list them in the metadata at the end.
+    """Make the lower levels, each of the one above it; list them in the metadata at the end, where
+    a mark of being unfinished goes.
 
     Memory does not grow with the volume: a chunk's worth of the level above at a time. What a
     killed run has made is kept. One process at a time, after the last chunk of level 0.

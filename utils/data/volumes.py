@@ -36,26 +36,30 @@ def is_larger(path, most, *, channel=0):
         return np.prod(volume.shape, dtype=float) > most
 
 
-def open_volume(path, *, channel=0, level=0):
+def open_volume(path, *, channel=0, level=0, unfinished=False):
     """Open a volume; nothing but metadata is read.
 
     Args:
         path: OME-Zarr folder or address, or HDF5 file.
         channel: which of several, from 0; time point 0 is taken.
         level: of the pyramid, 0 the finest.
+        unfinished: open it even if blocks of it are still being made.
 
     Returns:
         Volume, uint8, uint16 or floating point; threads may share it.
 
     Raises:
         UserError: no such level or channel, 2-D, no multiscales, another dtype, no chunk at all,
-            an address out of reach, a package that is missing.
+            an address out of reach, a package that is missing, an unfinished volume.
     """
     if not zarr_files.is_url(path) and not os.path.isdir(path):
         stack, voxel_size, close = hdf5.open_stack(path)
         return _checked(Volume(path, stack, axes=hdf5.fixed_axes(stack.shape),
                                voxel_size=voxel_size, close=close))
     store, image, path = _image(path)
+    if image.unfinished and not unfinished:
+        raise UserError('%s is not finished: wait for the processes that make it, or give their '
+                        'command again' % path)
     if not 0 <= level < len(image.levels):
         raise UserError('%s has the levels 0 to %d, not %d: name one of them'
                         % (path, len(image.levels) - 1, level))
@@ -124,7 +128,7 @@ def _has_chunk(path, folder):
 
 # --- writing ---
 
-def create(path, *, shape, dtype, chunks, voxel_size, name=None):
+def create(path, *, shape, dtype, chunks, voxel_size, name=None, unfinished=False):
     """Make an OME-Zarr image (NGFF 0.4, Zarr format 2) to be written by whole chunks.
 
     Several processes may make the same one at a time; what is there already stays.
@@ -135,6 +139,7 @@ def create(path, *, shape, dtype, chunks, voxel_size, name=None):
         dtype: uint8 or uint16.
         voxel_size: (z, y, x) um, or None if unknown.
         name: of the image; None: the folder's.
+        unfinished: until build_pyramid, open_volume refuses it unless told otherwise.
 
     Returns:
         WritableVolume.
@@ -147,7 +152,7 @@ def create(path, *, shape, dtype, chunks, voxel_size, name=None):
         raise ValueError('volumes are uint8 or uint16, not %s' % dtype)
     chunks = [min(a, b) for a, b in zip(chunks, shape)]
     zarr_files.write_array(os.path.join(path, '0'), shape=shape, dtype=dtype, chunks=chunks)
-    pyramid.write_head(path, name=name, voxel_size=voxel_size)
+    pyramid.write_head(path, name=name, voxel_size=voxel_size, unfinished=unfinished)
     return open_writable(path)
 
 

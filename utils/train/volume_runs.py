@@ -90,7 +90,7 @@ class Run:
         if os.path.isdir(step.target) and not os.path.islink(step.target):
             shutil.rmtree(step.target)
         volumes.create(step.target, shape=self.grid.shape, dtype=step.dtype, chunks=step.chunks,
-                       voxel_size=self.volume.voxel_size)
+                       voxel_size=self.volume.voxel_size, unfinished=True)
         record.begin(step.key, step.measure())
 
     def join(self):

@@ -42,8 +42,8 @@ class Settings(NamedTuple):
     block_shape: tuple                   # (z, y, x) voxels; rounded up to whole tiles
     channel: int = 0                     # of a volume with several
     sample_blocks: int = 64              # that level and noise are measured on
-    empty_below: float = 0.0             # noise levels above the level; a block with nothing
-    #                                      brighter is skipped; 0: blocks of zeros alone
+    empty_below: float = 0.0             # noise levels: a flat block (is_empty) is skipped; 0:
+    #                                      blocks of zeros alone
     probability_threshold: float = 0.5   # from which a voxel is foreground
     min_object: int = 0                  # voxels of the smallest object that stays in the mask
 
@@ -131,16 +131,31 @@ def _predict(job, key, *, network, volume, parts):
     def compute(number, voxels, *, plan):
         core, read, _ = grid.box(number, network.halo)
         scale = normalisation.Scale(plan['LEVEL'], plan['NOISE'])
-        floor = scale.level + settings.empty_below * scale.scale if settings.empty_below else 0
-        if voxels.max() < max(floor, 1):
+        if is_empty(voxels, scale, below=settings.empty_below):
             return None, {'empty': 1}
         window = tiling.Window(voxels, read, shape=volume.shape)
         return network.predict(window, scale=scale, within=core), {'empty': 0}
 
-    key += ' mirrors %d sample %d empty %g' % (
+    key += ' mirrors %d sample %d flat %g' % (
         job.network.mirrors, settings.sample_blocks, settings.empty_below)
     return Step('predict', key, halo=network.halo, target=job.targets[0], dtype=np.uint8,
                 open=lambda: volume, measure=measure, compute=compute, how='mean', **parts)
+
+
+def is_empty(voxels, scale, *, below):
+    """True for a block without a neurite: zeros; or no brighter than noise, and flat as noise is.
+
+    A neurite on a background below the level (a darker part of a brain) may be below it, too: so
+    the range counts as well, from the darkest to the brightest voxel.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X], of a block and its halo; scale: normalisation.Scale.
+        below: noise levels that the brightest voxel may lie above the level; the range may be
+            twice as many; 0: zeros alone.
+    """
+    least, most = int(voxels.min()), int(voxels.max())
+    flat = most < scale.level + below * scale.scale and most - least < 2 * below * scale.scale
+    return most == 0 or below > 0 and flat
 
 
 def _refine(network, key, *, volume, target, parts):
@@ -183,5 +198,5 @@ def _mask(job, key, *, parts):
 
     key += ' threshold %g objects %d' % (settings.probability_threshold, settings.min_object)
     return Step('mask', key, halo=halo, target=job.targets[1], dtype=np.uint8,
-                open=lambda: volumes.open_volume(job.targets[0]), measure=dict, compute=compute,
-                how='max', **parts)
+                open=lambda: volumes.open_volume(job.targets[0], unfinished=True), measure=dict,
+                compute=compute, how='max', **parts)
