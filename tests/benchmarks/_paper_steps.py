@@ -28,7 +28,8 @@ AUGMENTATIONS = {                                                        # of 3_
 # Constants that may differ between runs into one RUNS: data is told by its contents
 MAY_CHANGE = ('REAL', 'LABELLED', 'ANNOTATION', 'DATA', 'RUNS', 'RESULTS', 'ARMS', 'SEED', 'SEEDS',
               'CRITIC', 'WORKERS', 'THREADS', 'PROBABILITY_THRESHOLD', 'TILE_SHAPE', 'STAGE',
-              'PAIRS', 'RUN_DIR', 'INPUT', 'OUTPUT')
+              'PAIRS', 'RUN_DIR', 'INPUT', 'OUTPUT', 'OUTPUT_FORMAT', 'CHANNEL', 'BLOCK_SHAPE',
+              'SAMPLE_BLOCKS', 'EMPTY_BELOW', 'DASK')
 
 # stack: path of the labelled stack; annotation: masks.Annotation; bits: of the real stacks
 Data = namedtuple('Data', 'stack annotation bits')
