@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
@@ -73,6 +74,19 @@ def test_workers_do_not_hear_ctrl_c_and_end_with_the_parent_that_does(tmp_path, 
     os.killpg(process.pid, signal.SIGINT)                # as a terminal does: all of the group
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (1, STOPPED)
+
+
+def test_ctrl_c_while_an_ignored_one_is_told_is_sent_again(monkeypatch):
+    """Python 3.7 tells of it by standard error, and drops what is raised there."""
+    sent = []
+    monkeypatch.setattr(errors, '_send_again', lambda: sent.append(1))
+    monkeypatch.setattr(errors, '_seen', set())
+    monkeypatch.setattr(sys, 'stderr', errors._Mute(sys.stderr))
+    inside = SimpleNamespace(f_code=errors._Mute.write.__code__)
+    assert errors.on_interrupt(signal.SIGINT, inside) is None and sent == [1]
+    with pytest.raises(KeyboardInterrupt):
+        errors.on_interrupt(signal.SIGINT, sys._getframe())
+    assert sent == [1] and errors._seen == {'pressed'}
 
 
 @pytest.mark.parametrize('text', [TAKEN_DOWN, HALF_MADE])

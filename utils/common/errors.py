@@ -42,9 +42,17 @@ class _Mute(io.TextIOBase):
         return len(text)
 
 
-def on_interrupt(*_):
-    """Handle SIGINT as Python does, and note it: C code may drop the exception."""
+def on_interrupt(_=None, frame=None):
+    """Handle SIGINT as Python does, and note it: C code may drop the exception.
+
+    Args:
+        frame: that is interrupted. While Python 3.7 tells of an exception that it ignores, another
+            one would be lost: the signal is sent again.
+    """
     _seen.add('pressed')
+    if frame is not None and frame.f_code is _Mute.write.__code__:
+        _send_again()
+        return
     if not isinstance(sys.stderr, _Mute):
         sys.stderr = _Mute(sys.stderr)
     raise KeyboardInterrupt
