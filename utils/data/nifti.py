@@ -9,7 +9,7 @@ from utils.common.errors import UserError
 
 EXTENSIONS = ('.nii', '.nii.gz')
 MICROMETRES = {'meter': 1e6, 'mm': 1e3, 'micron': 1.0}   # units of the header
-LEVEL = 1                                                # of gzip: more costs much time, gives little
+LEVEL = 1                                                # of gzip: more costs much time
 
 
 def _nibabel(path):

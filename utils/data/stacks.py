@@ -33,9 +33,10 @@ Stack = namedtuple('Stack', 'voxels voxel_size path notes')
 def find(pattern, extensions=EXTENSIONS):
     """List the stacks that a folder, a stack or a glob pattern names, sorted.
 
-    An OME-Zarr folder is one stack; so is an address, which is not looked at. Patch files (patches.h5, real.h5) of a folder or pattern are passed over, and so are .raw files
-    of other programs than Vaa3D, and what a killed run has left unfinished. What cannot be opened
-    is listed: reading it tells why.
+    An OME-Zarr folder is one stack; so is an address, which is not looked at. Patch files
+    (patches.h5, real.h5) of a folder or pattern are passed over, and so are .raw files of other
+    programs than Vaa3D, and what a killed run has left unfinished. What cannot be opened is listed:
+    reading it tells why.
 
     Raises:
         UserError: if there is none, or two have the same name but for the extension.
