@@ -83,7 +83,7 @@ def of_stack(name, path, *, cfg):
     found = evidence.of_stack(stack, low=cfg.LOW, high=cfg.HIGH, grey=grey)
     del stack                                            # tracing wants the memory
     under = functools.lru_cache(None)(lambda: results.image_under(
-        name, path, shape=found.voxels.shape, images=cfg.IMAGES))
+        name, path, shape=found.voxels.shape, images=cfg.IMAGES, channel=cfg.CHANNEL))
     tree = tracing.trace(found.voxels, stacks.spacing_of(size),
                          settings=config.pick(cfg, settings.Settings), low=found.low,
                          high=found.high, image=under if cfg.IMAGES else None, name=path)

@@ -15,6 +15,7 @@ from volume_stores import foreign, put
 
 from utils.common.errors import UserError
 from utils.data import ngff, pyramid, stacks, volumes, zarr_files
+from utils.trace import results
 
 SHAPE, CHUNKS = (20, 37, 41), (8, 16, 16)
 BLOCK = np.s_[3:19, 5:30, 7:33]
@@ -161,6 +162,15 @@ def test_a_killed_pyramid_is_gone_on_with(tmp_path, voxels, monkeypatch):
 def test_units_become_micrometres(tmp_path, voxels, unit, scale, size):
     path = foreign(tmp_path / 'a.zarr', voxels, unit=unit, scale=scale)
     assert volumes.open_volume(path).voxel_size == size
+
+
+def test_traces_lie_over_the_channel_that_was_asked_for(tmp_path, voxels):
+    (tmp_path / 'images').mkdir()
+    foreign(tmp_path / 'images' / 'a.zarr', np.stack([voxels, voxels + 1]), axes='czyx')
+    for channel in (0, 1):
+        found = results.image_under('a', 'maps/a.prob.tif', shape=SHAPE, channel=channel,
+                                    images=str(tmp_path / 'images'))
+        np.testing.assert_array_equal(found, voxels + channel)
 
 
 def test_channels_and_time_points(tmp_path, voxels):

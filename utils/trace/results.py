@@ -24,19 +24,22 @@ def blocks_of(output, name):
     return targets_of(output, name)[3]
 
 
-def image_under(name, path, *, shape, images):
+def image_under(name, path, *, shape, images, channel=0):
     """Voxels to draw over: of `images` if given, else of the input if that is a stack, else None.
 
     Args:
         name, path: of the input; shape: (z, y, x) voxels; images: folder of stacks, or None.
+        channel: of the stacks that have several.
 
     Raises:
         UserError: there is none in `images`, or one of another shape.
     """
     if not images:
-        return None if evidence.split(path)[1] else stacks.read(path, probabilities=True).voxels
+        if evidence.split(path)[1]:
+            return None
+        return stacks.read(path, probabilities=True, channel=channel).voxels
     found = image_of(name, images)
-    voxels = stacks.read(found).voxels
+    voxels = stacks.read(found, channel=channel).voxels
     if voxels.shape != shape:
         raise UserError('%s is %s voxels, %s is %s: give IMAGES=folder with the stacks that they '
                         'were made from' % (found, voxels.shape, path, shape))

@@ -206,7 +206,9 @@ class Run:
 
     def report(self):
         """The line that says what was done."""
-        begun = '%s: %d blocks, %s' % (self.job.targets[-1], len(self.grid), self.speed())
+        begun = '%s: %d blocks' % (self.job.targets[-1], len(self.grid))
+        if self.clock.pieces:                            # else there is nothing to tell a speed of
+            begun += ', ' + self.speed()
         if not self.is_finished():
             return '%s; %d pieces of other shares or tasks are not done, the last one ends it' % (
                 begun, self.missing())
