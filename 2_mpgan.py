@@ -161,9 +161,9 @@ def check(cfg):
                    TILE_SHAPE=(2, None), CHANNEL=(0, 10000), WORKERS=(0, 1000), SEED=(0, None),
                    HISTORY_BATCHES=(0, None), **{
                        name: (1, None) for name in (
-                           'BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY',
-                           'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS',
-                           'MAX_STEPS', 'CROP_SHAPE', 'CRITIC_STEPS', 'CRITIC_SEEDS',
+                           'BATCH_SIZE', 'REFINER_UPDATES', 'DISCRIMINATOR_UPDATES', 'LOG_EVERY',
+                           'PREVIEW_EVERY', 'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',
+                           'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE', 'CRITIC_STEPS', 'CRITIC_SEEDS',
                            'CRITIC_BLOCK', 'BLOCK_SHAPE')})
 
 
