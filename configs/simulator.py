@@ -46,8 +46,6 @@ DENSITY = 'auto'                 # voxels of centreline / voxel^3, passing fibre
                                  # (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
 BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
                                  # along it, [0, 0.9]; 0 (paper): each starts anywhere
-ORIENTATION = 'auto'             # how passing fibres start: mean squared cosine of their directions
-                                 # with z, y, x, e.g. 0.5,0.25,0.25; 1,1,1 (paper): anyhow
 RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
                                  # measurement 20
 TAPER = 0.0                      # share of its radius that a branch loses to its tip, [0, 1)

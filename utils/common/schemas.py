@@ -90,7 +90,6 @@ DRAWN = record({
     'winding_spread': known(0, 0.8), 'bundled': known(0, 0.9), 'level_drift': known(0, 3),
     'drift_length': known(0.1, 1000), 'end_level': known(0.1, 5),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
-    'orientation': maybe(several(number(0, 1), 3)),
     'best': whole(0, 1000),
     'rounds': {'type': 'array', 'items': ANY},
 })

@@ -1,4 +1,4 @@
-"""How neurites wind, at several scales, and how they lie: turns, alignment, orientation.
+"""How neurites wind, at several scales, and how they lie to each other: turns and alignment.
 
 Lengths are isotropic voxels.
 """
@@ -101,24 +101,6 @@ def alignment(paths, spacing):
     if other.sum() < FEWEST:
         return None
     return float(((towards[a[other]] * towards[b[other]]).sum(1) ** 2).mean())
-
-
-def orientation(paths, spacing):
-    """How far neurites run along each axis.
-
-    Args:
-        paths: list of int [L, 3] (skeletons.branches); spacing: (z, y, x) size of a voxel.
-
-    Returns:
-        list of 3 float, sum 1: mean squared cosine between their directions and z, y, x; 1/3 each:
-        they run anyhow. None with too few places.
-    """
-    walks = [even_steps(path, spacing) for path in paths]
-    ahead = [walk[2 * AHEAD:] - walk[:-2 * AHEAD] for walk in walks if len(walk) > 2 * AHEAD]
-    if sum(map(len, ahead)) < FEWEST:
-        return None
-    squares = np.concatenate(ahead) ** 2
-    return (squares / np.maximum(squares.sum(1, keepdims=True), 1e-9)).mean(0).tolist()
 
 
 def _pairs(places, some):

@@ -21,7 +21,7 @@ WINGS = 0.1                  # share of the light in the wings of the blur at fi
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
-KEPT_IF_KNOWN = ('turns', 'turn_evenness', 'alignment', 'orientation') + courses.RATIOS + courses.AS_MEASURED
+KEPT_IF_KNOWN = ('turns', 'turn_evenness', 'alignment') + courses.RATIOS + courses.AS_MEASURED
 
 
 class Trial(NamedTuple):

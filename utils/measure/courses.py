@@ -18,7 +18,6 @@ RANGE = {                    # lowest and highest value of an entry
 TURN = 1e-5, 1.0             # smallest and largest mean turn
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
-AXIS = 0.04, 0.92            # least and largest mean squared cosine with an axis
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
@@ -30,8 +29,8 @@ def first_guess(measured):
         measured: pooled measurements (pool.pool).
 
     Returns:
-        dict of the entries turns, winding_spread, bundled, orientation, RATIOS and AS_MEASURED that
-        were measured.
+        dict of the entries turns, winding_spread, bundled, RATIOS and AS_MEASURED that were
+        measured.
     """
     found = {key: measured[key] for key in ('turns', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
@@ -39,19 +38,16 @@ def first_guess(measured):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
     if measured.get('alignment'):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
-    if measured.get('orientation'):
-        found['orientation'] = _shares(measured['orientation'])
     return {key: _within(value, key) for key, value in found.items()}
 
 
 def pairs(measured, seen):
-    """(wanted, got) of what both sides know: turns, their evenness, alignment, orientation, RATIOS.
+    """(wanted, got) of what both sides know: turns, their evenness, alignment, RATIOS.
 
     Returns:
         list of pairs of float.
     """
-    found = [pair for key in ('turns', 'orientation')
-             for pair in zip(measured.get(key) or [], seen.get(key) or [])]
+    found = list(zip(measured.get('turns') or [], seen.get('turns') or []))
     found += [(measured.get(key), seen.get(key))
               for key in ('turn_evenness', 'alignment', *RATIOS)]
     return [pair for pair in found if pair[0] and pair[1]]
@@ -67,7 +63,7 @@ def corrected(drawn, measured, *, seen, damping):
     Returns:
         dict of those entries of first_guess that `drawn` has.
     """
-    found = {key: drawn[key] for key in ('turns', 'orientation', *RANGE) if key in drawn}
+    found = {key: drawn[key] for key in ('turns', *RANGE) if key in drawn}
     for key in RATIOS:
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
@@ -83,10 +79,6 @@ def corrected(drawn, measured, *, seen, damping):
     if 'bundled' in found and seen.get('alignment'):
         more = (measured['alignment'] - seen['alignment']) / BUNDLES
         found['bundled'] = drawn['bundled'] + damping * more
-    if 'orientation' in found and seen.get('orientation'):
-        # a fibre forgets the direction that it starts in: what is drawn is more than what is seen
-        found['orientation'] = _shares([now + damping * (want - got) for now, want, got in zip(
-            drawn['orientation'], measured['orientation'], seen['orientation'])])
     return {key: _within(value, key) for key, value in found.items()}
 
 
@@ -98,12 +90,6 @@ def _ratio(wanted, got, *, damping):
 def _spread(square):
     """Spread whose square is given, 0 for a negative one; float."""
     return float(np.sqrt(max(square, 0.0)))
-
-
-def _shares(values):
-    """Mean squared cosines with the axes cut to AXIS, sum 1; list of 3 float."""
-    values = np.clip(values, *AXIS)
-    return (values / values.sum()).tolist()
 
 
 def _within(value, key):

@@ -83,7 +83,6 @@ def _morphology(branches, count, *, spacing, shape):
         'turns': winding.turns,
         'turn_evenness': winding.evenness,
         'alignment': bends.alignment(branches.paths, spacing),
-        'orientation': bends.orientation(branches.paths, spacing),
         'angle_quantiles': quantiles.of(angles),
         'density': float(count / np.prod(shape) / np.prod(spacing)),     # voxels / voxel^3
         'branch_spacing': float(count / max(1, len(angles))),            # voxels per side branch

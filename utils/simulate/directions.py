@@ -1,44 +1,5 @@
 """Directions of branches: unit vectors [3] along (z, y, x), angles in degrees."""
-import functools
-
 import numpy as np
-
-SPHERE = 2000                # directions spread evenly, on which moments are computed
-ROUNDS = 60                  # of the iteration that finds them
-
-
-def oriented(count, shares, *, rng):
-    """Random directions that run along some axes more than along others.
-
-    Normal deviates, stretched along the axes and made unit vectors (the angular central Gaussian
-    distribution, Tyler 1987).
-
-    Args:
-        count: directions; shares: 3 float along z, y, x, their mean squared cosines with the axes
-        (made to sum to 1); all alike: they run anyhow.
-
-    Returns:
-        float [count, 3].
-    """
-    normal = rng.standard_normal((count, 3))
-    if len(set(shares)) > 1:
-        normal *= _stretch(tuple(shares))
-    return normal / np.sqrt((normal ** 2).sum(1, keepdims=True))
-
-
-@functools.lru_cache(maxsize=16)
-def _stretch(shares):
-    """Factors on normal deviates whose directions have these mean squared cosines; float [3]."""
-    shares = np.asarray(shares, float) / np.sum(shares)
-    z = 1 - (2 * np.arange(SPHERE) + 1) / SPHERE         # a spiral of golden angles
-    turn = np.arange(SPHERE) * np.pi * (3 - np.sqrt(5))
-    sphere = np.stack([z, np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn)], 1)
-    stretch = np.ones(3)
-    for _ in range(ROUNDS):
-        squares = (sphere * stretch) ** 2
-        found = (squares / squares.sum(1, keepdims=True)).mean(0)
-        stretch *= np.sqrt(shares / found)
-    return stretch / stretch.max()
 
 
 def tilt(direction, polar, *, azimuth):

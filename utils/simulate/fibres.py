@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.data import swc
-from utils.simulate import directions, winding
+from utils.simulate import winding
 from utils.simulate.branches import STEP
+from utils.simulate.directions import tilt
 
 BEND_LENGTH = 6.0               # voxels over which a bend keeps its direction
 SIDE_ANGLE = 35.0, 85.0         # degrees at which a fibre's branches leave it, uniform
@@ -26,7 +27,6 @@ class Habit(NamedTuple):
     half_length: float           # mean, from the start to an end (exponential)
     wiggle: winding.Wiggle = winding.Wiggle()
     bundled: float = 0.0         # share of their length that starts beside another fibre, along it
-    orientation: tuple = (1.0, 1.0, 1.0)     # of those that start anywhere, see directions.oriented
 
 
 class Start(NamedTuple):
@@ -74,9 +74,8 @@ def fibres(shape, rng, *, total, habit):
             count = int(np.ceil((wanted - length) / (2 * habit.half_length)))
             if beside:                                   # others may run beside these in turn
                 count = (count + 1) // 2
-            starts = _beside(grown, count, limits=limits, rng=rng) if beside else (
-                rng.uniform(0, 1, (count, 3)) * limits,
-                directions.oriented(count, habit.orientation, rng=rng))
+            starts = _beside(grown, count, limits=limits, rng=rng) if beside else _anywhere(
+                limits, count, rng=rng)
             for fibre in _batch(limits, rng, starts=starts, habit=habit):
                 if length >= wanted:
                     break
@@ -84,6 +83,12 @@ def fibres(shape, rng, *, total, habit):
                 if len(fibre.position) >= FEWEST_NODES:
                     grown.append(fibre.tree())
     return grown
+
+
+def _anywhere(limits, count, *, rng):
+    """Places and directions of fibres that start anywhere; float [count, 3] each."""
+    places = rng.uniform(0, 1, (count, 3)) * limits
+    return places, _unit(rng.standard_normal((count, 3)))
 
 
 def _beside(grown, count, *, limits, rng):
@@ -99,9 +104,9 @@ def _beside(grown, count, *, limits, rng):
         tree, node = grown[owner[row]], row - first[owner[row]]
         other = tree.parent[node] if node else 1         # a root: its first child
         ahead = _unit((tree.position[node] - tree.position[other])[None])[0]
-        aside = directions.tilt(ahead, 90.0, azimuth=rng.uniform(0, 360))
+        aside = tilt(ahead, 90.0, azimuth=rng.uniform(0, 360))
         places.append(tree.position[node] + rng.uniform(*BESIDE) * aside)
-        towards.append(directions.tilt(ahead, rng.uniform(0, ASIDE), azimuth=rng.uniform(0, 360)))
+        towards.append(tilt(ahead, rng.uniform(0, ASIDE), azimuth=rng.uniform(0, 360)))
     return np.clip(places, 0, limits), np.array(towards)
 
 
@@ -142,7 +147,7 @@ def _sides(path, spacing, *, rng):
     sides = []
     for k in np.flatnonzero(rng.random(max(len(path) - 1, 0)) < STEP / spacing):
         ahead = (path[k + 1] - path[k]) / STEP
-        sides.append((k, directions.tilt(ahead, rng.uniform(*SIDE_ANGLE), azimuth=rng.uniform(0, 360))))
+        sides.append((k, tilt(ahead, rng.uniform(*SIDE_ANGLE), azimuth=rng.uniform(0, 360))))
     return sides
 
 

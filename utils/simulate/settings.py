@@ -43,7 +43,6 @@ class Branches(NamedTuple):
     winding_spread: float            # std of the log of how much a place winds; 0: all alike
     density: float                   # voxels of centreline per voxel^3; 0: the first neuron alone
     bundled: float                   # share of passing fibres that run beside another one
-    orientation: tuple               # mean squared cosine of passing fibres with z, y, x; sum 1
     radius_length: float             # voxels over which a fibre's measured radius changes
     taper: float                     # share of its radius that a branch loses, [0, 1)
     bouton_spacing: float            # voxels between boutons, mean; 0: none
@@ -129,7 +128,6 @@ AUTO = {
     'winding_spread': Auto(1, 0.0, 0.0, 0.8),
     'density': Auto(1, 0.0, 0.0, 0.02),
     'bundled': Auto(1, 0.0, 0.0, 0.9),
-    'orientation': Auto(3, (1 / 3, 1 / 3, 1 / 3), 0.01, 1.0),
     'radius_length': Auto(1, 20.0, 0.1, 1e6),
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
     'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
@@ -198,7 +196,6 @@ def _of_measured(measured, voxel_size):
         **_winding(measured, drawn),
         'density': drawn['density'],
         'bundled': drawn.get('bundled') or 0.0,
-        'orientation': tuple(drawn.get('orientation') or AUTO['orientation'].paper),
         'radius_length': length,
         'stained_share': drawn['keep'],
         'psf_wing_share': drawn['halo'],

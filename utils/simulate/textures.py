@@ -40,7 +40,8 @@ def fit(levels, correlations):
                  for near, part in zip(measured[:, 0], smooth))
     components = [(sigma, float(share)) for sigma, share in zip(sigmas, shares)
                   if share > SMALLEST_SHARE]
-    return background.Texture(components, fine, background.grey_table(BACKGROUND, levels))
+    table = background.grey_table(BACKGROUND, levels)
+    return background.Texture(components, fine, table, background.steady(table))
 
 
 def _neighbour_weight(correlation):

@@ -43,7 +43,7 @@ class History:
         return result
 
     def sample(self, batch):
-        """As many old patches as `batch` has, or `batch` while there are fewer; none is taken out."""
+        """As many old patches as `batch` has; `batch` itself while there are fewer."""
         if len(self.patches) < len(batch):
             return batch
         return np.array([self.patches[i]
