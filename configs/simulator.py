@@ -46,6 +46,8 @@ DENSITY = 'auto'                 # voxels of centreline / voxel^3, passing fibre
                                  # (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
 BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
                                  # along it, [0, 0.9]; 0 (paper): each starts anywhere
+CLUMPS = 'auto'                  # std of the log of how many passing fibres start at a place, alike
+                                 # over some 32 voxels, [0, 2]; 0: they start anywhere
 RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
                                  # measurement 20
 TAPER = 0.0                      # share of its radius that a branch loses to its tip, [0, 1)
@@ -60,6 +62,8 @@ LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: con
 DRIFT_LENGTH = 'auto'            # voxels over which it changes; without measurement 20
 END_LEVEL = 'auto'               # brightness of a free end over its neurite's; 1: alike (paper)
 DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
+GLOW = 'auto'                    # light between the neurites, out of focus or scattered: shares of
+                                 # their own that are spread by 8, 16 and 32 voxels; paper: 0, 0, 0
 
 # --- optics ---
 PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one
@@ -77,6 +81,8 @@ ATTENUATION = 0.0                # um of depth over which light falls to 1/e; 0:
 TEXTURE = 'auto'                 # std over the mean of autofluorescence; 0 (paper): white noise;
                                  # auto: as measured, illumination and camera noise included
 TEXTURE_SIGMA = (2.0, 2.0, 2.0)  # um (z, y, x), grain of a TEXTURE given as a number
+LIGHT_NOISE = 'auto'             # variance of the noise that the light of neurites and its glow
+                                 # bring, for each grey level of it; paper: 0
 GAIN = 0.0                       # grey levels per photon, Poisson noise of all light; 0: none
 OFFSET = 0.0                     # grey levels of a dark camera, added
 READ_NOISE = 0.0                 # grey levels, std, Gaussian

@@ -208,10 +208,19 @@ def test_photons_are_counted_in_their_gain():
     assert (seen % 5 == 0).all()
 
 
+def test_light_brings_noise_that_its_background_has_not():
+    slab = np.full((40, 40, 40), 500, np.float32)
+    slab[20:] = 100                                      # no light there
+    behind = np.full((40, 40, 40), 100, np.float32)
+    camera.shot(slab, behind, variance=2.5, rng=np.random.default_rng(0))
+    assert abs(slab[:20].mean() - 500) < 1 and abs(slab[:20].var() / (2.5 * 400) - 1) < 0.03
+    assert (slab[20:] == 100).all()
+
+
 def test_read_out_adds_noise_and_offset_and_cuts_off():
     def read(**values):
         slab = np.full((40, 40, 40), 100, np.float32)
-        known = dict(gain=0.0, offset=0.0, read_noise=0.0, saturation=0.0)
+        known = dict(light_noise=0.0, gain=0.0, offset=0.0, read_noise=0.0, saturation=0.0)
         camera.read_out(slab, settings.Camera(**dict(known, **values)),
                         rng=np.random.default_rng(0))
         return slab

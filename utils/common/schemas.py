@@ -90,6 +90,8 @@ DRAWN = record({
     'winding_spread': known(0, 0.8), 'bundled': known(0, 0.9), 'level_drift': known(0, 3),
     'drift_length': known(0.1, 1000), 'end_level': known(0.1, 5),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
+    'clumps': known(0, 2), 'heading': maybe(several(number(-1, 1), 6)),
+    'glow': maybe(several(number(0, 20), 3)), 'photons': known(*GREY),
     'best': whole(0, 1000),
     'rounds': {'type': 'array', 'items': ANY},
 })

@@ -2,7 +2,7 @@
 import numpy as np
 from scipy import ndimage
 
-from utils.measure import quantiles
+from utils.measure import coarse, quantiles
 
 COARSE_SIGMA = 0.7           # blocks: the grid of medians is smoothed
 CLEARANCE = 2                # voxels kept between neurites or debris and what counts as background
@@ -25,34 +25,13 @@ def block_medians(voxels, block):
     edges = [np.linspace(0, n, max(1, int(round(n / block))) + 1).astype(int)
              for n in voxels.shape]
     spans = [list(zip(e[:-1], e[1:])) for e in edges]
-    coarse = np.array([[[np.median(voxels[z0:z1, y0:y1, x0:x1]) for x0, x1 in spans[2]]
-                        for y0, y1 in spans[1]] for z0, z1 in spans[0]], np.float32)
-    coarse = ndimage.gaussian_filter(coarse, COARSE_SIGMA, mode='nearest')
-    weights = [_linear(e) for e in edges]
-    plane = np.einsum('zyx,Yy,Xx->zYX', coarse, weights[1], weights[2], optimize=True)
+    grid = np.array([[[np.median(voxels[z0:z1, y0:y1, x0:x1]) for x0, x1 in spans[2]]
+                      for y0, y1 in spans[1]] for z0, z1 in spans[0]], np.float32)
+    grid = ndimage.gaussian_filter(grid, COARSE_SIGMA, mode='nearest')
+    weights = [coarse.linear(e) for e in edges]
+    plane = np.einsum('zyx,Yy,Xx->zYX', grid, weights[1], weights[2], optimize=True)
     for z0, z1 in spans[0]:
         yield slice(z0, z1), np.tensordot(weights[0][z0:z1], plane, 1).astype(np.float32)
-
-
-def _linear(edges):
-    """Weights of the blocks in each voxel: linear between block centres and on beyond the outer.
-
-    Args:
-        edges: int [B + 1], voxels at which the blocks start and end.
-
-    Returns:
-        float32 [edges[-1], B], rows of sum 1.
-    """
-    centres = (edges[:-1] + edges[1:] - 1) / 2
-    n, count = edges[-1], len(centres)
-    matrix = np.zeros((n, count), np.float32)
-    if count == 1:
-        return matrix + 1
-    voxel = np.arange(n)
-    left = np.clip(np.searchsorted(centres, voxel) - 1, 0, count - 2)
-    weight = (voxel - centres[left]) / (centres[left + 1] - centres[left])
-    matrix[voxel, left], matrix[voxel, left + 1] = 1 - weight, weight
-    return matrix
 
 
 def local_level(voxels, block, *, middle, std):
@@ -84,21 +63,22 @@ def behind(voxels, found):
         voxels: uint8 or uint16 [Z, Y, X]; found: otsu.Segmentation.
 
     Returns:
-        (outside, levels): bool [Z, Y, X]; grey levels of at most about MOST of these voxels,
-        evenly spread, dtype of the stack.
+        (outside, levels): bool [Z, Y, X]; grey levels of them, as of sample.
     """
     outside = found.mask | found.specks
     outside = ~ndimage.binary_dilation(outside, iterations=CLEARANCE)
-    levels = _sample(voxels, outside)
+    levels = sample(voxels, outside)
     if len(levels) < FEWEST:                             # crowded: no voxel is far from a neurite
         outside = ~(found.mask | found.specks)
-        levels = _sample(voxels, outside)
+        levels = sample(voxels, outside)
     return outside, levels
 
 
-def _sample(voxels, where):
-    """Grey levels of every n-th voxel of a mask, at most about MOST; plane by plane, as indices
-    take 8 bytes a voxel."""
+def sample(voxels, where):
+    """Grey levels of every n-th voxel of a mask, at most about MOST; [N], dtype of the stack.
+
+    Plane by plane, as indices take 8 bytes a voxel.
+    """
     step, seen, taken = 1 + np.count_nonzero(where) // MOST, 0, [voxels[:0].ravel()]
     for plane, there in zip(voxels, where):
         levels = plane[there]

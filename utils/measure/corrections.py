@@ -11,7 +11,7 @@ from utils.measure.quantiles import FWHM, QUANTILES
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
 STRETCHES = 0.5, 2.0         # the same of the spread of the levels
 DENSEST = 0.02               # voxels of centreline per cubic voxel
-SHARPEST = 0.3               # voxels, sigma of the blur
+SHARPEST = 0.6               # voxels, sigma of the blur; what is sharper is not sampled well
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
 WIDEST = 0.6                 # largest share of the light in the wings of the blur
@@ -30,12 +30,17 @@ def corrected(drawn, measured, *, seen, damping):
     def moved(correct, name, *, by):
         return correct(drawn[name], measured[by], seen=seen[by], damping=damping)
 
-    blur = zip(drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'])
+    blur = [blurrier(now, want, seen=got, damping=damping) for now, want, got in zip(
+        drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'])]
+    across = [(now, then) for now, then in zip(blur[1:], drawn['blur_sigma'][1:]) if now and then]
+    more = float(np.mean([now ** 2 - then ** 2 for now, then in across])) if across else 0.0
     return {
-        'radius_quantiles': moved(thicker, 'radius_quantiles', by='width_quantiles'),
+        'radius_quantiles': thicker(
+            drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
+            damping=damping, blurred=more),
         'level_quantiles': moved(brighter, 'level_quantiles', by='level_quantiles'),
         'density': moved(denser, 'density', by='density'),
-        'blur_sigma': [blurrier(now, want, seen=got, damping=damping) for now, want, got in blur],
+        'blur_sigma': blur,
         'keep': moved(evener, 'keep', by='grain'),
         'halo': wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
         **courses.corrected(drawn, measured, seen=seen, damping=damping),
@@ -61,16 +66,17 @@ def thickness(widths, blur):
     return np.minimum(2 * np.sqrt(rest), np.array(widths) / 2)
 
 
-def thicker(radii, wanted, *, seen, damping):
+def thicker(radii, wanted, *, seen, damping, blurred=0.0):
     """Radii whose images are wider by as much as is wanted (variances add, see thickness).
 
     Args:
         radii: list of float, voxels; wanted, seen: lists of full widths at half maximum, voxels.
+        blurred: what the square of the blur's sigma is raised by: so much need not be corrected.
     """
     if wanted is None or seen is None:
         return radii
     more = (np.array(wanted) ** 2 - np.array(seen) ** 2) * 4 / FWHM ** 2
-    squares = np.maximum(np.array(radii) ** 2 + damping * more, THINNEST ** 2)
+    squares = np.maximum(np.array(radii) ** 2 + damping * more - 4 * blurred, THINNEST ** 2)
     return np.sort(np.sqrt(squares)).tolist()
 
 

@@ -5,6 +5,9 @@ on the draft. `damping` is the share of a correction that is made.
 """
 import numpy as np
 
+from utils.measure import crowding
+from utils.measure.quantiles import QUANTILES
+
 LIMITS = 0.4, 2.5            # factors that one round may change an entry by
 RANGE = {                    # lowest and highest value of an entry
     'level_drift': (0.0, 1.0),
@@ -14,11 +17,16 @@ RANGE = {                    # lowest and highest value of an entry
     'ends_spacing': (30.0, 500.0),
     'winding_spread': (0.0, 0.8),
     'bundled': (0.0, 0.8),
+    'clumps': (0.0, 2.0),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
+TURNS_OFF = 1.5              # factor between drawn and measured turns: centrelines of masks that
+                             # merge turn, too, and what is drawn cannot make up for that
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
+THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
+BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 
@@ -29,20 +37,39 @@ def first_guess(measured):
         measured: pooled measurements (pool.pool).
 
     Returns:
-        dict of the entries turns, winding_spread, bundled, RATIOS and AS_MEASURED that were
-        measured.
+        dict of the entries turns, winding_spread, bundled, clumps, heading, glow, photons,
+        RATIOS and AS_MEASURED that were measured.
     """
     found = {key: measured[key] for key in ('turns', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
+    if 'branch_spacing' in found:
+        found['branch_spacing'] = _without_contacts(measured)
     if measured.get('turn_evenness'):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
     if measured.get('alignment'):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
+    if measured.get('clumps') is not None:
+        found['clumps'] = _spread(np.log1p(max(measured['clumps'], 0)))
+    if measured.get('heading'):
+        found['heading'] = _possible(crowding.matrix(measured['heading']))
+    if measured.get('glow'):
+        found['glow'] = [min(share, BRIGHTEST) for share in measured['glow']['shares']]
+        found['photons'] = measured['glow']['photons']
     return {key: _within(value, key) for key, value in found.items()}
 
 
+def _without_contacts(measured):
+    """Voxels of centreline between true branchings: neurites that touch look as if they branched.
+
+    Straight ones that run anyhow pass others nearer than d by density d pi / 2 times a voxel.
+    """
+    near = 2 * np.interp(0.5, QUANTILES, measured['radius_quantiles']) + 1
+    rate = 1 / measured['branch_spacing'] - measured['density'] * near * np.pi / 2
+    return 1 / max(rate, 1e-9)
+
+
 def pairs(measured, seen):
-    """(wanted, got) of what both sides know: turns, their evenness, alignment, RATIOS.
+    """(wanted, got) of what both sides know: all but AS_MEASURED, winding_spread and photons.
 
     Returns:
         list of pairs of float.
@@ -50,6 +77,13 @@ def pairs(measured, seen):
     found = list(zip(measured.get('turns') or [], seen.get('turns') or []))
     found += [(measured.get(key), seen.get(key))
               for key in ('turn_evenness', 'alignment', *RATIOS)]
+    if measured.get('glow') and seen.get('glow'):
+        found.append((measured['glow']['level'], seen['glow']['level']))
+    if measured.get('clumps') is not None and seen.get('clumps') is not None:
+        found.append((1 + max(measured['clumps'], 0), 1 + max(seen['clumps'], 0)))
+    if measured.get('heading') and seen.get('heading'):
+        found.append([np.linalg.eigvalsh(crowding.matrix(m['heading']))[-1]
+                      for m in (measured, seen)])
     return [pair for pair in found if pair[0] and pair[1]]
 
 
@@ -63,13 +97,15 @@ def corrected(drawn, measured, *, seen, damping):
     Returns:
         dict of those entries of first_guess that `drawn` has.
     """
-    found = {key: drawn[key] for key in ('turns', *RANGE) if key in drawn}
+    found = {key: drawn[key] for key in ('turns', 'heading', 'glow', 'photons', *RANGE)
+             if key in drawn}
     for key in RATIOS:
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
     if 'turns' in found and seen.get('turns'):
         found['turns'] = [now if not (now and want and got)
-                          else min(max(now * _ratio(want, got, damping=damping), TURN[0]), TURN[1])
+                          else min(max(now * _ratio(want, got, damping=damping), TURN[0],
+                                       want / TURNS_OFF), TURN[1], want * TURNS_OFF)
                           for now, want, got in zip(drawn['turns'], measured['turns'],
                                                     seen['turns'])]
     if 'winding_spread' in found and seen.get('turn_evenness'):
@@ -79,7 +115,31 @@ def corrected(drawn, measured, *, seen, damping):
     if 'bundled' in found and seen.get('alignment'):
         more = (measured['alignment'] - seen['alignment']) / BUNDLES
         found['bundled'] = drawn['bundled'] + damping * more
+    found.update(_crowds(drawn, measured, seen=seen, damping=damping))
     return {key: _within(value, key) for key, value in found.items()}
+
+
+def _crowds(drawn, measured, *, seen, damping):
+    """Corrected clumps, heading and glow, of what is drawn and both sides know; dict."""
+    found = {}
+    if 'clumps' in drawn and seen.get('clumps') is not None:
+        want, got = [np.log1p(max(m['clumps'], 0)) for m in (measured, seen)]
+        found['clumps'] = _spread(drawn['clumps'] ** 2 + damping * (want - got))
+    if 'heading' in drawn and seen.get('heading'):
+        now, want, got = [crowding.matrix(m['heading']) for m in (drawn, measured, seen)]
+        found['heading'] = _possible(now + damping * (want - got))
+    if 'glow' in drawn and seen.get('glow') and seen['glow']['level'] > 0:
+        ratio = _ratio(measured['glow']['level'], seen['glow']['level'], damping=damping)
+        found['glow'] = [min(share * ratio, BRIGHTEST) for share in drawn['glow']]
+    return found
+
+
+def _possible(matrix):
+    """The heading nearest to a symmetric matrix, float [3, 3]: of positive eigenvalues, sum 1."""
+    values, vectors = np.linalg.eigh(matrix)
+    values = np.maximum(values, THINNEST)
+    found = (vectors * (values / values.sum())) @ vectors.T
+    return [float(found[pair]) for pair in crowding.PAIRS]
 
 
 def _ratio(wanted, got, *, damping):

@@ -2,11 +2,11 @@
 import numpy as np
 
 from utils.data import stacks
-from utils.measure import (background, bends, brightness, debris, noise, quantiles, radii,
-                           skeletons, widths)
+from utils.measure import (background, bends, brightness, crowding, debris, glow, noise, quantiles,
+                           radii, skeletons, widths)
 
 
-def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
+def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, glows=None):
     """Measure one segmented stack.
 
     Args:
@@ -14,6 +14,7 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
         skeleton: int [M, 3], centreline voxels of its mask.
         voxel_size: (z, y, x) in um, None for isotropic voxels.
         flatten_block: voxels per side of the blocks of the local background; 0: one for the stack.
+        glows: whether the glow of the neurites is taken off; None: if it holds (glow.HOLDS).
 
     Returns:
         dict of numbers and lists, for priors.json. Lengths are voxels of x ("isotropic voxels"),
@@ -21,7 +22,10 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
         cannot be measured on this stack is None. `*_quantiles` are at quantiles.QUANTILES.
     """
     spacing = stacks.spacing_of(voxel_size)
-    outside, behind = background.behind(voxels, found)
+    as_it_is = {'foreground': {'median': float(np.median(voxels[found.mask]))},
+                'saturated_fraction': float((voxels == np.iinfo(voxels.dtype).max).mean())}
+    voxels, outside, shine = _without_glow(voxels, found, spacing=spacing, glows=glows)
+    behind = background.sample(voxels, outside)
     levels = background.grey_levels(behind)
     noises = {'noise_std': noise.noise_std(voxels, outside),
               'correlation': noise.correlation(voxels, outside, levels=behind)}
@@ -32,16 +36,34 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32):
     return dict(
         _light(voxels, local, branches=branches, noise=levels['robust_std']),
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
-        **noises,
-        foreground={'median': float(np.median(voxels[found.mask]))},
+        **noises, **as_it_is,
+        glow=shine,
+        clumps=crowding.clumps(skeleton, voxels.shape, spacing=spacing),
+        heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
-        saturated_fraction=float((voxels == np.iinfo(voxels.dtype).max).mean()),
         threshold=found.threshold,
         background=levels,
         radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
                                                            sampling=spacing)),
         debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing),
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
+
+
+def _without_glow(voxels, found, *, spacing, glows):
+    """A stack without the glow of its neurites, if it holds.
+
+    Returns:
+        (stack, outside, glow): as of `voxels`; bool, its background; dict for priors.json, or None.
+    """
+    outside, _ = background.behind(voxels, found)
+    shine = glow.measure(voxels, found, outside=outside, spacing=spacing)
+    if shine is None or not (glows or glows is None and shine.explained >= glow.HOLDS):
+        return voxels, outside, None
+    dark = glow.cleared(voxels, shine)
+    outside = glow.without_dim_neurites(dark, outside)
+    return dark, glow.dim(shine, outside), {
+        'shares': shine.shares, 'level': shine.level, 'explained': shine.explained,
+        'photons': glow.photons(voxels, shine, outside=outside)}
 
 
 def _light(voxels, local, *, branches, noise):

@@ -14,6 +14,19 @@ def photons(slab, gain, *, rng):
     return (gain * rng.poisson(np.maximum(slab, 0) / gain)).astype(np.float32)
 
 
+def shot(slab, behind, *, variance, rng):
+    """Noise of the light that came to a background which has its own; in place.
+
+    Args:
+        slab: float32 [z, Y, X], grey levels; behind: the background alone, used up.
+        variance: for each grey level of that light.
+    """
+    np.subtract(slab, behind, out=behind)
+    np.sqrt(np.maximum(behind, 0) * np.float32(variance), out=behind)
+    behind *= rng.standard_normal(slab.shape, dtype=np.float32)
+    slab += behind
+
+
 def read_out(slab, camera, *, rng):
     """Add read noise and the dark camera's offset, cut off at saturation; in place.
 

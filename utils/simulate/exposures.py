@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utils.measure import coarse, glow
 from utils.simulate import background, camera, light, optics, settings
 from utils.simulate.priors import GreyLevels
 
@@ -28,7 +29,7 @@ def expose(scene, values, *, prior, rng, psf=None):
     if not values.light.external_priors:                 # the ablation: two grey levels
         plain = np.where(scene.label > 0, np.float32(scene.levels.foreground), np.float32(0)) + 1
         return camera.to_dtype(plain, dtype)
-    boxes = _shining(scene, values, prior=prior, rng=rng, psf=psf)
+    boxes, far = _shining(scene, values, prior=prior, rng=rng, psf=psf)
     # some slices at a time, so that they stay in the processor's cache: background, light, camera
     image = np.empty(scene.label.shape, dtype)
     uneven, size = None, values.stack.voxel_size
@@ -36,7 +37,12 @@ def expose(scene, values, *, prior, rng, psf=None):
         uneven = optics.illumination(image.shape, values.optics.illumination, rng=rng,
                                      sigma=[values.optics.illumination_sigma / v for v in size])
     for rows, slab in _behind(scene, values, prior=prior, rng=rng):
+        behind = slab.copy() if values.camera.light_noise else None
         boxes = optics.add_light(slab, rows, boxes=boxes)
+        if far is not None:
+            slab += next(far)[1]
+        if behind is not None:
+            camera.shot(slab, behind, variance=values.camera.light_noise, rng=rng)
         if uneven is not None:
             slab *= next(uneven)[1]
         if values.optics.attenuation:
@@ -55,17 +61,18 @@ def _shining(scene, values, *, prior, rng, psf):
     neurites' light; debris has none.
 
     Returns:
-        boxes as of optics.blur, in order of z.
+        (boxes, glow): as of optics.blur, in order of z; slabs as of _glow, or None.
     """
     fluorescence, shape = scene.light, scene.label.shape
     mask = scene.label.view(bool)
     inside = np.flatnonzero(mask)
     lit = fluorescence.ravel()
     lit[inside] = light.stain(lit[inside], values.light.stained_share, rng=rng)
+    far = _glow(fluorescence, values)
     balls = _debris(mask, scene.levels.foreground, values=values, prior=prior, rng=rng)
     if psf is not None:
         lit[balls.index] = balls.level
-        return [((0, 0, 0), optics.convolve(fluorescence, psf))]
+        return [((0, 0, 0), optics.convolve(fluorescence, psf))], far
     sigma = [s / v for s, v in zip(values.optics.psf_sigma, values.stack.voxel_size)]
     share, boxes = np.float32(values.optics.psf_wing_share), []
     if share:
@@ -74,7 +81,25 @@ def _shining(scene, values, *, prior, rng, psf):
         fluorescence *= np.float32(1 - values.optics.psf_wing_share)
     boxes += optics.blur(fluorescence, inside, sigma=sigma)
     boxes += optics.blur_balls(shape, balls, sigma=sigma)
-    return sorted(boxes, key=lambda box: box[0])
+    return sorted(boxes, key=lambda box: box[0]), far
+
+
+def _glow(light, values):
+    """Light of the neurites far from where they are.
+
+    Args:
+        light: float32 [Z, Y, X], stained neurites, grey levels.
+
+    Returns:
+        iterator of (slice of z, float32 [z, Y, X]), slabs as of the background; None: no glow.
+    """
+    if not any(values.light.glow):
+        return None
+    _, spacing = settings.grid(values.stack)
+    edges = glow.blocks(light.shape, spacing)
+    parts = glow.spread(coarse.means(light, edges), edges, spacing=spacing)
+    grid = sum(np.float32(share) * part for share, part in zip(values.light.glow, parts))
+    return coarse.between(grid, edges, slab=background.SLAB)
 
 
 def _debris(mask, level, *, values, prior, rng):

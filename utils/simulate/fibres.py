@@ -5,8 +5,10 @@ Lengths are isotropic voxels. This is beyond the paper, whose stacks hold one ne
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from utils.data import swc
+from utils.measure import crowding
 from utils.simulate import winding
 from utils.simulate.branches import STEP
 from utils.simulate.directions import tilt
@@ -17,6 +19,10 @@ SHORTEST = 10.0                 # voxels from a fibre's start to its end, at lea
 GENERATIONS = 4                 # fibres, their branches, the branches' branches, and once more
 FEWEST_NODES = 6                # shorter fibres are dropped
 BESIDE = 3.0, 14.0              # voxels from a fibre to one that starts beside it, uniform
+CELL, CLUMP = 16.0, 32.0        # voxels: places that have their own number of starts, and sigma
+                                # over which it is alike
+PULL = 7.5                      # 15/2
+MARGIN = 8                      # cells around the volume, so that its border is as its middle
 ASIDE = 15.0                    # degrees between their directions, at most
 
 
@@ -27,6 +33,8 @@ class Habit(NamedTuple):
     half_length: float           # mean, from the start to an end (exponential)
     wiggle: winding.Wiggle = winding.Wiggle()
     bundled: float = 0.0         # share of their length that starts beside another fibre, along it
+    clumps: float = 0.0          # std of the log of how many start at a place
+    heading: list = None         # which way they run (crowding.heading); None: anyhow
 
 
 class Start(NamedTuple):
@@ -68,14 +76,15 @@ def fibres(shape, rng, *, total, habit):
     """
     limits = np.asarray(shape, float) - 1
     grown, length = [], 0.0
+    anywhere = _Anywhere(limits, habit, rng=rng)
     for wanted in ((1 - habit.bundled) * total, total):  # then those that run beside the first
         beside = bool(grown) and wanted > length
         while length < wanted:
             count = int(np.ceil((wanted - length) / (2 * habit.half_length)))
             if beside:                                   # others may run beside these in turn
                 count = (count + 1) // 2
-            starts = _beside(grown, count, limits=limits, rng=rng) if beside else _anywhere(
-                limits, count, rng=rng)
+            starts = (_beside(grown, count, limits=limits, rng=rng) if beside
+                      else anywhere.starts(count, rng=rng))
             for fibre in _batch(limits, rng, starts=starts, habit=habit):
                 if length >= wanted:
                     break
@@ -85,10 +94,46 @@ def fibres(shape, rng, *, total, habit):
     return grown
 
 
-def _anywhere(limits, count, *, rng):
-    """Places and directions of fibres that start anywhere; float [count, 3] each."""
-    places = rng.uniform(0, 1, (count, 3)) * limits
-    return places, _unit(rng.standard_normal((count, 3)))
+class _Anywhere:
+    """Where fibres start that run beside no other: more at some places, and some ways, if told."""
+
+    def __init__(self, limits, habit, *, rng):
+        self.limits, self.cells, self.heading = limits, None, None
+        if habit.clumps:
+            self.cells = [max(1, int(round(side / CELL))) for side in limits + 1]
+            field = ndimage.gaussian_filter(rng.standard_normal(
+                [n + 2 * MARGIN for n in self.cells]), CLUMP / CELL)
+            field = habit.clumps * field[(slice(MARGIN, -MARGIN),) * 3] / field.std()
+            weight = np.exp(field - field.max()).ravel()
+            self.share = np.cumsum(weight) / weight.sum()
+        if habit.heading is not None:
+            self.heading = crowding.matrix(habit.heading)
+
+    def starts(self, count, *, rng):
+        """Places and directions of fibres; float [count, 3] each."""
+        share = rng.uniform(0, 1, (count, 3))
+        if self.cells:
+            cell = np.searchsorted(self.share, rng.random(count)).clip(0, len(self.share) - 1)
+            share = (np.stack(np.unravel_index(cell, self.cells), 1) + share) / self.cells
+        towards = rng.standard_normal((count, 3))
+        if self.heading is not None:                     # unit vectors of these have about that one
+            towards = towards @ self.heading
+        return share * self.limits, _unit(towards)
+
+
+def _pull(habit):
+    """What turns walks back to where all run, as much as bends turn them away; None: nothing.
+
+    A direction a that diffuses by 1 / P a voxel, P the persistence, and drifts by A a is spread as
+    exp(P a A a), whose heading is 1/3 + 2/15 P A to the first order.
+
+    Returns:
+        float [3, 3], of a step.
+    """
+    if habit.heading is None:
+        return None
+    aside = crowding.matrix(habit.heading) - np.eye(3) / 3
+    return PULL * STEP * aside / max(habit.persistence, STEP)
 
 
 def _beside(grown, count, *, limits, rng):
@@ -167,10 +212,10 @@ def walk(start, towards, *, length, habit, limits, rng):
     place, ahead = start.copy(), towards.copy()
     going, track = np.ones(n, bool), []
     reached = np.zeros(n, int)
-    bends = _Bends(n, habit, rng=rng)
+    bends, pull = _Bends(n, habit, rng=rng), _pull(habit)
     for i in range(steps.max() if n else 0):
         bend, aside = bends.step()
-        ahead = _unit(ahead + bend)
+        ahead = _unit(ahead + bend if pull is None else ahead + bend + ahead @ pull)
         place = place + STEP * (ahead if aside is None else _unit(ahead + aside))
         going &= (i < steps) & (place >= 0).all(1) & (place <= limits).all(1)
         if not going.any():

@@ -84,7 +84,8 @@ def _passing(shape, total, *, extras, prior, rng):
                      for key in ('branch_spacing', 'ends_spacing')]
     habit = fibres.Habit(
         branches.persistence_of(extras.tortuosity), spacing, ends,
-        winding.Wiggle(extras.wiggle, extras.wiggle_length, extras.winding_spread), extras.bundled)
+        winding.Wiggle(extras.wiggle, extras.wiggle_length, extras.winding_spread), extras.bundled,
+        extras.clumps, drawn.get('heading'))
     return [fibre._replace(radius=_radii(fibre, prior, length=extras.radius_length, rng=rng))
             for fibre in fibres.fibres(shape, rng, total=total, habit=habit)]
 

@@ -43,6 +43,7 @@ class Branches(NamedTuple):
     winding_spread: float            # std of the log of how much a place winds; 0: all alike
     density: float                   # voxels of centreline per voxel^3; 0: the first neuron alone
     bundled: float                   # share of passing fibres that run beside another one
+    clumps: float                # std of the log of how many fibres start at a place; 0: anywhere
     radius_length: float             # voxels over which a fibre's measured radius changes
     taper: float                     # share of its radius that a branch loses, [0, 1)
     bouton_spacing: float            # voxels between boutons, mean; 0: none
@@ -58,6 +59,7 @@ class Light(NamedTuple):
     drift_length: float              # voxels over which it changes
     end_level: float                 # brightness of a free end over its neurite's; 1: alike
     debris: float                    # balls per PAPER_VOLUME
+    glow: tuple                      # shares of the neurites' light spread by glow.SPREADS
 
 
 class Optics(NamedTuple):
@@ -78,6 +80,7 @@ class Background(NamedTuple):
 
 class Camera(NamedTuple):
     """From light to grey levels."""
+    light_noise: float               # variance for each grey level of neurites' light and glow
     gain: float                      # grey levels per photon; 0: no photon noise
     offset: float                    # grey levels of a dark camera
     read_noise: float                # grey levels, std
@@ -128,6 +131,7 @@ AUTO = {
     'winding_spread': Auto(1, 0.0, 0.0, 0.8),
     'density': Auto(1, 0.0, 0.0, 0.02),
     'bundled': Auto(1, 0.0, 0.0, 0.9),
+    'clumps': Auto(1, 0.0, 0.0, 2.0),
     'radius_length': Auto(1, 20.0, 0.1, 1e6),
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
     'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
@@ -136,6 +140,8 @@ AUTO = {
     'drift_length': Auto(1, 20.0, 0.1, 1e6),
     'end_level': Auto(1, 1.0, 0.1, 5.0),
     'debris': Auto(1, 1024, 0.0, schemas.SPECKS[1] * PAPER_VOLUME),
+    'glow': Auto(3, (0.0, 0.0, 0.0), 0.0, 20.0),
+    'light_noise': Auto(1, 0.0, 0.0, 65535.0),
     'psf_sigma': Auto(3, None, 0.0, 1e4),                # paper: one isotropic voxel
     'psf_wing_share': Auto(1, 0.0, 0.0, 0.6),
     'texture': Auto(1, 0.0, 0.0, 3.0),
@@ -196,6 +202,7 @@ def _of_measured(measured, voxel_size):
         **_winding(measured, drawn),
         'density': drawn['density'],
         'bundled': drawn.get('bundled') or 0.0,
+        'clumps': drawn.get('clumps') or 0.0,
         'radius_length': length,
         'stained_share': drawn['keep'],
         'psf_wing_share': drawn['halo'],
@@ -203,6 +210,8 @@ def _of_measured(measured, voxel_size):
         'drift_length': length,
         'end_level': drawn.get('end_level') or 1.0,
         'debris': measured['debris']['density'] * PAPER_VOLUME,
+        'glow': tuple(drawn.get('glow') or AUTO['glow'].paper),
+        'light_noise': drawn.get('photons') or 0.0,
         'psf_sigma': tuple((b or known[0]) * s for b, s in zip(blur, voxel_size)),
     }
 

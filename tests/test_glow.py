@@ -1,0 +1,183 @@
+"""Crowded stacks: glow of the neurites, clumps and heading; measured, drawn, measured again."""
+import numpy as np
+import pytest
+from drafting import draw
+from scipy import ndimage
+
+from utils.measure import background, bends, coarse, courses, crowding, glow, otsu, stack
+from utils.simulate import fibres
+
+ISOTROPIC = 1, 1, 1
+SEGMENTATION = otsu.Settings(32, 1.0, 0.995, 4.0, 50)
+# a crowded draft of the paper's levels, in one corner more than in the others
+CROWDED = dict(AXON_SHARE=1.0, VOLUME_SHAPE=(64, 96, 96), VOXEL_SIZE=(1.0, 1.0, 1.0), DEBRIS=0.0,
+               DENSITY=0.006, CLUMPS=1.0, LEVEL=(3000.0, 3000.0), RADIUS=(1.0, 1.3), OFFSET=2000.0,
+               STAINED_SHARE=1.0, PSF_SIGMA=(1.0, 1.0, 1.0))
+
+
+# --- coarse grids ---
+
+def test_blocks_of_a_stack_and_what_lies_between_them():
+    voxels = np.arange(6 * 9 * 4).reshape(6, 9, 4).astype(np.uint16)
+    edges = [coarse.ends(n, 3) for n in voxels.shape]
+    assert [list(edge) for edge in edges] == [[0, 3, 6], [0, 3, 6, 9], [0, 4]]
+    means = coarse.means(voxels, edges)
+    assert means.shape == (2, 3, 1) and means[1, 2, 0] == voxels[3:, 6:].mean()
+    where = np.ones(voxels.shape, bool)
+    where[:3, :3] = False
+    where[0, 0, 0] = where[2, 2, 2] = True
+    medians = coarse.medians(voxels, where, edges=edges, least=0.05)
+    assert medians[0, 0, 0] == voxels[0, 0, 0]           # the lower one of two
+    assert medians[1, 1, 0] == np.sort(voxels[3:, 3:6].ravel())[17]
+    assert np.isnan(coarse.medians(voxels, where, edges=edges)[0, 0, 0])
+    # a linear ramp comes back as it was
+    ramp = np.add.outer(np.add.outer(np.arange(12.0), 2 * np.arange(9)), 3 * np.arange(6))
+    edges = [coarse.ends(n, 3) for n in ramp.shape]
+    back = np.concatenate([slab for _, slab in coarse.between(coarse.means(ramp, edges), edges,
+                                                              slab=5)])
+    np.testing.assert_allclose(back, ramp, atol=1e-4)
+
+
+# --- glow ---
+
+def crowd(shares, *, photons=0.0, noise=30.0, seed=0):
+    """A stack of thick straight neurites, more of them at one end, with glow; (stack, mask)."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((64, 80, 96), bool)
+    for z, y in zip(64 * rng.beta(1, 2.5, 60), 80 * rng.beta(1, 2.5, 60)):
+        mask[int(z):int(z) + 2, int(y):int(y) + 2] = True
+    light = 4000.0 * mask
+    image = 2000 + light + sum(share * ndimage.gaussian_filter(light, sigma, mode='reflect')
+                               for share, sigma in zip(shares, glow.SPREADS))
+    image += np.sqrt(noise ** 2 + photons * (image - 2000)) * rng.standard_normal(mask.shape)
+    return np.rint(np.clip(image, 0, 65535)).astype(np.uint16), mask
+
+
+def found_in(voxels, mask):
+    found = otsu.Segmentation(mask, mask & False, 500.0)
+    outside, _ = background.behind(voxels, found)
+    return found, outside
+
+
+def test_glow_of_known_shares_is_found_and_taken_off():
+    voxels, mask = crowd((0.0, 0.0, 4.0), photons=3.0)
+    found, outside = found_in(voxels, mask)
+    shine = glow.measure(voxels, found, outside=outside, spacing=ISOTROPIC)
+    truth = 4.0 * 4000 * mask.mean()
+    assert shine.explained > 0.95 and shine.level == pytest.approx(truth, rel=0.1)
+    assert shine.shares[2] > 5 * (shine.shares[0] + shine.shares[1])
+    dark = glow.cleared(voxels, shine)
+    assert dark.dtype == np.uint16
+    assert abs(np.median(dark[outside]) - 2000) < 40 < np.std(voxels[outside]) / 5
+    assert glow.photons(voxels, shine, outside=outside) == pytest.approx(3.0, rel=0.15)
+    half = glow.dim(shine, outside)
+    assert half.sum() == pytest.approx(outside.sum() / 2, rel=0.05) and not (half & ~outside).any()
+    assert voxels[half].mean() < voxels[outside & ~half].mean() - 300
+
+
+def test_a_background_that_does_not_follow_the_neurites_has_no_glow():
+    voxels, mask = crowd((0.0, 0.0, 0.0))
+    waves = ndimage.gaussian_filter(np.random.default_rng(5).standard_normal(mask.shape), 6)
+    voxels = (voxels + 300 * waves / waves.std()).clip(0, 65535).astype(np.uint16)
+    found, outside = found_in(voxels, mask)
+    shine = glow.measure(voxels, found, outside=outside, spacing=ISOTROPIC)
+    assert shine.explained < 0.5
+    seen = stack.measure(voxels, found, skeleton=otsu.centreline(mask))
+    assert seen['glow'] is None
+    flat = np.full_like(voxels, 7)
+    assert glow.measure(flat, found, outside=outside, spacing=ISOTROPIC) is None
+
+
+def test_dim_neurites_are_no_background():
+    rng = np.random.default_rng(0)
+    dark = rng.normal(1000, 30, (40, 40, 40))
+    dark[:, 10:13, 10:13] += 250
+    kept = glow.without_dim_neurites(dark.astype(np.uint16), np.ones(dark.shape, bool))
+    assert not kept[5:35, 11, 11].any() and kept[:, 20:, 20:].mean() > 0.98
+
+
+# --- a dense phantom ---
+
+def test_a_dense_phantom_is_measured_as_it_was_drawn():
+    """Background, its noise and the neurites' light, of a draft whose truth is known."""
+    truth = dict(CROWDED, GLOW=(0.0, 0.0, 5.0), LIGHT_NOISE=2.0, READ_NOISE=60.0)
+    drawn, dark = draw(4, **truth), draw(4, **dict(truth, GLOW=(0.0, 0.0, 0.0)))
+    found = otsu.segment(drawn.image, SEGMENTATION)
+    how = dict(skeleton=otsu.centreline(found.mask))
+    seen, unmended = [stack.measure(drawn.image, found, glows=glows, **how)
+                      for glows in (None, False)]
+    assert seen['glow']['explained'] > glow.HOLDS
+    level = float(drawn.image.mean()) - float(dark.image.mean())
+    assert seen['glow']['level'] == pytest.approx(level, rel=0.25)
+    alone = dark.image[ndimage.binary_dilation(dark.label, iterations=6) == 0]
+    assert abs(seen['background']['median'] - np.median(alone)) < 0.1 * level
+    assert abs(unmended['background']['median'] - np.median(alone)) > 0.5 * level
+    assert seen['background']['robust_std'] == pytest.approx(np.std(alone), rel=0.35)
+    assert unmended['background']['robust_std'] > 1.3 * np.std(alone)
+    assert seen['glow']['photons'] == pytest.approx(2.0, rel=0.5)
+
+
+def test_the_papers_drafts_have_no_glow():
+    plain, other = [draw(1, AXON_SHARE=1.0, **more) for more in ({}, dict(GLOW=(0.0, 0.0, 0.0)))]
+    np.testing.assert_array_equal(plain.image, other.image)
+    lit = draw(1, AXON_SHARE=1.0, GLOW=(1.0, 0.0, 1.0))
+    np.testing.assert_array_equal(lit.label, plain.label)
+    assert lit.image.mean() > plain.image.mean() + 1
+
+
+# --- clumps and heading ---
+
+def test_crowded_places_beside_crowded_ones_are_clumps():
+    rng = np.random.default_rng(0)
+    shape = np.array([128, 128, 128])
+    even = rng.integers(0, shape, (4000, 3))
+    assert abs(crowding.clumps(even, shape, spacing=ISOTROPIC)) < 0.05
+    half = even[even[:, 2] < 64]                         # twice the mean in one half, none beyond
+    # pairs along x: (1 - 1 + 1) / 3 of the square; along y and z: 1
+    assert crowding.clumps(half, shape, spacing=ISOTROPIC) == pytest.approx(7 / 9, abs=0.05)
+    assert crowding.clumps(even, (32, 32, 32), spacing=ISOTROPIC) is None
+
+
+def test_heading_of_straight_paths():
+    along = np.stack([np.full(20, 3), np.arange(20), np.arange(20)], 1)
+    np.testing.assert_allclose(crowding.heading([along], ISOTROPIC), [0, 0.5, 0.5, 0, 0, 0.5],
+                               atol=1e-6)
+    assert crowding.heading([along[:3]], ISOTROPIC) is None
+    np.testing.assert_allclose(crowding.matrix([1, 2, 3, 4, 5, 6]),
+                               [[1, 4, 5], [4, 2, 6], [5, 6, 3]])
+
+
+@pytest.mark.parametrize('heading', [None, [0.2, 0.2, 0.6, 0.0, 0.0, 0.0]])
+def test_fibres_keep_their_heading_and_gather(heading):
+    habit = fibres.Habit(60.0, np.inf, 150.0, clumps=1.5 if heading else 0.0, heading=heading)
+    grown = fibres.fibres((160, 160, 160), np.random.default_rng(0), total=40000, habit=habit)
+    paths = [tree.position[1:40] for tree in grown if len(tree.parent) > 60]
+    seen = np.mean([crowding.heading([path], ISOTROPIC) for path in paths], 0)
+    wanted = heading or [1 / 3] * 3 + [0] * 3
+    np.testing.assert_allclose(seen, wanted, atol=0.16)  # those that stay long run straight
+    nodes = np.concatenate([tree.position for tree in grown])
+    gathered = crowding.clumps(nodes, (160, 160, 160), spacing=ISOTROPIC)
+    assert gathered > 0.15 if heading else gathered < 0.15
+    assert len(bends.even_steps(paths[0], ISOTROPIC)) > 20
+
+
+def test_crowds_are_corrected_by_what_a_draft_shows():
+    level = dict(shares=[0.0, 0.0, 4.0], photons=2.0)
+    real = dict(clumps=np.expm1(0.5), heading=[0.2, 0.2, 0.6, 0, 0, 0], glow=dict(level, level=300))
+    guess = courses.first_guess(real)
+    assert guess['clumps'] == pytest.approx(np.sqrt(0.5)) and guess['photons'] == 2.0
+    assert guess['glow'] == [0.0, 0.0, 4.0]
+    seen = dict(clumps=np.expm1(0.25), heading=[0.3, 0.3, 0.4, 0, 0, 0],
+                glow=dict(level, level=200))
+    found = courses.corrected(guess, real, seen=seen, damping=1.0)
+    assert found['clumps'] == pytest.approx(np.sqrt(0.75))
+    assert found['glow'] == pytest.approx([0.0, 0.0, 6.0]) and found['photons'] == 2.0
+    np.testing.assert_allclose(found['heading'][:3], [0.098, 0.098, 0.804], atol=0.01)
+    assert courses.corrected(guess, real, seen={}, damping=1.0)['glow'] == guess['glow']
+
+
+def test_neurites_that_touch_are_no_branches():
+    crowded = dict(branch_spacing=60.0, density=0.004, radius_quantiles=[1.5] * 25)
+    sparse = dict(crowded, density=0.0001)
+    assert courses.first_guess(crowded)['branch_spacing'] == 500.0
+    assert courses.first_guess(sparse)['branch_spacing'] == pytest.approx(62.3, abs=0.5)

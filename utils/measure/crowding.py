@@ -1,0 +1,65 @@
+"""How unevenly neurites fill a stack, and which way they run in all. Isotropic voxels."""
+import numpy as np
+
+from utils.measure import bends
+
+BLOCK = 32.0                 # voxels per side of the blocks whose centrelines are counted
+FEWEST = 8                   # neighbouring blocks, at least
+AHEAD = 3                    # voxels to each side over which a direction is taken
+
+
+def clumps(skeleton, shape, *, spacing):
+    """How much crowded places lie beside crowded ones.
+
+    Args:
+        skeleton: int [M, 3], centreline voxels; shape: (z, y, x) voxels of the stack.
+        spacing: (z, y, x) isotropic voxels per voxel.
+
+    Returns:
+        float: covariance of the centrelines in neighbouring blocks over their mean, squared. 0:
+        none, as of fibres that start anywhere; those of one block alone do not count. None: the
+        stack has too few blocks.
+    """
+    count = [max(1, int(round(n * step / BLOCK))) for n, step in zip(shape, spacing)]
+    filled = np.histogramdd(skeleton, count, [(0, n) for n in shape])[0]
+    even = filled / filled.mean() - 1
+    products = []
+    for axis in range(3):
+        along = even.swapaxes(0, axis)
+        products.append((along[1:] * along[:-1]).ravel())
+    products = np.concatenate(products)
+    return float(products.mean()) if len(products) >= FEWEST else None
+
+
+def heading(paths, spacing):
+    """Which way neurites run: the mean of the products of their directions' parts.
+
+    Args:
+        paths: list of int [L, 3] (skeletons.branches); spacing: (z, y, x) size of a voxel.
+
+    Returns:
+        list of 6 float: zz, yy, xx, zy, zx, yx; the first three add up to 1. A third each, and 0:
+        they run anyhow. None without a path that is long enough.
+    """
+    total, count = np.zeros((3, 3)), 0
+    for path in paths:
+        walk = bends.even_steps(path, spacing)
+        if len(walk) > 2 * AHEAD:
+            ahead = walk[2 * AHEAD:] - walk[:-2 * AHEAD]
+            ahead /= np.maximum(np.sqrt((ahead ** 2).sum(1, keepdims=True)), 1e-9)
+            total, count = total + ahead.T @ ahead, count + len(ahead)
+    if not count:
+        return None
+    total /= np.trace(total)
+    return [float(total[i, j]) for i, j in PAIRS]
+
+
+PAIRS = (0, 0), (1, 1), (2, 2), (1, 0), (2, 0), (2, 1)   # axes of the entries of a heading
+
+
+def matrix(entries):
+    """The symmetric matrix, float [3, 3], of the six entries of a heading."""
+    whole = np.zeros((3, 3))
+    for value, (i, j) in zip(entries, PAIRS):
+        whole[i, j] = whole[j, i] = value
+    return whole

@@ -1,0 +1,164 @@
+"""Glow: light of neurites far from where they are, out of focus or scattered.
+
+Among crowded neurites it is most of what lies between them. It follows them: it is the light of the
+neurites, spread far, times a share. Lengths are isotropic voxels.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage, optimize
+
+from utils.measure import coarse, otsu, quantiles
+
+SPREADS = (8.0, 16.0, 32.0)  # voxels, sigmas of the Gaussians that spread it
+BLOCK = 4.0                  # voxels per side of the blocks that it is told and drawn by
+HOLDS = 0.85                 # share of the variance of the blocks' medians that it explains, at
+                             # least; else neurites and background have little to do with each other
+ROUNDS = 2                   # the light of the neurites is told without the glow behind them
+MOST = 200000                # blocks that it is fitted to
+CLEAR = 3.0                  # standard deviations: brighter places are dim neurites, no background
+GROUPS, FEWEST = 6, 200      # of the background by its glow, and voxels in each
+SLAB = 16                    # planes at a time
+
+
+class Glow(NamedTuple):
+    """Glow of a stack."""
+    shares: list             # of the neurites' light, that each of SPREADS spreads
+    explained: float         # share of the variance of the background's block medians; at most 1
+    level: float             # mean over the stack, grey levels
+    grid: np.ndarray         # float32 [z, y, x], grey levels in each block
+    edges: list              # three of coarse.ends
+
+
+def blocks(shape, spacing):
+    """Edges of the blocks of a stack; three of coarse.ends.
+
+    Args:
+        shape: (z, y, x) voxels; spacing: (z, y, x) isotropic voxels per voxel.
+    """
+    return [coarse.ends(n, max(1, int(round(BLOCK / step)))) for n, step in zip(shape, spacing)]
+
+
+def spread(light, edges, *, spacing):
+    """The light of each block, spread by each of SPREADS; nothing is lost at the border.
+
+    Args:
+        light: float32 [z, y, x], mean light of each block; edges: of blocks(); spacing: as there.
+
+    Returns:
+        list of float32 [z, y, x].
+    """
+    sides = [(edge[1] - edge[0]) * step for edge, step in zip(edges, spacing)]
+    return [ndimage.gaussian_filter(light, [sigma / side for side in sides], mode='reflect')
+            for sigma in SPREADS]
+
+
+def measure(voxels, found, *, outside, spacing):
+    """How much of the background is light of the neurites.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; found: otsu.Segmentation; outside: bool, its background.
+        spacing: (z, y, x) isotropic voxels per voxel.
+
+    Returns:
+        Glow; None where no block shows the background.
+    """
+    edges = blocks(voxels.shape, spacing)
+    seen = coarse.medians(voxels, outside, edges=edges)
+    known = np.isfinite(seen)
+    if not known.any() or np.var(seen[known]) == 0:
+        return None
+    base, grid = float(np.median(seen[known])), np.zeros_like(seen)
+    for _ in range(ROUNDS):
+        light = coarse.means(_shining(voxels, found.mask, base=base, grid=grid, edges=edges), edges)
+        parts = spread(light, edges, spacing=spacing)
+        columns = np.stack([np.ones(known.sum())] + [part[known] for part in parts], 1)
+        some = slice(None, None, 1 + len(columns) // MOST)
+        fitted = optimize.nnls(columns[some].astype(float), seen[known][some].astype(float))[0]
+        base = float(fitted[0])
+        grid = sum(np.float32(share) * part for share, part in zip(fitted[1:], parts))
+    left = np.var(seen[known] - grid[known]) / np.var(seen[known])
+    return Glow([float(share) for share in fitted[1:]], float(1 - left), float(grid.mean()), grid,
+                edges)
+
+
+def _shining(voxels, mask, *, base, grid, edges):
+    """Light of the neurites above the background and its glow; float32 [Z, Y, X]."""
+    light = np.zeros(voxels.shape, np.float32)
+    for rows, slab in coarse.between(grid, edges, slab=SLAB):
+        np.maximum(voxels[rows] - slab - np.float32(base), 0, out=light[rows])
+    light *= mask
+    return light
+
+
+def cleared(voxels, glow):
+    """A stack without its glow; dtype of `voxels`, grey levels."""
+    dark = np.empty_like(voxels)
+    for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB):
+        dark[rows] = np.clip(np.rint(voxels[rows] - slab), 0, np.iinfo(voxels.dtype).max)
+    return dark
+
+
+def without_dim_neurites(dark, outside):
+    """Background of a crowded stack without the neurites that OTSU misses.
+
+    Args:
+        dark: of cleared; outside: bool [Z, Y, X], the background.
+
+    Returns:
+        bool [Z, Y, X]: where the stack, smoothed by a voxel, is no more than CLEAR standard
+        deviations above the median, both of the background that is left.
+    """
+    smooth = ndimage.gaussian_filter(dark, 1.0, output=np.float32)
+    for _ in range(ROUNDS):
+        middle, std = quantiles.robust_std(otsu.sampled(smooth)[otsu.sampled(outside)])
+        outside = outside & (smooth < middle + CLEAR * std)
+    return outside
+
+
+def dim(glow, outside):
+    """The half of the background that has the least glow: it shows itself there.
+
+    Args:
+        outside: bool [Z, Y, X], the background.
+
+    Returns:
+        bool [Z, Y, X].
+    """
+    middle = np.median(np.concatenate([
+        slab[:, ::2, ::2][outside[rows, ::2, ::2]]
+        for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB)]))
+    found = outside.copy()
+    for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB):
+        found[rows] &= slab <= middle
+    return found
+
+
+def photons(voxels, glow, *, outside):
+    """Noise that the glow's light brings with it.
+
+    Of differences between four voxels in a row (the third ones), which smooth neurites hardly
+    change, the robust variance in GROUPS of the background by its glow; its rise with the glow.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X], with the glow; outside: bool, its background.
+
+    Returns:
+        float, grey levels: variance for each grey level of light; 0: none.
+    """
+    steps, levels = [np.zeros(0)], [np.zeros(0)]
+    for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB):
+        there = outside[rows, :, :-3] & outside[rows, :, 3:]
+        third = np.diff(voxels[rows].astype(np.float32), 3, 2)[there]
+        step = 1 + len(third) * len(voxels) // (SLAB * MOST)
+        steps.append(third[::step])
+        levels.append(slab[:, :, 1:-2][there][::step])
+    steps, levels = np.concatenate(steps), np.concatenate(levels)
+    if len(levels) < GROUPS * FEWEST:
+        return 0.0
+    order = np.array_split(np.argsort(levels, kind='stable'), GROUPS)
+    variance = [(quantiles.MAD * np.median(np.abs(steps[rows]))) ** 2 / 20 for rows in order]
+    light = [levels[rows].mean() for rows in order]
+    if np.ptp(light) <= 0:
+        return 0.0
+    return float(max(np.polyfit(light, variance, 1)[0], 0.0))
