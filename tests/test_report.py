@@ -206,6 +206,12 @@ def test_the_checkpoint_that_refined_is_judged(places):
     files.write_json(os.path.join(places.refiner, 'best.json'), {'step': 100})
     labels, looks = evidence.of_refiner(places)
     assert (labels.light, looks.light) == (GREEN, GREEN) and '0.40' in looks.words
+    older = [name for name in evidence.MEASURES if name not in ('dimmed', 'lone_dark')]
+    log(places, {name: dict(draft, step=100, gap=0.4)[name] for name in ['step'] + older})
+    assert [one.light for one in evidence.of_refiner(places)] == [GREEN, GREEN]
+    log(places, dict(draft, step=100, gap=0.4, dimmed=0.5))
+    labels, _ = evidence.of_refiner(places)
+    assert labels.light == YELLOW and 'dimmed: 50 %' in labels.words
 
 
 def test_critics_are_read_where_there_are_some(places):

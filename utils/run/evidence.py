@@ -100,7 +100,7 @@ def of_refiner(places):
     if not rows:
         return [Finding('labels kept', YELLOW, 'Nothing was evaluated.', picture)]
     row = next((row for row in rows if int(row['step']) == best), rows[-1])
-    values = {name: float(row[name]) for name in MEASURES}
+    values = {name: float(row[name]) for name in MEASURES if row.get(name)}  # an older log: some
     return [
         findings.of_labels(best is not None, preservation.fault(values, draft),
                            lost=values['lost'],
