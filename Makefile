@@ -70,7 +70,7 @@ demo:
 # letters a folder's name has. NAME is no setting of the user's shell (WSL sets one).
 run:
 	@eval "$$FUNCTIONS"; take && "$$py" -m utils.run $(foreach name,STACKS PATCH_ARGS SIM_ARGS GAN_ARGS SEG_ARGS \
-	    TRACE_ARGS FIG_ARGS,$(if $($(name)),"$(name)=$$$(name)")) $(foreach name,NAME DRY_RUN,$(if \
+	    TRACE_ARGS FIG_ARGS,$(if $($(name)),"$(name)=$$$(name)")) $(foreach name,NAME DRY_RUN CHANNEL,$(if \
 	    $(filter command,$(origin $(name))),"$(name)=$$$(name)")) $(RUN_ARGS)
 
 test:

@@ -10,7 +10,7 @@ from pictures import cells, grey, panels, read
 
 from utils.common import files
 from utils.common.errors import UserError
-from utils.data import patches, stacks, swc
+from utils.data import bounded, patches, stacks, swc
 from utils.draw import drafts, framework, gallery_results, results, training
 from utils.measure import otsu
 from utils.score import summary
@@ -191,6 +191,19 @@ def test_first_mask_is_what_lies_above_one_half(places, tmp_path):
     stacks.write(str(tmp_path / 'f.prob.tif'), probability)
     assert results.first_mask(places._replace(segmented=str(tmp_path)))[1].sum() == 1
     assert results.first_mask(places._replace(segmented=str(tmp_path / 'none'))) is None
+
+
+def test_masks_in_ome_zarr_are_found_and_large_ones_are_left_out_with_a_line(
+        places, tmp_path, monkeypatch, capsys):
+    probability = np.zeros((70, 70, 70), np.uint8)
+    probability[2, 3, 4] = 255
+    stacks.write(str(tmp_path / 'v.prob.ome.zarr'), probability)
+    other = places._replace(segmented=str(tmp_path))
+    name, mask = results.first_mask(other)
+    assert name == 'v' and np.argwhere(mask).tolist() == [[2, 3, 4]]
+    monkeypatch.setattr(bounded, 'MOST', 10 ** 5)
+    assert results.first_mask(other) is None
+    assert 'v.prob.ome.zarr is too large to be drawn' in capsys.readouterr().err
 
 
 def test_first_trace_is_the_first_swc(places, tmp_path):

@@ -7,20 +7,21 @@ import csv
 import glob
 import os
 import shutil
+import sys
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from utils.common import files
 from utils.common.errors import UserError
-from utils.data import stacks, swc
+from utils.data import bounded, stacks, swc
 from utils.data.patches import PatchFile
 from utils.draw import base, drafts, training
 from utils.draw.traces import score_curves
 
 HISTOGRAM_PATCHES = 100          # patches of a file, or up to twice as many, that are looked at
 BESIDE, PANEL = 12, 4            # patches in `drafts` and rows in `panel`
-PROBABILITIES = '.prob.tif'      # ending of a probability map's name
+PROBABILITIES = '.prob'          # in a probability map's name
 
 
 class Places(NamedTuple):
@@ -174,13 +175,14 @@ def pictures(places):
 # --- steps 3 and 4 ---
 
 def first_mask(places):
-    """First probability map: (its stack's name, bool [Z, Y, X], above one half), or None."""
-    found = sorted(glob.glob(os.path.join(glob.escape(places.segmented), '*' + PROBABILITIES)))
-    if not found:
-        return None
-    stack = stacks.read(found[0], (2, 2, 2), probabilities=True).voxels
-    name = os.path.basename(found[0])[:-len(PROBABILITIES)]
-    return name, stack > (0.5 if stack.dtype.kind == 'f' else 127)
+    """First probability map: (its stack's name, bool [Z, Y, X], above one half), or None: there is
+    none, or it is too large, which is said."""
+    for name, path in bounded.results_of(places.segmented, PROBABILITIES).items():
+        stack = bounded.read(path, probabilities=True)
+        if stack.whole:
+            return name, stack.voxels > (0.5 if stack.voxels.dtype.kind == 'f' else 127)
+        print('left out: %s is too large to be drawn' % path, file=sys.stderr)
+    return None
 
 
 def first_trace(places):
