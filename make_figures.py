@@ -101,6 +101,7 @@ FIGURES = {
     'simulator': Figure(results.draw_simulator, 'Drafts and their labels'),
     'drafts': Figure(results.draw_drafts, 'Real patches beside drafts at one grey scale'),
     'panel': Figure(results.draw_panel, 'Draft, refined and real patches, with labels'),
+    'refining': Figure(results.draw_refining, 'Drafts, refined and real patches, close'),
     'stack': Figure(results.draw_stack, 'A draft stack, its refined stack and its label'),
     'curves': Figure(results.draw_curves, 'Training of the refiner'),
     'levels': Figure(results.draw_levels, 'Grey-level histograms'),
@@ -115,7 +116,7 @@ for _name, _caption in (
         ('paper_measured', 'Drafts of measured priors beside real patches: the same'),
         ('paper_arms', "The paper's experiment: networks trained on each")):
     FIGURES[_name] = Figure(results.draw_comparison, _caption, copied=True, later=True)
-PAPER = [name for name in FIGURES if name not in ('priors', 'drafts', 'stack', 'levels')]
+PAPER = [n for n in FIGURES if n not in ('priors', 'drafts', 'refining', 'stack', 'levels')]
 FIGURES['architecture'] = Figure(lambda _, target: architecture.draw(target, config.ROOT),
                                  'Folders, modules, imports', of_code=True)
 

@@ -21,6 +21,7 @@ from utils.draw.traces import score_curves
 
 HISTOGRAM_PATCHES = 100          # patches of a file, or up to twice as many, that are looked at
 BESIDE, PANEL = 12, 4            # patches in `drafts` and rows in `panel`
+REFINING = 2                     # rows of each kind of drafts in `refining`
 PROBABILITIES = '.prob'          # in a probability map's name
 
 
@@ -37,6 +38,8 @@ class Places(NamedTuple):
     benchmark: str               # of tests/benchmarks/reconstruction.py
     output: str                  # of the figures
     truth: Optional[str]         # labels of the stacks that `patches` came from; None: not known
+    plain_drafts: Optional[str] = None       # of the paper's model, to be shown beside; None: none
+    plain_refined: Optional[str] = None      # the same, refined
 
 
 def need(path, script):
@@ -129,14 +132,36 @@ def draw_drafts(places, target):
 def draw_panel(places, target):
     """Patches: draft | refined | real domain, with the labels."""
     real, made, refined = patch_files(places)
-    if (len(made), made.source) != (len(refined), refined.source):
-        raise UserError('%s was not refined from %s: run 2_mpgan.py again'
-                        % (refined.path, made.path))
+    _check_pair(made, refined)
     rows = _spread(len(made), PANEL)
     training.draft_refined_real(target, _taken(made.image, rows),
                                 refined=_taken(refined.image, rows),
                                 real=_taken(real.image, _spread(len(real), PANEL)),
                                 labels=_taken(made.label, rows))
+
+
+def draw_refining(places, target):
+    """Drafts | refined | real domain, close: of the paper's model where there are some, then of
+    measured priors."""
+    kinds = [("the paper's model", places.plain_drafts, places.plain_refined),
+             ('measured priors', places.drafts, places.refined)]
+    kinds = [kind for kind in kinds if kind[1] and kind[2]]
+    groups = []
+    for k, (title, drafts_of, refined_of) in enumerate(kinds):
+        real, made, refined = patch_files(places._replace(drafts=drafts_of, refined=refined_of))
+        _check_pair(made, refined)
+        rows = _spread(len(made), REFINING)
+        real_rows = _spread(len(real), REFINING * len(kinds))[k::len(kinds)]
+        groups.append((title, _taken(made.image, rows), _taken(refined.image, rows),
+                       _taken(real.image, real_rows)))
+    drafts.refining(target, groups)
+
+
+def _check_pair(made, refined):
+    """Raise UserError unless patches were refined from those of a file."""
+    if (len(made), made.source) != (len(refined), refined.source):
+        raise UserError('%s was not refined from %s: run 2_mpgan.py again'
+                        % (refined.path, made.path))
 
 
 def draw_stack(places, target):

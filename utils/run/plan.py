@@ -10,7 +10,7 @@ from utils.common.errors import UserError
 # folders and inputs that a run sets itself
 OWN = ('STACKS', 'OUTPUT', 'PRIORS', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'PAIRS', 'INPUT',
        'IMAGES', 'STAGE', 'OVERWRITE', 'CHANNEL')
-FIGURES = 'patches,priors,simulator,drafts,panel,stack,curves,levels,framework,traces'
+FIGURES = 'patches,priors,simulator,drafts,panel,refining,stack,curves,levels,framework,traces'
 SMALL_REFINER = os.path.join('configs', 'demo', 'mpgan.py')      # of the small edition
 
 
