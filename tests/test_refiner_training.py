@@ -13,6 +13,7 @@ from models import gan, losses, tf
 from utils.common import config, files
 from utils.common.errors import UserError
 from utils.data import patches, stacks
+from utils.score import realism
 from utils.train import (checkpoints, domains, history, processes, refined, refiner_training,
                          reports, runs, samplers)
 from utils.train.refiner import Refiner, refine_patch
@@ -244,7 +245,7 @@ def test_evaluation_sets_are_disjoint_and_the_same_in_every_run(measured, opened
     assert judge.drafts.shape == (4, 12, 24, 24) and judge.labels.any()
     again = reports.Reports(str(tmp_path), opened, count=4)
     assert (again.judge.drafts == judge.drafts).all() and again.judge.draft == judge.draft
-    assert min(judge.floor.values()) > 0                 # of two sets of real patches, not one
+    assert min(judge.floor[name] for name in realism.REALISM) > 0    # of two sets, not one
     saved = files.read_json(str(folder / 'evaluation.json'))
     assert saved == {'draft': judge.draft, 'floor': judge.floor}
 

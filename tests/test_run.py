@@ -101,12 +101,6 @@ def test_unlike_stacks_are_refused_before_the_start(tmp_path, other, words):
         look_at([stack(tmp_path / 'a.tif'), stack(tmp_path / 'b.tif', **other)])
 
 
-def test_the_middle_keeps_short_sides():
-    assert survey.middle(np.zeros((50, 60, 70)), 10 ** 6).shape == (50, 60, 70)
-    part = survey.middle(np.zeros((70, 400, 400), np.uint8), 10 ** 6)
-    assert part.shape[0] == 64 and part.size < 3 * 10 ** 6
-
-
 # --- choices ---
 
 def chosen(kinds=(KIND,), looks=(LOOK,), here=HERE, **given):
