@@ -25,7 +25,7 @@ MOVED = {
 
 # constant that earlier versions lacked -> the value that does as they did
 ADDED = {'RANDOM_PATCHES': 0.0, 'LAMBDA_DICE': 1.0, 'START_FROM': None, 'LABEL_SEEN_LEVEL': 1.0,
-         'CHANNEL': 0, 'OUTPUT_FORMAT': 'tiff'}
+         'CHANNEL': 0, 'OUTPUT_FORMAT': 'tiff', 'DENSITY_FACTOR': 1.0, 'DIM_NEURITES': False}
 
 
 def updated(before, now):
