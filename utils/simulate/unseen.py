@@ -9,7 +9,7 @@ import numpy as np
 
 from utils.measure.quantiles import QUANTILES
 
-LEVELS = 0.02, 0.98          # quantiles of brightness that are drawn between; their limits are noise
+LEVELS = 0.02, 0.98          # quantiles of brightness that are drawn between; the rest is noise
 MOST = 0.5                   # largest share: where all that is measured is alike and bright, little
                              # tells how many dim ones there are
 
