@@ -1,14 +1,15 @@
 """How dense drafts should be to train on: networks of several densities, scored on phantoms.
 
 A phantom kind stands for a user's stacks: step 0 measures two stacks, step 1 draws drafts at
-FACTORS times the density that it says, step 3 trains on them. The networks are scored at 0.5 on
-stacks of other seeds: of the same kind, and of one with CROWDED times as many axons. The truth is
-the label as networks are taught it (widened; what nobody could see does not count).
+FACTORS times the density that it says (DIM=True: with neurites that it does not see), step 3 trains
+on them. The networks are scored at 0.5 on stacks of other seeds: of the same kind, and of one with
+CROWDED times as many axons. The truth is the label as networks are taught it (widened; what nobody
+could see does not count).
 
-Writes  FOLDER/KIND/stacks, patches, drafts_X, run_X_..., test; a rerun does what is missing
-Run     python tests/benchmarks/density.py FOLDER=folder FACTORS=1,2,4,8 STEPS=400
+Writes  FOLDER/KIND/stacks, patches, drafts_X, run_X, own, crowded; a rerun does what is missing
+Run     python tests/benchmarks/density.py FOLDER=folder FACTORS=1,4 STEPS=400
+        python tests/benchmarks/density.py FOLDER=folder FACTORS=1,2 DIM=True
 """
-import json
 import os
 import subprocess
 import sys
@@ -22,17 +23,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests', 'benchmarks')]
 
 import numpy as np                                              # noqa: E402
-from _paper_steps import AUGMENTATIONS                        # noqa: E402
+from _paper_steps import AUGMENTATIONS                          # noqa: E402
 
 from utils.common import config, files                          # noqa: E402
 from utils.data import stacks                                   # noqa: E402
-from utils.measure.quantiles import QUANTILES                   # noqa: E402
 from utils.score import masks, tables                           # noqa: E402
-from utils.simulate.priors import LEVELS                        # noqa: E402
 from utils.train import labels, normalisation                   # noqa: E402
 from utils.train.segmenter import Segmenter                     # noqa: E402
 
-# phantom kinds: constants of configs/demo/phantom.py. A tenth of the brightest is what OTSU sees
+# phantom kinds: constants of configs/demo/phantom.py
 KINDS = {
     'few': ('N_AXONS=9,13', 'LEVEL=600,2000'),           # the demo's: OTSU sees all
     'dim': ('N_AXONS=36,44', 'LEVEL=100,6000'),          # most are dimmer than OTSU's threshold
@@ -43,8 +42,8 @@ SHOWN = 'dice', 'precision', 'recall', 'f1_1', 'ap'
 
 
 def arguments():
-    values = {'FOLDER': None, 'KINDS': 'few,dim', 'FACTORS': '1,2,4,8', 'STEPS': '400',
-              'DIM': '0', 'SEEDS': '1', 'AUGMENTED': 'True', 'SEG_ARGS': '', 'NAME': ''}
+    values = {'FOLDER': None, 'KINDS': 'few,dim', 'FACTORS': '1', 'STEPS': '400',
+              'DIM': 'False', 'SEEDS': '1', 'AUGMENTED': 'True', 'SEG_ARGS': '', 'NAME': ''}
     for argument in sys.argv[1:]:
         name, _, value = argument.partition('=')
         if name not in values:
@@ -53,7 +52,7 @@ def arguments():
     return SimpleNamespace(**dict(
         values, KINDS=values['KINDS'].split(','), SEEDS=list(map(int, values['SEEDS'].split(','))),
         FACTORS=list(map(float, values['FACTORS'].split(','))), STEPS=int(values['STEPS']),
-        DIM=float(values['DIM']),
+        DIM=values['DIM'] == 'True',
         AUGMENTED=values['AUGMENTED'] == 'True', SEG_ARGS=tuple(values['SEG_ARGS'].split())))
 
 
@@ -81,29 +80,12 @@ def phantoms(folder, constants, *, seed, count):
     return folder
 
 
-def with_dim(priors, *, factor, dim):
-    """Priors with `factor` times the density, a share `dim` of which is dimmer than any measured.
-
-    Their levels are log-uniform from the noise between neighbouring voxels to the dimmest measured.
-    """
-    drawn, noise = priors['drawn'], priors['noise_std']
-    levels = np.array(drawn['level_quantiles'])
-    noise = float(np.mean(noise))
-    seen = np.interp(np.linspace(*LEVELS, 999), QUANTILES, levels)
-    unseen = np.exp(np.linspace(np.log(min(noise, seen[0])), np.log(seen[0]), 999))
-    both, weight = np.r_[unseen, seen], np.repeat([dim, 1 - dim], 999)
-    mixed = np.interp(QUANTILES, (np.cumsum(weight) - weight / 2) / weight.sum(), both)
-    return dict(priors, drawn=dict(drawn, level_quantiles=list(mixed),
-                                   density=min(factor * drawn['density'], 0.02)))
-
-
 def drafts(folder, factor, *, dim, seed):
     """Drafts at `factor` times the density of FOLDER/patches/priors.json; their folder."""
-    path = os.path.join(folder, 'drafts_%g%s_%d' % (factor, 'd%g' % dim if dim else '', seed))
-    with open(os.path.join(folder, 'patches', 'priors.json')) as file:
-        files.write_json(path + '.json', with_dim(json.load(file), factor=factor, dim=dim))
+    path = os.path.join(folder, 'drafts_%g%s_%d' % (factor, '_dim' * dim, seed))
     script(path, '1_simulator.py', '--config', 'configs/demo/simulator.py', 'WORKERS=1',
-           'PRIORS=%s.json' % path, 'PATCH_EVERY=20', 'MAX_PATCHES=60', 'SEED=%d' % seed,
+           'PRIORS=%s/patches/priors.json' % folder, 'DENSITY_FACTOR=%g' % factor,
+           'DIM_NEURITES=%s' % dim, 'PATCH_EVERY=20', 'MAX_PATCHES=60', 'SEED=%d' % seed,
            'OUTPUT=' + path)
     return path
 
@@ -150,8 +132,8 @@ def main():
 def one(args, folder, *, factor, seed, tests):
     """Train and score one network; (its name, scores)."""
     made = drafts(folder, factor, dim=args.DIM, seed=seed)
-    how = '%g%s_%d_%d%s%s' % (factor, 'd%g' % args.DIM if args.DIM else '', args.STEPS, seed,
-                              '' if args.AUGMENTED else '_plain', args.NAME)
+    how = '%g%s_%d_%d%s%s' % (factor, '_dim' * args.DIM, args.STEPS, seed,
+                              '_plain' * (not args.AUGMENTED), args.NAME)
     run = os.path.join(folder, 'run_' + how)
     script(run, '3_segmentation.py', 'PAIRS=' + made, 'RUN_DIR=' + run,
            'MAX_STEPS=%d' % args.STEPS, 'THREADS=1', 'SEED=%d' % seed,
