@@ -154,6 +154,8 @@ def test_commands_are_the_scripts_in_order_and_shells_can_read_them():
     assert "'STACKS=my stacks'" in plan.text_of(steps[0])
     assert 'OUTPUT=data/mine/patches' in steps[0].arguments
     assert 'VOLUME_SHAPE=96,128,128' in steps[1].arguments
+    assert {'DENSITY_FACTOR=2', 'DIM_NEURITES=True'} <= set(steps[1].arguments)
+    assert 'PATCH_EVERY=40' in steps[1].arguments        # as many patches of twice the centreline
     assert [step.name for step in steps_of(JUDGE='no')] == [
         step.name for step in steps if step.name != 'critics']
 

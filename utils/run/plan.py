@@ -97,8 +97,8 @@ def steps(places, values, *, given, channel=0):
              'RUN_DIR=' + places.refiner, 'OUTPUT=' + places.refined]
     network = ['MAX_STEPS=%d' % values['NETWORK_STEPS'], _argument('AUGMENT_SNR', values)]
     drafts = [_argument(name, values) for name in (
-        'BITS', 'AXON_SHARE', 'N_STACKS', 'VOLUME_SHAPE', 'BRANCH_LENGTH', 'PATCH_EVERY')
-        if name in values]
+        'BITS', 'AXON_SHARE', 'DENSITY_FACTOR', 'DIM_NEURITES', 'N_STACKS', 'VOLUME_SHAPE',
+        'BRANCH_LENGTH', 'PATCH_EVERY') if name in values]
     found = [
         step('patches', 'prepare_patches.py', what='patches and priors of your stacks',
              own=['STACKS=' + places.stacks, 'OUTPUT=' + places.patches] + which,
@@ -141,7 +141,8 @@ def _figure(places, name, *, figures, more, what):
 def _argument(name, values):
     """NAME=VALUE of a chosen constant."""
     value = values[name]
-    text = ','.join('%g' % v for v in value) if isinstance(value, (tuple, list)) else '%g' % value
+    numbers = value if isinstance(value, (tuple, list)) else (value,)
+    text = ','.join(str(v) if isinstance(v, bool) else '%g' % v for v in numbers)
     return '%s=%s' % (name, text)
 
 
