@@ -112,6 +112,7 @@ PRIORS = record({
     'persistence': known(0, 1e9), 'level_drift': known(0, 100),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
+    'glow': maybe(record({'noise': number(*GREY)})),
     'foreground_fraction': known(0, 1), 'saturated_fraction': known(0, 1),
     'made_from': {'type': 'string'},
 })
