@@ -87,7 +87,7 @@ def first_guess(measured):
     radii = corrections.thickness(measured['width_quantiles'], blur)
     if radii is None:                        # no width could be measured: take OTSU's radii
         radii = np.array(measured['radius_quantiles'])
-    return {'radius_quantiles': np.maximum(radii, corrections.THINNEST).tolist(),
+    return {'radius_quantiles': np.maximum(radii, corrections.thinnest(measured)).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': measured['blur_sigma'], 'keep': STAINED, 'halo': WINGS,

@@ -13,6 +13,7 @@ STRETCHES = 0.5, 2.0         # the same of the spread of the levels
 DENSEST = 0.02               # voxels of centreline per cubic voxel
 SHARPEST = 0.3               # voxels, sigma of the blur
 SAMPLED = 0.6                # the same of crowded stacks: what is sharper is not sampled well
+THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
 WIDEST = 0.6                 # largest share of the light in the wings of the blur
@@ -40,7 +41,7 @@ def corrected(drawn, measured, *, seen, damping):
     return {
         'radius_quantiles': thicker(
             drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
-            damping=damping, blurred=float(np.mean(across or [0.0]))),
+            damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
         'level_quantiles': moved(brighter, 'level_quantiles', by='level_quantiles'),
         'density': moved(denser, 'density', by='density'),
         'blur_sigma': blur,
@@ -69,17 +70,23 @@ def thickness(widths, blur):
     return np.minimum(2 * np.sqrt(rest), np.array(widths) / 2)
 
 
-def thicker(radii, wanted, *, seen, damping, blurred=0.0):
+def thinnest(measured):
+    """Radius of the thinnest neurites that are drawn, voxels, of stacks measured so."""
+    return THREAD if measured.get('glow') else THINNEST
+
+
+def thicker(radii, wanted, *, seen, damping, blurred=0.0, least=THINNEST):
     """Radii whose images are wider by as much as is wanted (variances add, see thickness).
 
     Args:
         radii: list of float, voxels; wanted, seen: lists of full widths at half maximum, voxels.
         blurred: what the square of the blur's sigma is raised by: so much need not be corrected.
+        least: voxels, smallest radius.
     """
     if wanted is None or seen is None:
         return radii
     more = (np.array(wanted) ** 2 - np.array(seen) ** 2) * 4 / FWHM ** 2
-    squares = np.maximum(np.array(radii) ** 2 + damping * more - 4 * blurred, THINNEST ** 2)
+    squares = np.maximum(np.array(radii) ** 2 + damping * more - 4 * blurred, least ** 2)
     return np.sort(np.sqrt(squares)).tolist()
 
 
