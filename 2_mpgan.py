@@ -88,7 +88,7 @@ def job(cfg, path, *, refiner, record, dask):
     """The batch.Job of one stack or volume."""
     if not volume_jobs.is_streamed(path):
         return stack_job(path, cfg.OUTPUT, refiner=refiner, record=record,
-                         output_format=cfg.OUTPUT_FORMAT)
+                         output_format=cfg.OUTPUT_FORMAT, channel=cfg.CHANNEL)
     opened = volume_steps.Network('refine', cfg.RUN_DIR, cfg.TILE_SHAPE, cfg.THREADS,
                                   checkpoint=cfg.CHECKPOINT)
     return volume_jobs.batch_job(
@@ -142,6 +142,8 @@ def check(cfg):
         raise UserError('INPUT=%s: give an OUTPUT of its own with it; %s is for refined drafts'
                         % (cfg.INPUT, cfg.OUTPUT))
     stacks.check_format(cfg.OUTPUT_FORMAT, only_tiff=not cfg.INPUT)
+    if cfg.CHANNEL and not cfg.INPUT:
+        raise UserError('CHANNEL=%d: drafts have no channels: leave it away' % cfg.CHANNEL)
     if cfg.INPUT and cfg.STAGE != 'refine':
         raise UserError('INPUT=%s: give STAGE=refine with it' % cfg.INPUT)
     if cfg.INPUT and not cfg.WHOLE_STACKS:
@@ -161,9 +163,9 @@ def check(cfg):
                    TILE_SHAPE=(2, None), CHANNEL=(0, 10000), WORKERS=(0, 1000), SEED=(0, None),
                    HISTORY_BATCHES=(0, None), **{
                        name: (1, None) for name in (
-                           'BATCH_SIZE', 'REFINER_UPDATES', 'LOG_EVERY', 'PREVIEW_EVERY',
-                           'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES', 'DECAY_STEPS',
-                           'MAX_STEPS', 'CROP_SHAPE', 'CRITIC_STEPS', 'CRITIC_SEEDS',
+                           'BATCH_SIZE', 'REFINER_UPDATES', 'DISCRIMINATOR_UPDATES', 'LOG_EVERY',
+                           'PREVIEW_EVERY', 'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',
+                           'DECAY_STEPS', 'MAX_STEPS', 'CROP_SHAPE', 'CRITIC_STEPS', 'CRITIC_SEEDS',
                            'CRITIC_BLOCK', 'BLOCK_SHAPE')})
 
 

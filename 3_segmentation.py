@@ -92,7 +92,7 @@ def job(cfg, path, *, network, record, dask):
     """
     if not volume_jobs.is_streamed(path):
         return predicted.stack_job(path, config.pick(cfg, predicted.Masks), folder=cfg.OUTPUT,
-                                   network=network, record=record)
+                                   network=network, record=record, channel=cfg.CHANNEL)
     opened = volume_steps.Network('predict', network.run_dir, cfg.TILE_SHAPE, cfg.THREADS,
                                   mirrors=cfg.MIRRORS)
     return volume_jobs.batch_job(
@@ -108,7 +108,7 @@ def score(cfg):
     """
     if not (cfg.LABELLED and cfg.ANNOTATION):
         raise UserError('STAGE=score wants LABELLED=stack.tif and ANNOTATION=labels.tif')
-    stack = stacks.read(cfg.LABELLED)
+    stack = stacks.read(cfg.LABELLED, channel=cfg.CHANNEL)
     annotation = masks.read_annotation(cfg.ANNOTATION, stack.voxels.shape)
     with open_network(cfg, at_hand(cfg)) as network:
         probability = network.predict(stack.voxels) / 255.0

@@ -23,7 +23,7 @@ import time
 from tqdm import tqdm
 
 from utils.common import batch, claims, config, errors, files
-from utils.data import stacks, swc, volumes
+from utils.data import bounded, stacks, swc, volumes
 from utils.draw import traces as figures
 from utils.measure import otsu
 from utils.score import trace_tables, traces
@@ -59,7 +59,7 @@ def reconstruct(name, path, *, targets, cfg):
     target, figure = targets[:2]
     if os.path.exists(target) and not results.is_own(target):
         raise UserError('%s was not made by this script: move it, or give another OUTPUT' % target)
-    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=cfg.CHANNEL)
+    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=own_channel(path, cfg))
     tree, image, cell, size = (of_volume if large else of_stack)(name, path, cfg=cfg)
     spacing = stacks.spacing_of(size)
     figures.traces(figure, image, tree=tree._replace(
@@ -74,7 +74,7 @@ def reconstruct(name, path, *, targets, cfg):
 
 def of_stack(name, path, *, cfg):
     """Trace a stack as a whole: (tree, voxels to draw over, 1, voxel size)."""
-    stack = stacks.read(path, (2, 2, 2), probabilities=True, channel=cfg.CHANNEL)
+    stack = stacks.read(path, (2, 2, 2), probabilities=True, channel=own_channel(path, cfg))
     size = results.voxel_size_of(stack, cfg.VOXEL_SIZE)
     grey = functools.partial(
         evidence.of_grey_levels, method='gaussian' if cfg.METHOD == 'auto' else cfg.METHOD,
@@ -96,16 +96,21 @@ def of_volume(name, path, *, cfg):
     return volume_traces.trace(
         path, results.blocks_of(cfg.OUTPUT, name), key=key_of(path, cfg),
         voxel_size=cfg.VOXEL_SIZE, settings=config.pick(cfg, settings.Settings),
-        by=config.pick(cfg, volume_traces.Settings))
+        by=config.pick(cfg, volume_traces.Settings)._replace(channel=own_channel(path, cfg)))
 
 
 def key_of(path, cfg):
     """What the traces of a stack are made from, a text."""
     left_out = MAY_CHANGE + (() if volumes.is_volume(path) else VOLUMES)
     shaping = {k: v for k, v in vars(cfg).items() if k not in left_out}
-    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=cfg.CHANNEL)    # traced without IMAGES
-    return ' '.join([batch.file_key(path), results.image_key(path, None if large else cfg.IMAGES),
-                     files.to_json(shaping)])
+    large = volumes.is_larger(path, cfg.WHOLE_UP_TO, channel=own_channel(path, cfg))
+    image = '' if large else results.image_key(path, cfg.IMAGES, channel=cfg.CHANNEL)
+    return ' '.join([batch.file_key(path), image, files.to_json(shaping)])
+
+
+def own_channel(path, cfg):
+    """CHANNEL; with IMAGES it is theirs, and masks have none."""
+    return bounded.channel_of(path, cfg.CHANNEL) if cfg.IMAGES else cfg.CHANNEL
 
 
 # --- all stacks ---
@@ -114,8 +119,7 @@ def score(named, cfg):
     """Score the SWC of all stacks against GOLD; scores.csv and scores.md."""
     rows = []
     for name, path in tqdm(named, 'scores', disable=not sys.stderr.isatty()):
-        with volume_traces.opened(path, cfg.CHANNEL) as stack:
-            size = results.voxel_size_of(stack, cfg.VOXEL_SIZE)
+        size = results.voxel_size_at(path, cfg.VOXEL_SIZE, channel=own_channel(path, cfg))
         tree = swc.read(os.path.join(cfg.OUTPUT, name + '.swc'))
         rows.append((name, traces.scored(traces.read_gold(cfg.GOLD, name), tree,
                                          spacing=stacks.spacing_of(size))))
@@ -152,10 +156,7 @@ def inputs(cfg):
         raise UserError('no folder %s: run 3_segmentation.py STAGE=predict first, or give '
                         'INPUT=stacks_or_masks' % default)
     named = evidence.find(cfg.INPUT)
-    for other in [os.path.dirname(path) for _, path in named] + [cfg.GOLD] * bool(cfg.GOLD):
-        if os.path.realpath(other) == os.path.realpath(cfg.OUTPUT):
-            raise UserError('OUTPUT is %s, where %s come from: give another OUTPUT' % (
-                cfg.OUTPUT, 'GOLD' if other == cfg.GOLD else 'the stacks'))
+    results.check_apart(cfg.OUTPUT, [path for _, path in named], gold=cfg.GOLD)
     for name, _ in named:
         if cfg.GOLD:
             traces.read_gold(cfg.GOLD, name)

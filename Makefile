@@ -59,6 +59,10 @@ demo:
 	    PRIORS=data/demo/patches/priors.json OUTPUT=data/demo/simulated $(SIM_ARGS) && \
 	step "$$py" 2_mpgan.py --config configs/demo/mpgan.py REAL_PATCHES=data/demo/patches/real.h5 \
 	    DRAFTS=data/demo/simulated RUN_DIR=runs/demo OUTPUT=data/demo/refined $(GAN_ARGS) && \
+	step "$$py" 1_simulator.py --config configs/demo/paper_drafts.py \
+	    PRIORS=data/demo/patches/priors.json OUTPUT=data/demo/paper_drafts $(SIM_ARGS) && \
+	step "$$py" 2_mpgan.py --config configs/demo/mpgan.py REAL_PATCHES=data/demo/patches/real.h5 WHOLE_STACKS=False \
+	    DRAFTS=data/demo/paper_drafts RUN_DIR=runs/demo_refining OUTPUT=data/demo/paper_refined $(GAN_ARGS) && \
 	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py $(SEG_ARGS) && \
 	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py STAGE=predict $(SEG_ARGS) && \
 	step "$$py" 4_reconstruction.py --config configs/demo/reconstruction.py $(TRACE_ARGS) && \
@@ -70,7 +74,7 @@ demo:
 # letters a folder's name has. NAME is no setting of the user's shell (WSL sets one).
 run:
 	@eval "$$FUNCTIONS"; take && "$$py" -m utils.run $(foreach name,STACKS PATCH_ARGS SIM_ARGS GAN_ARGS SEG_ARGS \
-	    TRACE_ARGS FIG_ARGS,$(if $($(name)),"$(name)=$$$(name)")) $(foreach name,NAME DRY_RUN,$(if \
+	    TRACE_ARGS FIG_ARGS,$(if $($(name)),"$(name)=$$$(name)")) $(foreach name,NAME DRY_RUN CHANNEL,$(if \
 	    $(filter command,$(origin $(name))),"$(name)=$$$(name)")) $(RUN_ARGS)
 
 test:
@@ -116,7 +120,7 @@ clean:
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper runs/demo_panel runs/demo_universal results/demo
+	rm -rf data/demo runs/demo runs/demo_segmentation runs/demo_compare runs/demo_paper runs/demo_panel runs/demo_refining runs/demo_universal results/demo
 
 # The recipes' shell functions (POSIX sh; $$ is make's way to write $). Two groups: find a Python, make
 # its environment. They hand back: python (a path), minor (11 of 3.11), version, env (folder), py (its Python).

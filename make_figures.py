@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from utils.common import claims, config, errors, files
-from utils.data import stacks, swc
+from utils.data import bounded, stacks, swc
 from utils.draw import architecture, base, folder, framework, gallery, gallery_results, results
 from utils.draw import traces as trace_figures
 from utils.measure import otsu
@@ -48,13 +48,9 @@ def draw_gallery(places):
     captions = {name: figure.caption for name, figure in FIGURES.items()}
     steps = [gallery.Step(title, getattr(places, folder), *config.read_defaults(*configs))
              for title, folder, configs in STEPS]
-    given = []                                           # (constant, stacks that a step read)
-    for step in reversed(steps):
-        path = os.path.join(step.folder, 'config.json')
-        made = files.read_json(path) if os.path.exists(path) else {}
-        given += [(name, made[name]) for name in ('IMAGES', 'INPUT', 'STACKS') if made.get(name)]
-    return gallery_results.draw(places, captions=captions, steps=steps,
-                                real=dict(given).get('STACKS'), images=[v for _, v in given])
+    real, images, channel = gallery_results.stacks_given([step.folder for step in steps])
+    return gallery_results.draw(places, captions=captions, steps=steps, real=real, images=images,
+                                channel=channel)
 
 
 def draw_framework(places, target):
@@ -83,7 +79,10 @@ def draw_traces(places, target):
     images = [image for image in stacks.find(folder) if stacks.name_of(image) == name]
     if not images:
         raise UserError('no stack %s in %s: run 4_reconstruction.py IMAGES=folder' % (name, folder))
-    stack = stacks.read(images[0])
+    stack = bounded.read(images[0], channel=bounded.channel_of(images[0], made.CHANNEL))
+    if not stack.whole:
+        raise UserError('%s: too large for this figure, which traces a stack as a whole: %s.png '
+                        'in %s shows its traces' % (images[0], name, places.traces))
     size = stack.voxel_size if made.VOXEL_SIZE == 'auto' else made.VOXEL_SIZE
     if isinstance(size, (str, int)) or size and not stacks.is_voxel_size(size):
         raise UserError('%s/config.json: VOXEL_SIZE=%s is none' % (places.traces, size))
@@ -102,6 +101,7 @@ FIGURES = {
     'simulator': Figure(results.draw_simulator, 'Drafts and their labels'),
     'drafts': Figure(results.draw_drafts, 'Real patches beside drafts at one grey scale'),
     'panel': Figure(results.draw_panel, 'Draft, refined and real patches, with labels'),
+    'refining': Figure(results.draw_refining, 'Drafts, refined and real patches, close'),
     'stack': Figure(results.draw_stack, 'A draft stack, its refined stack and its label'),
     'curves': Figure(results.draw_curves, 'Training of the refiner'),
     'levels': Figure(results.draw_levels, 'Grey-level histograms'),
@@ -116,7 +116,7 @@ for _name, _caption in (
         ('paper_measured', 'Drafts of measured priors beside real patches: the same'),
         ('paper_arms', "The paper's experiment: networks trained on each")):
     FIGURES[_name] = Figure(results.draw_comparison, _caption, copied=True, later=True)
-PAPER = [name for name in FIGURES if name not in ('priors', 'drafts', 'stack', 'levels')]
+PAPER = [n for n in FIGURES if n not in ('priors', 'drafts', 'refining', 'stack', 'levels')]
 FIGURES['architecture'] = Figure(lambda _, target: architecture.draw(target, config.ROOT),
                                  'Folders, modules, imports', of_code=True)
 

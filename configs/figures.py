@@ -12,10 +12,13 @@ BENCHMARK = 'results/reconstruction'     # FOLDER of tests/benchmarks/reconstruc
 OUTPUT = 'imgs'                  # folder of the figures
 FORMAT = 'png'                   # or 'svg', for the figures that are drawn here and not copied
 FIGURES = 'all'                  # with what there is of steps 3 and 4; or some of: patches priors
-                                 # simulator drafts panel stack curves levels framework traces
-                                 # reconstruction segmentation_arms segmentation_curves
+                                 # simulator drafts panel refining stack curves levels framework
+                                 # traces reconstruction segmentation_arms segmentation_curves
                                  # segmentation_overlays paper_paper paper_measured paper_arms
                                  # architecture, joined by commas; or paper: those that the method's
                                  # paper has, too; or gallery
+PLAIN_DRAFTS = None              # of 1_simulator.py: of the paper's model, which `refining` shows,
+                                 # too; None: none
+PLAIN_REFINED = None             # of 2_mpgan.py: the same, refined
 TRUTH = None                     # folder of label stacks of the images that PATCHES came from, to
                                  # score OTSU; the phantom's

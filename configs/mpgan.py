@@ -33,6 +33,9 @@ DISCRIMINATOR_SEES_LEVEL = False  # False: patches lose their mean before the di
                                  # True: as released
 DISCRIMINATOR_COMPRESSES = True  # it sees asinh of intensities in noise levels, so that texture
                                  # counts beside bright neurites; False: as they are, as released
+DISCRIMINATOR_SEES_DETAIL = True  # it also sees how voxels differ from the mean of their
+                                 # neighbours: the noise is like the real one soon, without grids;
+                                 # False: as released
 
 # --- losses ---
 LAMBDA_IDENTITY = 1.0            # weight of mean |z - R(z)| on [-1, 1] intensities; paper: 5, which
@@ -57,6 +60,8 @@ BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own 
 # --- schedule ---
 MAX_STEPS = 20000                # steps: refiner updates, then one discriminator update
 REFINER_UPDATES = 4              # per step
+DISCRIMINATOR_UPDATES = 1        # per step, after those; more than one also see patches of the
+                                 # history
 PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; the paper's
                                  # option: about 500
 BATCH_SIZE = 10                  # patches, in each process

@@ -30,8 +30,9 @@ DRAFT_ARGS = ''                  # more constants of configs/simulator.py, of al
 
 # --- refiners ---
 REFINER_CONFIG = 'configs/demo/mpgan.py'     # constants of all refiners
-REFINER_ARGS = ''                # more of them, as NAME=VALUE joined by blanks
-REFINER_STEPS = 2000             # training steps
+REFINER_ARGS = 'DECAY_STEPS=500 AVERAGE_DECAY=0.998'     # more of them, as NAME=VALUE joined by
+                                 # blanks: the rate falls to a half
+REFINER_STEPS = 3000             # training steps
 REFINER_CHECKPOINT = 'newest'    # that refines: 'newest', of all refiners at the same step; 'best'
                                  # of the evaluations that kept the labels, where there is one
 

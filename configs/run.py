@@ -7,6 +7,7 @@ The constants of a step are chosen from the stacks, or given in its ..._ARGS.
 STACKS = None                    # folder, file or pattern of stacks; None: to be given
 NAME = None                      # of the folders data/NAME, runs/NAME, results/NAME; None: that of
                                  # the folder of stacks
+CHANNEL = 0                      # of OME-Zarr stacks with several, from 0
 DRY_RUN = False                  # True: print the commands, write nothing
 
 # --- choices ---

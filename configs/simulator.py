@@ -44,6 +44,7 @@ WIGGLE_LENGTH = 'auto'           # voxels over which they change; without measur
 WINDING_SPREAD = 'auto'          # std of the log of how much a place winds; 0: all alike (paper)
 DENSITY = 'auto'                 # voxels of centreline / voxel^3, passing fibres included; 0
                                  # (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
+DENSITY_FACTOR = 1.0             # times a DENSITY of 'auto'; 4 to train on (docs/simulator.md)
 BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
                                  # along it, [0, 0.9]; 0 (paper): each starts anywhere
 CLUMPS = 'auto'                  # std of the log of how many passing fibres start at a place, alike
@@ -54,6 +55,8 @@ TAPER = 0.0                      # share of its radius that a branch loses to it
 BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
 
 # --- light ---
+DIM_NEURITES = False             # True: on top of DENSITY, neurites dimmer than any measured, as
+                                 # many as if brightness went on below OTSU's threshold as above it
 STAINED_SHARE = 'auto'           # probability that a foreground voxel is stained; paper: 0.5
 LEVEL = 'auto'                   # grey levels of a stained voxel above the background, (low, high);
                                  # paper: 100, 1000

@@ -7,7 +7,7 @@ def discriminator(x, channels, *, activation=True):
     """Score how real each region of a patch looks: 1 real, 0 refined (least squares).
 
     Args:
-        x: float32 [B, Z, Y, X, 1], intensities as gan.build hands them.
+        x: float32 [B, Z, Y, X, C], intensities as gan.build hands them; C: 1 in the paper.
         channels: width of the first layer; 64 in the paper, the later ones follow it.
         activation: leaky ReLU after each layer but the last; False: none, as in the released code.
 

@@ -7,6 +7,7 @@ from models.layers import Moments
 from models.refiner import refiner
 
 AVERAGE = 'refiner_average'      # scope of what the inference graph uses
+DETAIL_LIMIT = 3.0               # asinh of 10 noise levels
 
 
 # --- settings; the defaults are the paper's ---
@@ -26,6 +27,8 @@ class Architecture(NamedTuple):
     discriminator_sees_level: bool = True    # False: each patch loses its mean before D sees it
     discriminator_compresses: bool = False   # D sees asinh of intensities in noise levels of the
     #                                          real patches, instead of standard deviations
+    discriminator_sees_detail: bool = False  # D also sees how voxels differ from the mean of their
+    #                                          3^3 neighbours, see detail
 
 
 class Losses(NamedTuple):
@@ -83,6 +86,7 @@ class Graph(NamedTuple):
     learning_rate: Any           # of the refiner
     refiner_update: Any          # op
     discriminator_update: Any    # op
+    discriminator_more: Any      # op: the same, not counted as a step
     refiner_losses: dict         # name -> scalar; `..._gradient`, `..._weights`: Euclidean norms
     discriminator_losses: dict   # the same of the discriminator, and its accuracy in [0, 1]
     calibrate: Any               # op: measure the refiner's moments on the drafts that are fed
@@ -138,12 +142,14 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
     with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
         own_rate = rate if not optimiser.discriminator_rate else _rate(
             optimiser.discriminator_rate, step, optimiser=optimiser)
-        discriminator_update, found_d['discriminator_gradient'] = _minimise(
+        discriminator_more, found_d['discriminator_gradient'] = _minimise(
             wrap(tf.train.AdamOptimizer(own_rate, optimiser.beta1)), found_d['discriminator'],
-            scope='discriminator/', step=step)
+            scope='discriminator/')
+    with tf.control_dependencies([discriminator_more]):  # counted even if mixed precision skips it
+        discriminator_update = tf.assign_add(step, 1).op
     found['refiner_weights'] = tf.global_norm(tf.trainable_variables('refiner/'))
     return Graph(draft, label, real, history, label_weight, refined, refined_grey, step, rate,
-                 refiner_update, discriminator_update, found, found_d,
+                 refiner_update, discriminator_update, discriminator_more, found, found_d,
                  tf.group(*calibration), start_average)
 
 
@@ -165,10 +171,29 @@ def _scorer(architecture, intensities):
             x = tf.asinh(x)
         if not architecture.discriminator_sees_level:
             x -= tf.reduce_mean(x, [1, 2, 3, 4], keepdims=True)
+        if architecture.discriminator_sees_detail:
+            x = tf.concat([x, detail(x)], 4)
         return discriminator(x, architecture.discriminator_channels,
                              activation=architecture.discriminator_activation)
 
     return score
+
+
+def detail(x):
+    """How voxels differ from the mean of their 3^3 neighbours, the bright and the dark ones cut.
+
+    The discriminator halves its images at once and compares coarse features first. Beside
+    everything else it learns late what the noise is like from voxel to voxel, and the refiner draws
+    grids there meanwhile.
+
+    Args:
+        x: float32 [B, Z, Y, X, 1], asinh of noise levels about the mean, or standard deviations.
+
+    Returns:
+        float32 [B, Z, Y, X, 1].
+    """
+    x = tf.clip_by_value(x, -DETAIL_LIMIT, DETAIL_LIMIT)
+    return x - tf.nn.avg_pool3d(x, [1, 3, 3, 3, 1], [1, 1, 1, 1, 1], 'SAME')
 
 
 def _refine(x, architecture, *, intensities):
@@ -221,18 +246,11 @@ def _discriminator_losses(score_real, score_refined):
             'accuracy': 0.5 * (right[0] + right[1])}
 
 
-def _minimise(optimizer, loss, *, scope, step=None):
-    """One update of a scope's variables; (op, Euclidean norm of the gradient that it takes).
-
-    Args:
-        step: None, or the variable that counts updates, even where mixed precision skips one.
-    """
+def _minimise(optimizer, loss, *, scope):
+    """One update of a scope's variables; (op, Euclidean norm of the gradient that it takes)."""
     gradients = optimizer.compute_gradients(loss, var_list=tf.trainable_variables(scope))
-    update = optimizer.apply_gradients(gradients)
-    if step is not None:
-        with tf.control_dependencies([update]):
-            update = tf.assign_add(step, 1).op
-    return update, tf.global_norm([gradient for gradient, _ in gradients])
+    return (optimizer.apply_gradients(gradients),
+            tf.global_norm([gradient for gradient, _ in gradients]))
 
 
 def build_inference(bits, refiner_channels, *, standardised=False):

@@ -1,6 +1,7 @@
 """Backgrounds of the drafts: white noise, smooth fields, measured textures."""
 import numpy as np
-from scipy import ndimage
+import pytest
+from scipy import ndimage, special
 
 from utils.measure.quantiles import BACKGROUND, LAGS
 from utils.simulate import background, textures
@@ -60,7 +61,7 @@ def test_noise_between_neighbours_has_its_correlation_along_each_axis():
     """A weight w gives neighbours a correlation of 2 w / (1 + 2 w^2), across slabs, too."""
     fine = 0.2, 0.0, 0.5
     normal = background.grey_table([1e-9, 1 - 1e-9], [0.0, 1.0])         # ranks
-    texture = background.Texture([], fine, normal)
+    texture = background.Texture([], fine, normal, background.steady(normal))
     image = whole(background.textured((40, 60, 60), texture, rng=np.random.default_rng(0)))
     for axis, w in enumerate(fine):
         assert abs(correlation(image, 1, axis) - 2 * w / (1 + 2 * w * w)) < 0.03
@@ -83,6 +84,34 @@ def test_a_fitted_texture_finds_its_own_smooth_fields():
         shares[sigma[2]] = shares.get(sigma[2], 0) + share
     assert abs(shares[3.0] - 0.3) < 0.06 and abs(shares[12.0] - 0.4) < 0.06
     assert sum(shares.values()) < 0.78
+
+
+def test_what_is_sharp_in_a_background_is_no_noise_of_neighbours():
+    """Sharp fields beside white noise: neighbours correlate by the fields alone."""
+    rng = np.random.default_rng(5)
+    rows = [[0.4 * a for a in textures._field_correlation(sigma, rng=rng)]
+            for sigma in (2.0, 1.0, 1.0)]
+    texture = textures.fit(90 + 20 * BACKGROUND, rows)
+    assert sum(share for _, share in texture.components) == pytest.approx(0.4, abs=0.05)
+    assert max(texture.fine) < 0.05
+
+
+def test_noise_is_as_strong_in_dark_places_as_in_bright_ones():
+    """A skewed background: its table is five times as steep where it is bright."""
+    normal = special.ndtri(BACKGROUND)
+    levels = 100 + 20 * np.where(normal > 0, 2 * normal, 0.4 * normal)
+    rows = [[0.9 * v for v in textures._field_correlation(12.0, rng=np.random.default_rng(1))]] * 3
+    texture = textures.fit(levels, rows)
+    image = whole(background.textured((48, 128, 128), texture, rng=np.random.default_rng(0)))
+    smooth = ndimage.uniform_filter(image, 5)
+    noise = np.abs(image[:, :, 1:] - image[:, :, :-1])
+    dark, bright = [noise[where[:, :, 1:]].mean() for where in (smooth < 95, smooth > 120)]
+    assert bright < 1.8 * dark                           # without: more than 3
+    flat = texture._replace(even=np.ones_like(texture.even))
+    image = whole(background.textured((48, 128, 128), flat, rng=np.random.default_rng(0)))
+    smooth = ndimage.uniform_filter(image, 5)
+    noise = np.abs(image[:, :, 1:] - image[:, :, :-1])
+    assert noise[smooth[:, :, 1:] > 120].mean() > 3 * noise[smooth[:, :, 1:] < 95].mean()
 
 
 def test_texture_without_correlation_is_white():

@@ -78,6 +78,19 @@ def test_history_fills_stays_bounded_and_returns_what_went_in():
     np.testing.assert_array_equal(twin.mix(batch), buffer.mix(batch))
 
 
+def test_history_samples_old_patches_and_keeps_them():
+    buffer = history.History(6, np.random.default_rng(0))
+    batch = np.full((2, 3), 7.0)
+    assert buffer.sample(batch) is batch                 # none yet
+    for i in range(3):
+        buffer.mix(np.array([[2.0 * i] * 3, [2.0 * i + 1] * 3]))
+    before = buffer.state()[0]
+    found = buffer.sample(batch)
+    assert found.shape == batch.shape and found[0, 0] != found[1, 0]
+    assert {v for v in found[:, 0]} <= {v for v in before[:, 0]}
+    np.testing.assert_array_equal(buffer.state()[0], before)
+
+
 def test_history_of_none_hands_the_batch_back():
     buffer = history.History(0, np.random.default_rng(0))
     for i in range(3):

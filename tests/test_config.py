@@ -108,7 +108,7 @@ def demo_configs():
 def test_demo_configs_only_name_known_constants(name):
     path = 'configs/demo/' + name
     # the phantom has no other edition; the comparisons take the constants of step 3, too
-    whole = {'phantom.py': path,
+    whole = {'phantom.py': path, 'paper_drafts.py': 'configs/simulator.py',
              'comparison.py': ('configs/comparison.py', 'configs/segmentation.py'),
              'paper.py': ('configs/segmentation.py', 'configs/paper.py')}.get(
                  name, 'configs/' + name)

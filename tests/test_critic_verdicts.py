@@ -12,6 +12,7 @@ from models import tf
 from utils.common import claims, files
 from utils.common.errors import UserError
 from utils.data import stacks
+from utils.score import lone
 from utils.train import critic, critic_crops, critic_views, judging
 
 
@@ -149,6 +150,10 @@ def test_script_judges_drafts_and_refined_patches(tmp_path, monkeypatch):
     assert set(found['digests']) == {'real', 'drafts', 'refined'}
     text = (run / 'judge.md').read_text()
     assert text in out and len(text.split('\n\n')[0].splitlines()) == 2 + 6
+    kept = {row.pop('patches'): row for row in found['kept']}
+    assert list(kept) == ['drafts', 'refined', 'real'] and kept['drafts'] == kept['refined']
+    assert set(kept['drafts']) == set(judging.KEPT) and set(kept['real']) == set(lone.LONE)
+    assert kept['refined']['dimmed'] == 0 and '| refined | %.3f |' % kept['drafts']['dice'] in text
     assert files.read_json(str(run / 'made_by.json'))['NAMES'] == ['judge']
     (run / 'made_by.json').unlink()                      # as an earlier version left it
     claims.check(str(run), judging.owner_of(str(run)))
@@ -173,7 +178,14 @@ def test_verdicts_at_one_scale_are_kept_where_the_other_fails(tmp_path, monkeypa
     found = json.loads((tmp_path / 'runs/mpgan/judge.json').read_text())['verdicts']
     assert [(v['scale'], v['patches']) for v in found] == [('texture', 'real'),
                                                            ('texture', 'drafts')]
+    other = tmp_path / 'data/refined/patches.h5'         # as of other drafts
+    write_patches(other, [fibre(0, level=900)[0]] * 3)
+    bad('STAGE=judge', cwd=tmp_path, words=['No verdict on drafts, structure'])
+    assert 'does not hold the patches of' in (tmp_path / 'runs/mpgan/judge.md').read_text()
+    other.unlink()
+    bad('STAGE=judge', cwd=tmp_path, words=['No verdict on drafts, structure'])
     text = (tmp_path / 'runs/mpgan/judge.md').read_text()
+    assert 'Labels and lone voxels' in text and 'does not hold the patches' not in text
     assert '| drafts | texture | 0.750 |' in text and 'No verdict on drafts, structure' in text
     with pytest.raises(UserError, match='no block can be held out'):         # nothing is left
         judging.verdicts(None, {'drafts': None}, seeds=1, settings=SETTINGS, scales=['structure'])

@@ -10,7 +10,7 @@ from pictures import cells, grey, panels, read
 
 from utils.common import files
 from utils.common.errors import UserError
-from utils.data import patches, stacks, swc
+from utils.data import bounded, patches, stacks, swc
 from utils.draw import drafts, framework, gallery_results, results, training
 from utils.measure import otsu
 from utils.score import summary
@@ -138,6 +138,28 @@ def test_panel_shows_the_same_patches_as_draft_and_refined(places, handed):
     assert (page['labels'].sum((1, 2, 3)) == SHAPE[0]).all()
 
 
+def test_refining_takes_the_same_patches_of_each_kind_of_drafts(places, tmp_path, handed):
+    page = handed(drafts, 'refining')
+    results.draw_refining(places, 'a.png')
+    (title, made, refined, real), = page[1]
+    assert title == 'measured priors' and len(made) == len(refined) == len(real) == 2
+    assert (refined - made == 100).all() and real[0].min() < real[1].min()
+    labels = np.zeros((26,) + SHAPE, np.uint8)
+    for name, first in (('plain', 400), ('refined', 500), ('other', 600)):
+        (tmp_path / name).mkdir()
+        write_patches(tmp_path / name / 'patches.h5', levels(26, first), labels=labels,
+                      source='0003' if name == 'other' else '0001')
+    two = places._replace(plain_drafts=str(tmp_path / 'plain'),
+                          plain_refined=str(tmp_path / 'refined'))
+    results.draw_refining(two, 'a.png')
+    plain, measured = page[1]
+    assert plain[0] == "the paper's model" and (plain[2] - plain[1] == 100).all()
+    assert plain[1].min() >= 400 > 226 > measured[1].min()
+    assert len(np.unique(np.concatenate([plain[3], measured[3]]))) == 4      # four real patches
+    with pytest.raises(UserError, match='was not refined from'):
+        results.draw_refining(two._replace(plain_refined=str(tmp_path / 'other')), 'a.png')
+
+
 def test_panel_refuses_patches_of_other_drafts(places, tmp_path):
     labels = np.zeros((26,) + SHAPE, np.uint8)
     write_patches(tmp_path / 'patches.h5', levels(26, 0), labels=labels, source='0002')
@@ -191,6 +213,19 @@ def test_first_mask_is_what_lies_above_one_half(places, tmp_path):
     stacks.write(str(tmp_path / 'f.prob.tif'), probability)
     assert results.first_mask(places._replace(segmented=str(tmp_path)))[1].sum() == 1
     assert results.first_mask(places._replace(segmented=str(tmp_path / 'none'))) is None
+
+
+def test_masks_in_ome_zarr_are_found_and_large_ones_are_left_out_with_a_line(
+        places, tmp_path, monkeypatch, capsys):
+    probability = np.zeros((70, 70, 70), np.uint8)
+    probability[2, 3, 4] = 255
+    stacks.write(str(tmp_path / 'v.prob.ome.zarr'), probability)
+    other = places._replace(segmented=str(tmp_path))
+    name, mask = results.first_mask(other)
+    assert name == 'v' and np.argwhere(mask).tolist() == [[2, 3, 4]]
+    monkeypatch.setattr(bounded, 'MOST', 10 ** 5)
+    assert results.first_mask(other) is None
+    assert 'v.prob.ome.zarr is too large to be drawn' in capsys.readouterr().err
 
 
 def test_first_trace_is_the_first_swc(places, tmp_path):
@@ -276,7 +311,7 @@ def test_traces_by_otsu_are_drawn_beside_those_on_disk(tmp_path):
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (('FIGURES=panels',), ['FIGURES=panels', 'panel, stack']),
+    (('FIGURES=panels',), ['FIGURES=panels', 'panel, refining, stack']),
     (('FORMAT=jpg',), ['FORMAT=jpg', 'png or svg'])])
 def test_unknown_names_are_told(tmp_path, arguments, words):
     status, _, err = run_script('make_figures.py', *arguments, cwd=tmp_path)

@@ -140,7 +140,7 @@ def curve_panels(tmp_path_factory):
 def test_curves_rise_and_fall_with_their_columns(curve_panels):
     found = curve_panels[0]
     assert [seen(panel) for panel in found] == [[count > k for k in range(3)] for count in
-                                                (3, 2, 1, 1, 2, 3, 3, 1, 1, 2)]
+                                                (3, 2, 1, 1, 2, 3, 3, 1, 1, 4, 2, 2)]
     for panel, slopes in zip(found, ((1, -1, 0), (1, -1), (0,), (-1,), (1, 1), (1, 1, 1), (1, 1, 1),
                                      (1,), (1,), (1, 1))):
         for colour, slope in zip(COLOURS, slopes):
@@ -519,3 +519,23 @@ def test_diagram_draws_every_arrow(tmp_path):
         assert 0.5 < share < 0.9 if arrow.line == '--' else share > 0.95, arrow
         y, x = np.rint(end).astype(int)
         assert dark[y - 8:y + 9, x - 8:x + 9].sum() > 12, arrow           # its head
+
+
+def test_refining_shows_each_kind_of_drafts_in_its_own_rows(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(drafts, 'save', lambda figure, path: drawn.append(figure))
+    blocks = np.random.default_rng(0).normal(100, 2, (6, 2, 4, 50, 50))
+    blocks[2] *= 2                                       # real patches of the first kind: brighter
+    drafts.refining('a.png', [('plain', *blocks[:3]), ('measured', *blocks[3:])])
+    axes = np.reshape(drawn[0].axes, (4, 6))
+    assert [[panel.get_title() for panel in row] for row in axes[::2]] == 2 * [
+        ['draft', 'one slice, close', 'refined by MPGAN', 'one slice, close', 'real domain',
+         'one slice, close']]
+    assert [row[0].get_ylabel() for row in axes] == ['plain'] * 2 + ['measured'] * 2
+    for row, panels_of_row in enumerate(axes):
+        for k in range(3):
+            image = blocks[3 * (row // 2) + k][row % 2]
+            np.testing.assert_array_equal(panels_of_row[2 * k].images[0].get_array(), image.max(0))
+    scales = [row[0].images[0].get_clim() for row in axes]
+    assert scales[0] == scales[1] != scales[2] == scales[3]
+    plt.close(drawn[0])

@@ -10,9 +10,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 from PIL import Image
+from volume_stores import foreign
 
 from utils.common.version import VERSION
-from utils.data import patches, stacks, swc
+from utils.data import bounded, patches, stacks, swc
 from utils.draw import gallery, gallery_results, gallery_scenes, gallery_slices, gallery_trees
 from utils.draw.gallery_slices import Layer, Scene
 from utils.draw.results import Places
@@ -340,6 +341,28 @@ def test_viewers_hold_draft_refined_real_stack_mask_and_traces(places):
     facts = gallery_results.facts(shown, os.path.join(places.traces, 'scores.csv'))
     assert facts == [('1', 'stack traced'), ('2', 'trees'), ('0.01 mm', 'of cable'),
                      ('0.750', 'length F1 with the gold standard')]
+
+
+def test_ome_zarr_is_shown_and_of_large_stacks_the_middle(places, tmp_path, monkeypatch):
+    """The second channel of a stack, its mask in OME-Zarr; then as if both were large."""
+    voxels = np.full((66, 70, 80), 10, np.uint16)
+    voxels[:, 6:16, 4:76] = 700
+    (tmp_path / 'in').mkdir()
+    foreign(tmp_path / 'in' / 'a&b.zarr', np.stack([0 * voxels, voxels]), axes='czyx')
+    stacks.write(str(tmp_path / 'out' / 'a&b.mask.ome.zarr'), (voxels > 10).astype(np.uint8))
+    other = places._replace(segmented=str(tmp_path / 'out'))
+    how = dict(real=str(tmp_path / 'in'), images=[str(tmp_path / 'in')], channel=1)
+    shown = gallery_scenes.gather(other, **how)
+    assert shown.left_out == [] and len(shown.stacks) == len(shown.forests) == 1
+    assert shown.stacks[0]['width'] == 80 and shown.forests[0]['floor'] is not None
+    for layer in (shown.stacks[0]['layers'][0], shown.drafts[0]['layers'][2]):
+        assert np.ptp(picture_of(layer['slices'][0]).astype(int)) > 200      # not the empty channel
+    monkeypatch.setattr(bounded, 'MOST', 10 ** 5)
+    shown = gallery_scenes.gather(other, **how)
+    assert (shown.stacks[0]['width'], shown.stacks[0]['height']) == (64, 64)
+    assert shown.forests[0]['floor'] is None and len(shown.left_out) == 2
+    assert 'is large: its middle is shown, 64 x 64 x 64 voxels' in shown.left_out[0]
+    assert 'is large: its traces are shown without it' in shown.left_out[1]
 
 
 def test_what_is_missing_is_told_and_the_rest_is_shown(places, tmp_path):

@@ -116,6 +116,21 @@ def test_measured_brightness_makes_up_for_blur_and_staining():
     assert light.left_by_blur(1.0, 100.0) == 0.1
 
 
+def test_the_share_of_dim_neurites_is_dimmer_than_any_measured():
+    class Dim(Measured):
+        unseen = SimpleNamespace(share=0.3)
+
+        def draw_unseen(self, rng):
+            return 20.0
+
+    auto = settings_of().light._replace(level='auto', level_spread='auto', stained_share=1.0)
+    rng = np.random.default_rng(0)
+    for wanted, on in ((0.3, True), (0, False)):
+        values = [light.brightness(node(), 1.0, light=auto._replace(dim_neurites=on), blur=1.0,
+                                   prior=Dim(), rng=rng)[0] for _ in range(1000)]
+        assert np.mean(np.array(values) < 100) == pytest.approx(wanted, abs=0.05)
+
+
 def test_light_changes_linearly_along_an_edge():
     found = np.array([4, 6, 8]), np.array([1, 1, 0]), np.array([0.25, 1.0, 1.0])
     shining = light.on_voxels((1, 1, 10), found, shine=np.array([100.0, 200.0]),

@@ -212,6 +212,23 @@ def test_discriminator_that_does_not_see_levels_scores_brighter_patches_alike(se
     assert (abs(a - b) < 1e-4) == same
 
 
+def test_discriminator_that_sees_detail_has_it_as_a_second_channel():
+    image = np.random.default_rng(0).normal(0, 1, (1, 8, 8, 8, 1)).astype(np.float32)
+    image[0, 4, 4, 4, 0] = -50
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(gan.detail(tf.constant(image)))
+    cut = np.clip(image, -gan.DETAIL_LIMIT, gan.DETAIL_LIMIT)
+    middle = cut[0, 2:5, 1:4, 1:4, 0]
+    assert found[0, 3, 2, 2, 0] == pytest.approx(middle[1, 1, 1] - middle.mean(), abs=1e-5)
+    assert found[0, 4, 4, 4, 0] < -2                     # a lone dark voxel
+    with built(FROZEN._replace(discriminator_sees_detail=True)) as (graph, _, session):
+        kernel, = [v for v in tf.trainable_variables('discriminator/conv1')
+                   if v.name.endswith('kernel:0')]
+        assert int(kernel.shape[3]) == 2
+        assert np.isfinite(session.run(graph.discriminator_losses, discriminator_feeds(graph))[
+            'discriminator'])
+
+
 @pytest.mark.parametrize('compresses', [False, True])
 def test_discriminator_sees_intensities_in_the_real_patches_spread_or_noise(compresses):
     with built(FROZEN._replace(discriminator_compresses=compresses)) as (graph, _, session):

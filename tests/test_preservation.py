@@ -64,6 +64,8 @@ def test_auc_known_by_hand():
 def test_drafts_lose_nothing_of_themselves(own):
     assert set(own) == set(preservation.KEPT)
     assert own['lost'] == 0 and own['contrast_kept'] == 1 and own['invented_length'] < 2
+    assert own['dimmed'] == own['brightened'] == 0
+    assert own['contrast_grey'] == own['contrast_noise'] == 1
 
 
 # --- invented ---
@@ -153,7 +155,7 @@ def test_a_neurite_dimmed_below_the_noise_is_lost(kept):
 
 def test_a_neurite_keeps_its_contrast_if_half_of_it_or_enough_is_left(kept):
     """The dim one stands out by 40 noise levels, of which 24, 12 and 5 are left."""
-    assert kept.before[0][1][2] == pytest.approx(40, abs=1)
+    assert kept.before[0].neurites[2] == pytest.approx(40, abs=1)
     for less, whole in ((0.4, 1.0), (0.7, 1.0), (0.88, 0.5)):
         values = kept.measure(grey(noise(1) + SIGNAL + shine((DIM, -300 * less))))
         assert values['contrast_kept'] == whole and values['lost'] < 0.05
@@ -164,7 +166,7 @@ def test_what_never_stood_out_cannot_be_lost():
     kept = preservation.Preservation(plain, np.stack([BRIGHT] * 3))
     values = kept.measure(grey(noise(1)))
     assert values['lost'] < 1 and values['contrast_kept'] == 1
-    assert kept.before[0][0].max() < relief.LEVELS
+    assert kept.before[0].line.max() < relief.LEVELS
 
 
 def test_patches_without_background_or_label_are_no_trouble(drafts):
@@ -172,6 +174,46 @@ def test_patches_without_background_or_label_are_no_trouble(drafts):
     values = preservation.Preservation(drafts, labels).measure(np.full_like(drafts, 1000))
     assert np.isfinite(list(values.values())).all()
     assert values['lost'] == 1 and values['invented'] == 0
+
+
+# --- contrast ---
+
+@pytest.mark.parametrize('factor, dimmed, brightened', [
+    (0.4, 0.5, 0), (0.6, 0, 0), (1.7, 0, 0), (2.4, 0, 0.5)])
+def test_a_strand_dimmed_or_brightened_is_told(kept, factor, dimmed, brightened):
+    """The dim one of two of equal length: 40 noise levels high, so 'lost' sees nothing of it."""
+    values = kept.measure(grey(noise(1) + SIGNAL + shine((DIM, 300 * (factor - 1)))))
+    assert values['dimmed'] == pytest.approx(dimmed, abs=0.03)
+    assert values['brightened'] == pytest.approx(brightened, abs=0.03)
+    assert values['lost'] == 0
+    assert values['contrast_grey'] == pytest.approx((1 + factor) / 2, abs=0.03)   # of 2 neurites
+
+
+def test_half_of_a_strand_counts_by_its_length(kept):
+    half = DIM & (np.arange(SHAPE[2]) < 32)
+    values = kept.measure(grey(noise(1) + SIGNAL + shine((half, -200))))
+    assert values['dimmed'] == pytest.approx(0.25, abs=0.03)
+
+
+def test_contrast_is_told_in_grey_levels_and_in_noise_levels(kept):
+    """All neurites at half; then the noise alone doubled."""
+    values = kept.measure(grey(noise(1) + SIGNAL / 2))
+    assert values['contrast_grey'] == pytest.approx(0.5, abs=0.02)
+    assert values['contrast_noise'] == pytest.approx(0.5, abs=0.03)
+    values = kept.measure(grey(noise(1, 2 * LIGHT) + SIGNAL))
+    assert values['contrast_grey'] == pytest.approx(1, abs=0.03)
+    assert values['contrast_noise'] == pytest.approx(0.5, abs=0.03)
+    assert values['dimmed'] == values['brightened'] == 0
+
+
+def test_noise_drawn_anew_neither_dims_nor_brightens(kept):
+    """Also of neurites that hardly stand out: 4 and 2 noise levels."""
+    faint = preservation.Preservation(grey(noise(0) + SIGNAL / 20), np.stack([BRIGHT | DIM] * 3))
+    assert 1 < faint.before[0].line.mean() < 5
+    for seed in (1, 2):
+        for found, level in ((kept, 1), (faint, 1 / 20)):
+            values = found.measure(grey(noise(seed) + level * SIGNAL))
+            assert values['dimmed'] < 0.05 and values['brightened'] < 0.05
 
 
 # --- judgement ---

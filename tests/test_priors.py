@@ -8,7 +8,7 @@ from drafting import draw
 from utils.common.errors import UserError
 from utils.measure import otsu, pool, stack
 from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
-from utils.simulate import priors
+from utils.simulate import priors, unseen
 
 
 def known(**values):
@@ -64,6 +64,19 @@ def test_measured_radii_and_levels_are_drawn_without_their_extremes():
     np.testing.assert_allclose(measured.radii_along(np.array([-9.0, 0, 9])), [1.02, 1.5, 1.9])
     given = priors.Priors(known(), 16, radius=(4.0, 5.0))
     assert 4 <= given.draw_radius(rng, 0) <= 5 and given.fixed and not measured.fixed
+
+
+def test_neurites_that_step_0_does_not_see_go_on_to_the_noise():
+    """Levels are 102 to 198; as many in each factor of brightness: ln(low/noise)/ln(high/noise)."""
+    found = unseen.of(known(noise_std=[80.0, None, 90.0]))
+    assert found == pytest.approx((np.log(102 / 85) / np.log(198 / 85), 85, 102))
+    assert unseen.of(known()) == pytest.approx((unseen.MOST, 3, 102))    # noise: the background's
+    assert unseen.of(known(noise_std=[103.0] * 3)).share == 0            # none is dimmer
+    assert unseen.of(known(noise_std=[0.0] * 3)).lowest == 3
+    measured, rng = priors.Priors(known(noise_std=[25.5] * 3), 16), np.random.default_rng(0)
+    levels = np.log([measured.draw_unseen(rng) for _ in range(2000)])
+    assert np.exp(levels.min()) >= 25.5 and np.exp(levels.max()) <= 102
+    assert np.exp(np.median(levels)) == pytest.approx(51, rel=0.05)      # log-uniform
 
 
 def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():

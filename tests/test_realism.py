@@ -106,6 +106,8 @@ def test_identity_and_divergence_are_named(judge):
     ({'moved': 2.1}, ''), ({'moved': 1.9}, 'identity'),                # of a spread of 100
     ({'lost': 0.09}, ''), ({'lost': 0.11}, '11 % of the centreline'),
     ({'invented_length': 33.0}, ''), ({'invented_length': 35.0}, 'invented: 35 voxels'),   # of 20
+    ({'dimmed': 0.09}, ''), ({'dimmed': 0.11}, 'dimmed: 11 % of the centreline has less than half'),
+    ({'brightened': 0.09}, ''), ({'brightened': 0.11}, 'brightened: 11 %'),
 ])
 def test_each_verdict_has_its_limit(changes, words):
     draft = {'contrast': 4.0, 'dice': 0.8, 'gap': 1.0, 'lost': 0.0, 'invented_length': 20.0}

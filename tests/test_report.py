@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from utils.common import files
-from utils.data import patches, stacks, swc
+from utils.data import bounded, patches, stacks, swc
 from utils.draw import masks as mask_figures
 from utils.measure import otsu, quantiles
 from utils.run import evidence, evidence_masks, findings, findings_masks, plan, survey
@@ -206,6 +206,12 @@ def test_the_checkpoint_that_refined_is_judged(places):
     files.write_json(os.path.join(places.refiner, 'best.json'), {'step': 100})
     labels, looks = evidence.of_refiner(places)
     assert (labels.light, looks.light) == (GREEN, GREEN) and '0.40' in looks.words
+    older = [name for name in evidence.MEASURES if name not in ('dimmed', 'lone_dark')]
+    log(places, {name: dict(draft, step=100, gap=0.4)[name] for name in ['step'] + older})
+    assert [one.light for one in evidence.of_refiner(places)] == [GREEN, GREEN]
+    log(places, dict(draft, step=100, gap=0.4, dimmed=0.5))
+    labels, _ = evidence.of_refiner(places)
+    assert labels.light == YELLOW and 'dimmed: 50 %' in labels.words
 
 
 def test_critics_are_read_where_there_are_some(places):
@@ -220,10 +226,10 @@ def test_critics_are_read_where_there_are_some(places):
 
 def test_middling_probabilities_are_counted_beside_certain_ones():
     voxels = np.repeat(np.array([0, 63, 64, 191, 192, 255], np.uint8), [50, 10, 5, 5, 10, 20])
-    assert evidence_masks.of_probabilities(voxels) == (0.35, 0.25)
+    assert evidence_masks.of_probabilities(np.bincount(voxels, minlength=256)) == (0.35, 0.25)
 
 
-def test_masks_are_judged_and_drawn(places, tmp_path):
+def test_masks_are_judged_and_drawn(places, monkeypatch):
     priors(places)
     image, label = tubes(1)
     stacks.write('in/a.tif', image[0])
@@ -234,6 +240,13 @@ def test_masks_are_judged_and_drawn(places, tmp_path):
         found = evidence_masks.of_masks(places, {'a': 'in/a.tif'})
         assert [one.light for one in found] == lights
         assert os.path.getsize(found[0].picture) > 5000
+    os.remove(os.path.join(places.segmented, 'a.prob.tif'))
+    os.remove(found[0].picture)
+    stacks.write(os.path.join(places.segmented, 'a.prob.ome.zarr'), 240 * label[0])
+    monkeypatch.setattr(bounded, 'MOST', 10 ** 5)        # a large one: its middle is drawn
+    found = evidence_masks.of_masks(places, {'a': 'in/a.tif'})
+    assert [one.light for one in found] == [GREEN, GREEN]
+    assert os.path.getsize(found[0].picture) > 5000
 
 
 def test_the_picture_shows_the_planes_that_hold_most():

@@ -101,12 +101,6 @@ def test_unlike_stacks_are_refused_before_the_start(tmp_path, other, words):
         look_at([stack(tmp_path / 'a.tif'), stack(tmp_path / 'b.tif', **other)])
 
 
-def test_the_middle_keeps_short_sides():
-    assert survey.middle(np.zeros((50, 60, 70)), 10 ** 6).shape == (50, 60, 70)
-    part = survey.middle(np.zeros((70, 400, 400), np.uint8), 10 ** 6)
-    assert part.shape[0] == 64 and part.size < 3 * 10 ** 6
-
-
 # --- choices ---
 
 def chosen(kinds=(KIND,), looks=(LOOK,), here=HERE, **given):
@@ -160,6 +154,8 @@ def test_commands_are_the_scripts_in_order_and_shells_can_read_them():
     assert "'STACKS=my stacks'" in plan.text_of(steps[0])
     assert 'OUTPUT=data/mine/patches' in steps[0].arguments
     assert 'VOLUME_SHAPE=96,128,128' in steps[1].arguments
+    assert {'DENSITY_FACTOR=2', 'DIM_NEURITES=True'} <= set(steps[1].arguments)
+    assert 'PATCH_EVERY=40' in steps[1].arguments        # as many patches of twice the centreline
     assert [step.name for step in steps_of(JUDGE='no')] == [
         step.name for step in steps if step.name != 'critics']
 

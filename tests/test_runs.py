@@ -111,6 +111,21 @@ def test_run_goes_on_from_its_newest_checkpoint_and_keeps_the_best(tmp_path, add
     assert rows[4].split(',')[2] == '0.25'
 
 
+def test_a_log_of_an_earlier_version_goes_on_with_the_columns_of_now(tmp_path, add):
+    with runs.Run(str(tmp_path), ['loss', 'gone', 'gap']) as run:
+        for step in (1, 2):
+            run.step = step
+            run.log({'loss': step / 4, 'gone': 7, 'gap': 0.5})
+            run.save()
+    with runs.Run(str(tmp_path), ['loss', 'dimmed', 'gap']) as run:
+        run.step = 3
+        run.log({'loss': 1, 'dimmed': 0.25})
+    rows = [row.split(',') for row in (tmp_path / 'log.csv').read_text().splitlines()]
+    assert rows[0] == ['step', 'seconds', 'loss', 'dimmed', 'gap']
+    assert [row[2:] for row in rows[1:]] == [['0.25', '', '0.5'], ['0.5', '', '0.5'],
+                                             ['1', '0.25', '']]
+
+
 def test_a_kill_between_checkpoint_and_its_mark_is_mended(tmp_path, add):
     with runs.Run(str(tmp_path), []) as run:
         run.step = 1

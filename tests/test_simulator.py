@@ -67,6 +67,20 @@ def test_a_number_holds_with_and_without_priors():
         assert values.branches.tortuosity == 1.2 and values.branches.density == 0
 
 
+def test_training_drafts_are_denser_by_a_factor_and_by_the_neurites_that_are_not_seen():
+    def density(**constants):
+        return settings_of(measured, **constants).branches.density
+
+    measured = known(noise_std=[69.0, 71.0, None])       # levels of 102 to 198 are drawn
+    share = np.log(102 / 70) / np.log(198 / 70)
+    assert density(DENSITY_FACTOR=2.0) == pytest.approx(0.002)
+    assert density(DIM_NEURITES=True) == pytest.approx(0.001 / (1 - share)), 'not on top'
+    assert density(DENSITY_FACTOR=90.0) == 0.02          # the densest that is drawn
+    both = dict(DENSITY_FACTOR=2.0, DIM_NEURITES=True)
+    assert density(DENSITY=0.003, **both) == 0.003       # as given
+    assert settings_of(**both).branches.density == 0     # the paper's: one neuron
+
+
 def test_every_constant_is_a_setting_or_the_scripts_own():
     fields = [name.upper() for group in settings.GROUPS for name in group._fields]
     own = {'OUTPUT', 'N_STACKS', 'WORKERS', 'SEED', 'OVERWRITE', 'PRIORS', 'PSF_FILE'}
@@ -262,7 +276,7 @@ def test_drafts_of_a_version_without_a_newer_constant_are_kept(tmp_path):
     simulated(tmp_path, 'OUTPUT=out', 'N_STACKS=1')
     path = str(tmp_path / 'out/config.json')
     older = files.read_json(path)
-    assert older.pop('RANDOM_PATCHES') == 0.0
+    assert older.pop('RANDOM_PATCHES') == 0.0 and older.pop('DIM_NEURITES') is False
     files.write_json(path, older)
     assert '(0 new)' in simulated(tmp_path, 'OUTPUT=out', 'N_STACKS=1')
     files.write_json(path, older)

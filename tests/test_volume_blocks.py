@@ -11,6 +11,8 @@ import pytest
 import untrained
 from conftest import ROOT, run_script
 
+from utils.common import blocks
+from utils.common.errors import UserError
 from utils.data import stacks, volumes
 from utils.train import normalisation, volume_jobs, volume_runs
 from utils.train.segmenter import mask_of
@@ -80,6 +82,28 @@ def test_streamed_equals_in_memory(place):
     whole = stacks.read(str(place / 'refined_whole/images/in.tif')).voxels
     assert np.array_equal(read(place / 'refined' / REFINED), whole)
     assert len(np.unique(whole)) > 100
+
+
+def test_a_block_is_recorded_once_its_chunks_are_on_disk_and_the_result_is_refused_until_then(
+        place, monkeypatch):
+    """A kill at any moment leaves no missing chunk that would be read as zeros."""
+    seen, add, wanted = [], blocks.Progress.add, read(place / 'blocks' / MAP)
+
+    def added(self, number, note):
+        if self.folder.endswith('predict'):
+            path = str(place / 'watched' / MAP)
+            with pytest.raises(UserError, match='is not finished'):
+                volumes.open_volume(path)
+            box = blocks.Grid(SHAPE, (8, 24, 32)).box(number)[0]
+            np.testing.assert_array_equal(
+                volumes.open_volume(path, unfinished=True)[box], wanted[box])
+            assert wanted[box].any()                     # not what a missing chunk reads as
+            seen.append(number)
+        add(self, number, note)
+
+    monkeypatch.setattr(blocks.Progress, 'add', added)
+    good('3_segmentation.py', *PREDICT, 'OUTPUT=watched', cwd=place)
+    assert sorted(seen) == list(range(3 * 2 * 2))
 
 
 @pytest.mark.parametrize('kind', ['zarr', 'nifti'])

@@ -2,6 +2,8 @@
 PATCHES = 'data/demo/patches'
 DRAFTS = 'data/demo/simulated'
 REFINED = 'data/demo/refined'
+PLAIN_DRAFTS = 'data/demo/paper_drafts'
+PLAIN_REFINED = 'data/demo/paper_refined'
 RUN_DIR = 'runs/demo'
 SEGMENTED = 'data/demo/segmented'
 SEGMENTATION_RUN = 'runs/demo_segmentation'

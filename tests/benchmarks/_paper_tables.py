@@ -22,8 +22,9 @@ NETWORK_COLUMNS = OrderedDict(list(masks.HEADINGS.items()) + [
     ('best_dice', 'Dice, best threshold')])
 # of the refined patches against the drafts' labels, and the critic's accuracy
 KEPT = OrderedDict([('dice', 'Dice with the label'), ('cldice', 'clDice'),
-                    ('invented', 'invented, pieces'), ('invented_length', 'invented, voxels'),
-                    ('lost', 'lost'), ('contrast_kept', 'contrast kept')])
+                    ('invented_length', 'invented, voxels'), ('lost', 'lost'),
+                    ('dimmed', 'dimmed'), ('contrast_grey', 'contrast, of the drafts\''),
+                    ('lone_dark', 'lone dark voxels')])
 REFINER_COLUMNS = OrderedDict([
     ('texture', 'critic, texture'), ('texture_train', 'in training'),
     ('structure', 'critic, structure'), ('structure_train', 'in training')] + list(KEPT.items()) + [

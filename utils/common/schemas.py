@@ -110,6 +110,7 @@ PRIORS = record({
 }, {
     'voxel_size': maybe(several(number(1e-6, 1e4), 3)), 'dtype_max': {'enum': [255, 65535]},
     'persistence': known(0, 1e9), 'level_drift': known(0, 100),
+    'noise_std': maybe(several(known(*GREY), 3)),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
     'glow': maybe(record({'noise': number(*GREY)})),

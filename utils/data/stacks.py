@@ -104,14 +104,14 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False, channel=0):
             extension; an OME-Zarr folder or address.
         smallest: (z, y, x) voxels that it must have at least.
         probabilities: floating point passes, too, if it is from 0 to 1; it comes as float32.
-        channel: of an OME-Zarr image with several, from 0; files have one.
+        channel: of an OME-Zarr image with several, from 0; others have one, 0.
 
     Returns:
         Stack; voxel_size is None where the file does not tell it.
 
     Raises:
-        UserError: unreadable, truncated, 2-D, colour, several channels, floating point or other
-            dtype, or too small. The message names the file and the cure.
+        UserError: unreadable, truncated, 2-D, colour, several channels in a file, no such channel,
+            floating point or other dtype, or too small. The message names the file and the cure.
         MachineError: it does not fit in memory.
     """
     check_file(path)
@@ -131,19 +131,29 @@ def read(path, smallest=(1, 1, 1), *, probabilities=False, channel=0):
     except MemoryError:
         raise MachineError('%s: not enough memory to read it: take smaller stacks, or fewer at a '
                            'time' % path)
+    if not _is_zarr(path):
+        volumes.check_channel(path, channel)
     voxels = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder('='))
     if voxels.dtype.kind == 'f':
         voxels = _probabilities(voxels, path, wanted=probabilities)
     elif voxels.dtype not in (np.dtype('u1'), np.dtype('u2')):
         raise UserError('%s is %s: convert it to 8 or 16 bit unsigned' % (path, voxels.dtype))
-    if any(n < least for n, least in zip(voxels.shape, smallest)):
-        shape, least = [' x '.join(map(str, sides)) for sides in (voxels.shape, smallest)]
+    check_sides(path, voxels.shape, smallest=smallest, voxel_size=voxel_size)
+    return Stack(voxels, voxel_size, path, notes)
+
+
+def check_sides(path, shape, *, smallest, voxel_size):
+    """Raise UserError for a stack that is too small, or tells voxels that cannot be.
+
+    Args: shape, smallest: (z, y, x) voxels; voxel_size: um (z, y, x), or None.
+    """
+    if any(n < least for n, least in zip(shape, smallest)):
         raise UserError('%s is %s voxels (z, y, x), smaller than a patch of %s: leave it out or '
-                        'take smaller patches' % (path, shape, least))
+                        'take smaller patches' % ((path,) + tuple(
+                            ' x '.join(map(str, sides)) for sides in (shape, smallest))))
     if voxel_size is not None and not is_voxel_size(voxel_size):
         raise UserError('%s tells voxels of %s um (z, y, x), which cannot be: correct it (Fiji: '
                         'Image > Properties)' % (path, ' x '.join('%g' % v for v in voxel_size)))
-    return Stack(voxels, voxel_size, path, notes)
 
 
 def _is_zarr(path):

@@ -119,8 +119,9 @@ def _three_axes(voxels, axes, *, path):
     if 'S' in axes:
         raise UserError('%s is a colour image: save one channel as 8- or 16-bit grey' % path)
     if 'C' in axes and voxels.shape[axes.index('C')] > 1:
-        raise UserError('%s has %d channels: save one of them alone, or, if they are slices, as '
-                        'slices (Fiji: Image > Properties)' % (path, voxels.shape[axes.index('C')]))
+        raise UserError('%s has %d channels: save one of them alone (Fiji: Image > Color > Split '
+                        'Channels; CHANNEL is of OME-Zarr), or, if they are slices, as slices '
+                        '(Image > Properties)' % (path, voxels.shape[axes.index('C')]))
     voxels = voxels.reshape([n for n, axis in zip(voxels.shape, axes) if n > 1 or axis in 'ZYXQI'])
     if voxels.ndim != 3:
         raise UserError('%s has %d dimensions (%s): want a 3-D stack of (z, y, x)'

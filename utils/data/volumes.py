@@ -41,7 +41,8 @@ def open_volume(path, *, channel=0, level=0, unfinished=False):
 
     Args:
         path: OME-Zarr folder or address, or HDF5 file.
-        channel: which of several, from 0; time point 0 is taken.
+        channel: which of several, from 0, which one without an axis for them has, too; time point
+            0 is taken.
         level: of the pyramid, 0 the finest.
         unfinished: open it even if blocks of it are still being made.
 
@@ -53,6 +54,7 @@ def open_volume(path, *, channel=0, level=0, unfinished=False):
             an address out of reach, a package that is missing, an unfinished volume.
     """
     if not zarr_files.is_url(path) and not os.path.isdir(path):
+        check_channel(path, channel)
         stack, voxel_size, close = hdf5.open_stack(path)
         return _checked(Volume(path, stack, axes=hdf5.fixed_axes(stack.shape),
                                voxel_size=voxel_size, close=close))
@@ -73,6 +75,22 @@ def open_volume(path, *, channel=0, level=0, unfinished=False):
                     folder=None if image.sparse else folder)
 
 
+def check_channel(path, channel):
+    """Raise UserError for any channel but 0 of a stack that has no axis for channels."""
+    if channel:
+        raise UserError('%s has no channels, and CHANNEL=%d is asked for: leave CHANNEL away, or '
+                        'give another stack' % (path, channel))
+
+
+def has_channels(path):
+    """True for an OME-Zarr image with several channels. Raises UserError: as open_volume."""
+    if not (zarr_files.is_url(path) or os.path.isdir(path) and is_volume(path)):
+        return False
+    store, image, path = _image(path)
+    shape = zarr_files.array_of(store, image.levels[0][0], path=path).shape
+    return dict(zip(image.axes, shape)).get('c', 1) > 1
+
+
 def _image(path):
     """(store, its ngff.Image, path) of a folder; of Bio-Formats' folder with one image, of that."""
     store = zarr_files.store_of(path)
@@ -90,6 +108,8 @@ def _fixed(axes, shape, *, channel, path):
     Raises:
         UserError: there is no such channel; an unknown axis is longer than 1.
     """
+    if 'c' not in axes:
+        check_channel(path, channel)
     fixed = []
     for axis, length in zip(axes, shape):
         if axis == 'c' and not 0 <= channel < length:

@@ -86,6 +86,13 @@ def close_ups(path, named, *, same):
     count = len(named[0][1])
     figure, axes = plt.subplots(count, 2 * len(named), squeeze=False,
                                 figsize=(4.6 * len(named), 2.4 * count))
+    _show_close_ups(axes, named, same=same)
+    figure.tight_layout()
+    save(figure, path)
+
+
+def _show_close_ups(axes, named, *, same):
+    """Fill the panels of close_ups, [N, 2 * blocks]."""
     scale = limits(*[project(image) for image in named[-1][1]])
     for k, (title, images) in enumerate(named):
         for row, (place, image) in enumerate(zip(named[0][1] if k < same else images, images)):
@@ -93,6 +100,29 @@ def close_ups(path, named, *, same):
             show(left, project(image), title='' if row else title, scale=scale)
             show(right, _close(image, place), title='' if row else 'one slice, close',
                  scale=(-2, 4.5))
+
+
+def refining(path, groups):
+    """What refining does to drafts of some kinds: draft | refined | real, a group of rows each.
+
+    Patches are shown as in close_ups, at the grey scale of each group's real patches.
+
+    Args:
+        path: of the figure.
+        groups: list of (title, drafts, refined, real), grey levels [N, Z, Y, X], N the same in all.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    count = len(groups[0][1])
+    figure, axes = plt.subplots(count * len(groups), 6, squeeze=False,
+                                figsize=(13.8, 2.4 * count * len(groups)))
+    for k, (title, draft, refined, real) in enumerate(groups):
+        rows = axes[k * count:(k + 1) * count]
+        _show_close_ups(rows, [('draft', draft), ('refined by MPGAN', refined),
+                               ('real domain', real)], same=2)
+        for row in rows:
+            row[0].set_ylabel(title, fontsize=9)
     figure.tight_layout()
     save(figure, path)
 

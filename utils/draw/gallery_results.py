@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 
+from utils.common import files
 from utils.common.errors import UserError
 from utils.data import stacks
 from utils.draw import folder, gallery, gallery_scenes, gallery_slices
@@ -15,12 +16,12 @@ PICTURE = re.compile(r'[^\s|`]+\.png')
 REPORT = 'report.md'                 # in the folder of results: shown first
 
 
-def draw(places, *, captions, steps, real, images):
+def draw(places, *, captions, steps, real, images, channel=0):
     """Write one page of everything that there is; a figure of the same name is shown once.
 
     Args:
         places: results.Places; captions: dict from a figure's name to the words below it.
-        steps: list of gallery.Step; real, images: as for gallery_scenes.gather.
+        steps: list of gallery.Step; real, images, channel: as for gallery_scenes.gather.
 
     Returns:
         path of the page.
@@ -32,24 +33,40 @@ def draw(places, *, captions, steps, real, images):
     text = _text(report) if os.path.exists(report) else ''
     named = [word for word in dict.fromkeys(PICTURE.findall(text)) if os.path.isfile(word)]
     main, single = figure_files(places, list(captions))
-    files = unlike(main + named + single)
-    if not files:
+    unique = unlike(main + named + single)
+    if not unique:
         raise UserError('no figure in %s: run make_figures.py first' % places.output)
     path = os.path.join(places.results, 'index.html')
     folder.check_page(path)
-    shown = gallery_scenes.gather(places, real=real, images=images)
+    shown = gallery_scenes.gather(places, real=real, images=images, channel=channel)
     own = {stacks.name_of(path): 'Traces of %s' % stacks.name_of(path)
            for path in glob.glob(os.path.join(glob.escape(places.traces), '*.png'))}
-    figures, unfit = pictures(list(files), captions=dict(own, **captions))
-    fit = [path for path in files if path not in unfit]
+    figures, unfit = pictures(list(unique), captions=dict(own, **captions))
+    fit = [path for path in unique if path not in unfit]
     notes = shown.left_out + ['%s: the page would be too large' % name for name in unfit]
     gallery.page(path, 'MPGAN: %s' % places.run_dir, content=gallery.Content(
         facts(shown, os.path.join(places.traces, 'scores.csv')),
         dict(drafts=shown.drafts, stacks=shown.stacks, forests=shown.forests),
-        text, {name: fit.index(path) for path in fit for name in files[path] if name in named},
+        text, {name: fit.index(path) for path in fit for name in unique[path] if name in named},
         figures, [(os.path.basename(table), _text(table)) for table in _found(places, '.md')
                   if os.path.abspath(table) != os.path.abspath(report)], steps, notes))
     return path
+
+
+def stacks_given(folders):
+    """What stacks the steps read: (folder of step 0 or None, folders of all, the last step's first,
+    channel of those with several).
+
+    Args:
+        folders: of the steps, in order; each has a config.json, or none.
+    """
+    given, channel = [], 0
+    for folder_of_step in reversed(folders):
+        path = os.path.join(folder_of_step, 'config.json')
+        made = files.read_json(path) if os.path.exists(path) else {}
+        given += [(name, made[name]) for name in ('IMAGES', 'INPUT', 'STACKS') if made.get(name)]
+        channel = channel or made.get('CHANNEL', 0)
+    return dict(given).get('STACKS'), [value for _, value in given], channel
 
 
 def _found(places, ending):
@@ -86,17 +103,17 @@ def _text(path):
         return file.read()
 
 
-def pictures(files, *, captions):
+def pictures(paths, *, captions):
     """Figures as data URIs, as many as FIGURE_BYTES allow.
 
     Args:
-        files: PNG files, the most important first; captions: dict from a figure's name to words.
+        paths: PNG files, the most important first; captions: dict from a figure's name to words.
 
     Returns:
         (list of (caption, data URI), paths of the figures that did not fit).
     """
     shown, left_out, size = [], [], 0
-    for path in files:
+    for path in paths:
         uri = gallery_slices.figure_uri(path, most_bytes=FIGURE)
         if size + len(uri) > FIGURE_BYTES:
             left_out.append(path)

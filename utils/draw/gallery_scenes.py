@@ -6,15 +6,22 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.data import stacks, swc
+from utils.data import bounded, stacks, swc
 from utils.data.patches import PatchFile
 from utils.draw import gallery_slices, gallery_trees
 from utils.draw.gallery_slices import Layer, Scene
 
+MASK = '.mask'                       # in a mask's name
 DRAFT_BYTES, STACK_BYTES = 3.0e6, 5.0e6      # of pictures as text, all scenes together
 DRAFTS, STACKS, FORESTS = 2, 4, 8    # that are shown, at most
 NODES = 30000                        # of all traces, some 35 bytes each
 SAMPLED = 400                        # real patches that a place is chosen among
+
+
+class Source(NamedTuple):
+    """A stack that was segmented or traced."""
+    path: str
+    channel: int                     # of several; 0 where there is one
 
 
 class Shown(NamedTuple):
@@ -25,45 +32,55 @@ class Shown(NamedTuple):
     left_out: list                   # lines
 
 
-def gather(places, *, real, images):
+def gather(places, *, real, images, channel=0):
     """Read what steps 1 to 4 left.
 
     Args:
         places: results.Places; real: folder or pattern of the real stacks that step 0 was given, or
             None; images: list of folders or patterns of stacks that were segmented or traced, the
-            first that has a stack counts.
+            first that has a stack counts; channel: of stacks with several.
 
     Returns:
         Shown. What is missing or cannot be read is told in a line, and left out.
     """
     left_out = []
 
-    def tried(gathered, *arguments):
+    def tried(gathered, *arguments, **options):
         try:
-            return gathered(*arguments)
+            return gathered(*arguments, **options)
         except UserError as error:
             left_out.append(str(error))
             return []
 
     found = stack_paths(places, images)
-    return Shown(tried(draft_scenes, places, real), tried(stack_scenes, places, found),
-                 tried(forests, places, found), left_out)
+    found = {name: path and Source(path, bounded.channel_of(path, channel))
+             for name, path in found.items()}
+    return Shown(tried(draft_scenes, places, real, channel=channel),
+                 tried(stack_scenes, places, found, notes=left_out),
+                 tried(forests, places, found, notes=left_out), left_out)
 
 
 # --- draft | refined | real ---
 
-def draft_scenes(places, real):
+def draft_scenes(places, real, *, channel=0):
     """Scenes of the first drafts that were refined; list for JSON.
 
     Args: as for gather.
     """
+    if not real:
+        return _draft_scenes(places, None)
+    path, middle = real_stack(places, real)
+    with bounded.opened(path, channel=bounded.channel_of(path, channel)) as truth:
+        return _draft_scenes(places, truth.voxels, middle=middle)
+
+
+def _draft_scenes(places, truth, *, middle=None):
+    """As draft_scenes; truth: real stack, of which a part is read around the voxel `middle`."""
     pairs = [pair for pair in stacks.pair_by_name(os.path.join(places.drafts, 'images'),
                                                   os.path.join(places.drafts, 'labels'))
              if os.path.exists(_refined(places, pair))][:DRAFTS]
     if not pairs:
         raise UserError('no refined stack in %s: run 2_mpgan.py first' % places.refined)
-    path, middle = real_stack(places, real) if real else (None, None)
-    truth = stacks.read(path).voxels if path else None
     made = []
     for image, label in pairs:
         voxels = [stacks.read(path).voxels for path in
@@ -115,9 +132,9 @@ def _window(voxels, middle, *, shape):
 
 def stack_paths(places, images):
     """Dict from the names of masks and traces to their stacks' paths, None where there is none."""
-    names = {os.path.basename(path)[:-len(ending)] for folder, ending in
-             ((places.segmented, '.mask.tif'), (places.traces, '.swc'))
-             for path in glob.glob(os.path.join(glob.escape(folder), '*' + ending))}
+    names = set(bounded.results_of(places.segmented, MASK)) | {
+        stacks.name_of(path)
+        for path in glob.glob(os.path.join(glob.escape(places.traces), '*.swc'))}
     found = dict.fromkeys(sorted(names))
     for pattern in reversed(images):
         try:
@@ -128,15 +145,25 @@ def stack_paths(places, images):
     return found
 
 
-def stack_scenes(places, paths):
-    """Scenes of stacks beside their masks; list for JSON. paths: of stack_paths."""
-    made, names = [], [name for name in paths if paths[name]]
-    names = [name for name in names if os.path.exists(_mask(places, name))][:STACKS]
+def stack_scenes(places, sources, *, notes):
+    """Scenes of stacks beside their masks; list for JSON.
+
+    Args:
+        sources: dict from names to Source or None; notes: list that lines are appended to.
+    """
+    masks = bounded.results_of(places.segmented, MASK)
+    made, names = [], [name for name in sources if sources[name] and name in masks][:STACKS]
     for name in names:
-        voxels, mask = [stacks.read(path).voxels for path in (paths[name], _mask(places, name))]
-        if voxels.shape != mask.shape:
+        path, channel = sources[name]
+        shapes = [bounded.shape_of(path, channel=channel)[0], bounded.shape_of(masks[name])[0]]
+        if shapes[0] != shapes[1]:
             raise UserError('%s is %s voxels, its mask %s: they are no pair'
-                            % (paths[name], voxels.shape, mask.shape))
+                            % (path, shapes[0], shapes[1]))
+        stack, mask = bounded.read(path, channel=channel), bounded.read(masks[name]).voxels
+        voxels = stack.voxels
+        if not stack.whole:
+            notes.append('%s is large: its middle is shown, %s voxels, with its mask'
+                         % (path, ' x '.join(map(str, voxels.shape))))
         scene = Scene(name, [Layer('stack', voxels, True), Layer('mask', mask > 0)], mask > 0,
                       gallery_slices.scales_of(voxels))
         made.append(gallery_slices.to_json(scene, most_bytes=STACK_BYTES / len(names)))
@@ -146,16 +173,18 @@ def stack_scenes(places, paths):
     return made
 
 
-def _mask(places, name):
-    return os.path.join(places.segmented, name + '.mask.tif')
-
-
-def forests(places, paths):
-    """Traces for the 3-D view; list for JSON. paths: of stack_paths."""
-    made, names = [], [name for name in paths if os.path.exists(_trace(places, name))][:FORESTS]
+def forests(places, sources, *, notes):
+    """Traces for the 3-D view; list for JSON. Arguments as stack_scenes."""
+    made, names = [], [name for name in sources if os.path.exists(_trace(places, name))][:FORESTS]
     for name in names:
-        path, stack = _trace(places, name), stacks.read(paths[name]) if paths[name] else None
-        size = stack.voxel_size if stack else None
+        path, source, stack = _trace(places, name), sources[name], None
+        size = None
+        if source:
+            shape, size = bounded.shape_of(source.path, channel=source.channel)
+            if np.prod(shape, dtype=float) <= bounded.MOST:
+                stack = bounded.read(source.path, channel=source.channel)
+            else:
+                notes.append('%s is large: its traces are shown without it' % source.path)
         made.append(gallery_trees.to_json(
             name, swc.read(path), spacing=gallery_trees.spacing_of(path),
             voxels=stack.voxels if stack else None, micrometres=size[2] if size else None,

@@ -7,20 +7,22 @@ import csv
 import glob
 import os
 import shutil
+import sys
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from utils.common import files
 from utils.common.errors import UserError
-from utils.data import stacks, swc
+from utils.data import bounded, stacks, swc
 from utils.data.patches import PatchFile
 from utils.draw import base, drafts, training
 from utils.draw.traces import score_curves
 
 HISTOGRAM_PATCHES = 100          # patches of a file, or up to twice as many, that are looked at
 BESIDE, PANEL = 12, 4            # patches in `drafts` and rows in `panel`
-PROBABILITIES = '.prob.tif'      # ending of a probability map's name
+REFINING = 2                     # rows of each kind of drafts in `refining`
+PROBABILITIES = '.prob'          # in a probability map's name
 
 
 class Places(NamedTuple):
@@ -36,6 +38,8 @@ class Places(NamedTuple):
     benchmark: str               # of tests/benchmarks/reconstruction.py
     output: str                  # of the figures
     truth: Optional[str]         # labels of the stacks that `patches` came from; None: not known
+    plain_drafts: Optional[str] = None       # of the paper's model, to be shown beside; None: none
+    plain_refined: Optional[str] = None      # the same, refined
 
 
 def need(path, script):
@@ -128,14 +132,36 @@ def draw_drafts(places, target):
 def draw_panel(places, target):
     """Patches: draft | refined | real domain, with the labels."""
     real, made, refined = patch_files(places)
-    if (len(made), made.source) != (len(refined), refined.source):
-        raise UserError('%s was not refined from %s: run 2_mpgan.py again'
-                        % (refined.path, made.path))
+    _check_pair(made, refined)
     rows = _spread(len(made), PANEL)
     training.draft_refined_real(target, _taken(made.image, rows),
                                 refined=_taken(refined.image, rows),
                                 real=_taken(real.image, _spread(len(real), PANEL)),
                                 labels=_taken(made.label, rows))
+
+
+def draw_refining(places, target):
+    """Drafts | refined | real domain, close: of the paper's model where there are some, then of
+    measured priors."""
+    kinds = [("the paper's model", places.plain_drafts, places.plain_refined),
+             ('measured priors', places.drafts, places.refined)]
+    kinds = [kind for kind in kinds if kind[1] and kind[2]]
+    groups = []
+    for k, (title, drafts_of, refined_of) in enumerate(kinds):
+        real, made, refined = patch_files(places._replace(drafts=drafts_of, refined=refined_of))
+        _check_pair(made, refined)
+        rows = _spread(len(made), REFINING)
+        real_rows = _spread(len(real), REFINING * len(kinds))[k::len(kinds)]
+        groups.append((title, _taken(made.image, rows), _taken(refined.image, rows),
+                       _taken(real.image, real_rows)))
+    drafts.refining(target, groups)
+
+
+def _check_pair(made, refined):
+    """Raise UserError unless patches were refined from those of a file."""
+    if (len(made), made.source) != (len(refined), refined.source):
+        raise UserError('%s was not refined from %s: run 2_mpgan.py again'
+                        % (refined.path, made.path))
 
 
 def draw_stack(places, target):
@@ -174,13 +200,14 @@ def pictures(places):
 # --- steps 3 and 4 ---
 
 def first_mask(places):
-    """First probability map: (its stack's name, bool [Z, Y, X], above one half), or None."""
-    found = sorted(glob.glob(os.path.join(glob.escape(places.segmented), '*' + PROBABILITIES)))
-    if not found:
-        return None
-    stack = stacks.read(found[0], (2, 2, 2), probabilities=True).voxels
-    name = os.path.basename(found[0])[:-len(PROBABILITIES)]
-    return name, stack > (0.5 if stack.dtype.kind == 'f' else 127)
+    """First probability map: (its stack's name, bool [Z, Y, X], above one half), or None: there is
+    none, or it is too large, which is said."""
+    for name, path in bounded.results_of(places.segmented, PROBABILITIES).items():
+        stack = bounded.read(path, probabilities=True)
+        if stack.whole:
+            return name, stack.voxels > (0.5 if stack.voxels.dtype.kind == 'f' else 127)
+        print('left out: %s is too large to be drawn' % path, file=sys.stderr)
+    return None
 
 
 def first_trace(places):

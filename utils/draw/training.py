@@ -13,7 +13,8 @@ ALWAYS = (('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('
           ('learning_rate',))    # columns of log.csv by panel
 EVALUATED = (('inside', 'outside'), ('spectrum_z', 'spectrum_y', 'spectrum_x'),
              ('dice', 'cldice', 'auc'), ('gap',), ('invented_length',),
-             ('lost', 'contrast_kept'))                  # where the log has them
+             ('lost', 'contrast_kept', 'dimmed', 'brightened'), ('contrast_grey', 'contrast_noise'),
+             ('lone_bright', 'lone_dark'))               # where the log has them
 ACROSS = 4                       # panels in a row
 JUDGED = (('draft', '--', 'the drafts'), ('floor', ':', 'real patches'))
 

@@ -68,7 +68,8 @@ def calibrate(measured, look, *, draw, rounds=6):
     if not tried:
         return dict(drawn, rounds=[])
     best = min(range(len(tried)), key=lambda k: tried[k].mismatch)
-    return dict(tried[best].drawn, best=best, rounds=[
+    drawn = courses.averaged(tried[best].drawn, measured, tried=tried)
+    return dict(drawn, best=best, rounds=[
         dict({key: trial.seen[key] for key in KEPT},
              **{key: trial.seen[key] for key in KEPT_IF_KNOWN if key in trial.seen},
              mismatch=trial.mismatch) for trial in tried])

@@ -127,6 +127,25 @@ def corrected(drawn, measured, *, seen, damping):
     return {key: _within(value, key) for key, value in found.items()}
 
 
+def averaged(drawn, measured, *, tried):
+    """What to draw in the end: the heading by all rounds, as one small draft tells it badly.
+
+    Args:
+        drawn: dict, of the best round; measured: of the real stacks.
+        tried: rounds, each with what was `drawn` and how it was `seen`.
+
+    Returns:
+        dict of the entries of `drawn`.
+    """
+    known = [trial for trial in tried if trial.drawn.get('heading') and trial.seen.get('heading')]
+    if not measured.get('heading') or not known:
+        return drawn
+    more = [crowding.matrix(trial.drawn['heading']) - crowding.matrix(trial.seen['heading'])
+            for trial in known]
+    wanted = crowding.matrix(measured['heading']) + np.mean(more, 0)
+    return dict(drawn, heading=_possible(wanted))
+
+
 def _crowds(drawn, measured, *, seen, damping):
     """Corrected clumps, heading and glow, of what is drawn and both sides know; dict."""
     found = {}

@@ -42,16 +42,28 @@ def measure(voxels, settings, *, threshold, radius, spacing=(1, 1, 1)):
     """
     reach = np.clip(REACH * radius, LEAST, LARGEST) / np.asarray(spacing, float)
     reach = np.maximum(2, np.rint(reach)).astype(int)
+    how = dict(reach=reach, settings=settings, threshold=threshold)
+    corners = list(_corners(voxels.shape))
+    found = [_block(voxels, corner, **how) for corner in corners]
+    levels = [ridges.level for ridges in found if ridges and ridges.level is not None]
+    behind = float(np.median(levels)) if levels else 0.0
     total, hazy, most, place = 0, 0.0, 0.0, None
-    for corner in _corners(voxels.shape):
-        ratios, where, count = _block(voxels, corner, reach=reach, settings=settings,
-                                      threshold=threshold)
+    for corner, ridges in zip(corners, found):
+        ratios, where, count, _ = ridges or _block(voxels, corner, level=behind, **how)
         own = ratios >= HAZY
         amount = count * own.sum() / max(1, len(own))
         total, hazy = total + count, hazy + amount
         if amount > most:
             most, place = amount, tuple(int(v) for v in np.median(where[own], 0))
     return Haze(float(hazy / max(1, total)), place)
+
+
+class Ridges(NamedTuple):
+    """Ridges of the foreground of one block."""
+    ratios: np.ndarray       # float [M], level around a point of a ridge over the point's height
+    where: np.ndarray        # int [M, 3], the points
+    count: int               # voxels of the foreground
+    level: Optional[float]   # of the background; None: no foreground, nothing was measured
 
 
 def _corners(shape):
@@ -63,15 +75,15 @@ def _corners(shape):
     return every
 
 
-def _block(voxels, corner, *, reach, settings, threshold):
+def _block(voxels, corner, *, reach, settings, threshold, level=None):
     """Ridges of the foreground of one block.
 
     Args:
         corner: int [3], its first voxel; reach: int [3], half a box, voxels.
+        level: of the background, for a block without any; None: it is not known yet.
 
     Returns:
-        (ratios, where, count): float [M], the level around each point of a ridge over the height
-        of that point; int [M, 3]; voxels of the foreground.
+        Ridges; None: the block is all foreground, and no level was given.
     """
     low = np.maximum(corner - reach, 0)
     high = np.minimum(corner + BLOCK + reach, voxels.shape)
@@ -79,9 +91,13 @@ def _block(voxels, corner, *, reach, settings, threshold):
     mask = image > threshold
     objects, count = ndimage.label(mask, otsu.NEIGHBOURS)
     mask &= (otsu.sizes(objects, count) >= settings.min_object)[objects]
-    if mask.all() or not mask.any():
-        return np.zeros(0), np.zeros((0, 3), int), 0
-    image -= np.median(image[~mask])
+    if not mask.any():
+        return Ridges(np.zeros(0), np.zeros((0, 3), int), 0, None)
+    if not mask.all():
+        level = float(np.median(image[~mask]))
+    elif level is None:
+        return None
+    image -= level
     where = np.argwhere(mask)
     first = corner - low
     where = where[((where >= first) & (where < first + BLOCK)).all(1)]
@@ -92,7 +108,8 @@ def _block(voxels, corner, *, reach, settings, threshold):
                  for step in np.ndindex(3, 3, 3))
     where = where[higher <= BRIGHTER][:MOST_POINTS]
     height = ndimage.uniform_filter(image, 3)[tuple(where.T)]
-    return _around(image, where, reach=reach) / np.maximum(height, 1e-6), where + low, count
+    return Ridges(_around(image, where, reach=reach) / np.maximum(height, 1e-6), where + low, count,
+                  level)
 
 
 def _around(image, where, *, reach):

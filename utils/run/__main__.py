@@ -41,7 +41,8 @@ def check(cfg):
                         ('JUDGE', ('auto', 'yes', 'no'))):
         if getattr(cfg, name) not in known:
             raise UserError('%s=%s: want %s' % (name, getattr(cfg, name), ' or '.join(known)))
-    config.require(cfg, LOOKED_AT=(1, None), LOOKED_VOXELS=(100000, None), MIN_PATCHES=(1, None))
+    config.require(cfg, LOOKED_AT=(1, None), LOOKED_VOXELS=(100000, None), MIN_PATCHES=(1, None),
+                   CHANNEL=(0, 10000))
     return {name: plan.split(name, getattr(cfg, name)) for name in GIVEN}
 
 
@@ -54,7 +55,7 @@ def choose(cfg, paths, *, given):
     step_0 = config.load(('configs/prepare_patches.py', 'configs/otsu.py'), given['PATCH_ARGS'])
     found = survey.survey(paths, config.pick(step_0, otsu.Settings),
                           patch_shape=step_0.PATCH_SHAPE, looked_at=cfg.LOOKED_AT,
-                          looked_voxels=cfg.LOOKED_VOXELS)
+                          looked_voxels=cfg.LOOKED_VOXELS, channel=cfg.CHANNEL)
     held = survey.patches_in(found.kinds, step_0.PATCH_SHAPE)
     if held < cfg.MIN_PATCHES:
         raise UserError('%s: too small: the stacks hold the volume of %.1f patches of %s voxels, '
@@ -84,12 +85,13 @@ def say(chosen, name, *, paths, clock, start=''):
 
 # --- the steps ---
 
-def judge(name, places, *, chosen, images):
+def judge(name, places, *, chosen, images, channel):
     """Findings of a step that is done; images: dict from a stack's name to its path."""
     if name == 'patches':
-        return evidence.of_patches(places, chosen.looks, bad=chosen.bad, images=images)
+        return evidence.of_patches(places, chosen.looks, bad=chosen.bad, images=images,
+                                   channel=channel)
     if name == 'masks':
-        return evidence_masks.of_masks(places, images)
+        return evidence_masks.of_masks(places, images, channel=channel)
     known = {'drafts': evidence.of_drafts, 'refiner': evidence.of_refiner,
              'critics': evidence.of_critics, 'network': evidence_masks.of_network,
              'traces': evidence_masks.of_traces}
@@ -133,8 +135,8 @@ def run_step(step, number, *, total, clock, folder):
     return partly
 
 
-def run(steps, places, *, chosen, clock, report, paths):
-    """Run all steps and judge each; the exit line, or None."""
+def run(steps, places, *, chosen, clock, report, paths, channel):
+    """Run all steps and judge each; the exit line, or None. channel: of the stacks of `paths`."""
     images = {stacks.name_of(path): path for path in paths}
     left_out = False
     for number, step in enumerate(steps, 1):
@@ -142,7 +144,8 @@ def run(steps, places, *, chosen, clock, report, paths):
             print('\nstep %d of %d, %s: done before' % (number, len(steps), step.what))
             continue
         left_out |= run_step(step, number, total=len(steps), clock=clock, folder=places.results)
-        lines = report.add(step.name, judge(step.name, places, chosen=chosen, images=images))
+        lines = report.add(step.name, judge(
+            step.name, places, chosen=chosen, images=images, channel=channel))
         with open(os.path.join(places.results, 'log.txt'), 'a', encoding='utf-8') as log:
             for line in map(errors.line, lines):
                 print(line)
@@ -164,7 +167,7 @@ def main():
     chosen = records.read(places.results, paths)
     fresh = chosen or choose(cfg, paths, given=given)
     steps = plan.steps(places, {k: choice.value for k, choice in fresh.values.items()},
-                       given=given)
+                       given=given, channel=cfg.CHANNEL)
     clock = estimate.Clock(estimate.of_steps(fresh.seconds, steps),
                            **dict(zip(('spent', 'done'), records.read_times(places.results))))
     if cfg.DRY_RUN:
@@ -181,7 +184,7 @@ def main():
         again = Again(cfg.STACKS, name, {key: getattr(cfg, key) for key in GIVEN},
                       {step.name: (step.mends or step.given, plan.text_of(step)) for step in steps},
                       places.traces)
-        return run(steps, places, chosen=fresh, clock=clock, paths=paths,
+        return run(steps, places, chosen=fresh, clock=clock, paths=paths, channel=cfg.CHANNEL,
                    report=Report(places.results, again))
 
 

@@ -8,6 +8,8 @@ SMALL, FULL = 'small', 'full'            # editions
 PATCHES_WANTED = 400                     # training patches of all drafts: the demo has 271
 PATCHES_A_DRAFT = 60                     # at least: fewer come from few places
 PATCH_EVERY = 8, 20                      # centreline voxels for a patch: small drafts, others
+DENSITY_FACTOR = 2                       # times the measured density, with DIM_NEURITES: the best
+                                         # of those tried on phantoms (docs/results.md)
 MOST_PATCHES = 200                       # of a draft, as MAX_PATCHES of configs/simulator.py
 DRAFTS = 6, 12                           # stacks of the small edition; one in seven is held out
 FULL_DRAFTS, FULL_VOLUME = 20, (256, 512, 256)           # of configs/simulator.py
@@ -48,6 +50,8 @@ def choose(survey, machine, *, edition='auto', judge='auto', patch_shape=(32, 64
     found['BITS'] = Choice(first.bits, 'the stacks have %d bits' % first.bits)
     found['VOXEL_SIZE'] = _voxel_size(first.voxel_size)
     found['AXON_SHARE'] = _axon_share(survey.looks)
+    found['DENSITY_FACTOR'] = Choice(DENSITY_FACTOR, 'crowded drafts train networks that find more')
+    found['DIM_NEURITES'] = Choice(True, "neurites dimmer than OTSU's threshold are drawn, too")
     density = float(np.mean([look.density for look in survey.looks]))
     found.update(_volume(edition, density, patch_shape=patch_shape,
                          spacing=_spacing(first.voxel_size)))
@@ -107,7 +111,7 @@ def _volume(edition, density, *, patch_shape, spacing):
         ('N_STACKS', Choice(count, 'about %d patches in all; one draft in seven is held out'
                             % (count * expected))),
         ('BRANCH_LENGTH', Choice(branch, 'longer ones leave drafts of this size')),
-        ('PATCH_EVERY', Choice(every, 'voxels of centreline for each patch'))])
+        ('PATCH_EVERY', Choice(DENSITY_FACTOR * every, 'voxels of centreline for each patch'))])
 
 
 def _snr(looks):

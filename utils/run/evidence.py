@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from utils.common import files
-from utils.data import stacks
+from utils.data import bounded, stacks
 from utils.data.patches import PatchFile
 from utils.draw import places as place_figures
 from utils.measure import haze, otsu, quantiles
@@ -20,12 +20,12 @@ MEASURES = preservation.KEPT + realism.REALISM + ('gap',)        # of log.csv
 
 # --- step 0 ---
 
-def of_patches(places, looks, *, bad, images):
+def of_patches(places, looks, *, bad, images, channel=0):
     """Findings of step 0.
 
     Args:
         places: plan.Places; looks: list of survey.Look; bad: texts on stacks that were left out.
-        images: dict from a stack's name to its path.
+        images: dict from a stack's name to its path; channel: of stacks with several.
     """
     priors = files.read_json(os.path.join(places.patches, 'priors.json'))
     made = files.read_json(os.path.join(places.patches, 'config.json'))
@@ -39,25 +39,28 @@ def of_patches(places, looks, *, bad, images):
              findings.of_background(contrast, specks, noise_floor=made['NOISE_FLOOR'],
                                     min_object=made['MIN_OBJECT'])]
     hazes = [of_haze(priors['stacks'][look.name], made, path=images[look.name],
-                     picture=os.path.join(places.results, 'haze_%s.png' % look.name))
+                     picture=os.path.join(places.results, 'haze_%s.png' % look.name),
+                     channel=channel)
              for look in looks if look.name in priors['stacks'] and look.name in images]
     return [one._replace(picture=picture) for one in found] + worst_of_each([hazes])
 
 
-def of_haze(measured, made, *, path, picture):
-    """Finding on haze in one stack, the whole of it; draws where it is, if it is more than little.
+def of_haze(measured, made, *, path, picture, channel=0):
+    """Finding on haze in one stack, or in the middle of a large one; draws where it is, if it is
+    more than little.
 
     Args:
         measured: of stack.measure; made: dict, constants of step 0; path: of the stack.
-        picture: file to draw.
+        picture: file to draw; channel: of stacks with several.
     """
-    stack = stacks.read(path)
+    stack = bounded.read(path, channel=channel)
     settings = otsu.Settings(*[made[field.upper()] for field in otsu.Settings._fields])
     radius = np.interp(0.5, quantiles.QUANTILES, measured['radius_quantiles'])
     found = haze.measure(stack.voxels, settings, threshold=measured['threshold'], radius=radius,
                          spacing=stacks.spacing_of(stack.voxel_size))
-    result = findings.of_haze(found.share, found.place, name=stacks.name_of(path),
-                              flatten_block=settings.flatten_block)
+    place = found.place and tuple(a + b for a, b in zip(found.place, stack.corner))
+    result = findings.of_haze(found.share, place, flatten_block=settings.flatten_block,
+                              name=stacks.name_of(path) + ', its middle' * (not stack.whole))
     if result.light == GREEN:
         return result
     place_figures.place(picture, stack.voxels, where=found.place)
@@ -100,7 +103,7 @@ def of_refiner(places):
     if not rows:
         return [Finding('labels kept', YELLOW, 'Nothing was evaluated.', picture)]
     row = next((row for row in rows if int(row['step']) == best), rows[-1])
-    values = {name: float(row[name]) for name in MEASURES}
+    values = {name: float(row[name]) for name in MEASURES if row.get(name)}  # an older log: some
     return [
         findings.of_labels(best is not None, preservation.fault(values, draft),
                            lost=values['lost'],

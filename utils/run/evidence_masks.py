@@ -4,13 +4,13 @@ import os
 import numpy as np
 
 from utils.common import files
-from utils.data import stacks, swc
+from utils.data import bounded, stacks, swc
 from utils.draw import masks as mask_figures
 from utils.run import evidence, findings_masks as findings
 from utils.run.lights import GREEN, worst, worst_of_each
 
 MIDDLING = 0.25, 0.75            # probabilities; what is below is background
-PROBABILITIES = '.prob.tif'
+PROBABILITIES = '.prob'          # in the names of the maps
 
 
 # --- step 3 ---
@@ -24,39 +24,37 @@ def of_network(places):
     return [findings.of_network(float(best['validation_dice']))]
 
 
-def of_masks(places, images):
+def of_masks(places, images, *, channel=0):
     """Findings of the masks of step 3; draws a picture of the first one and of the worst.
 
     Args:
-        images: dict from a stack's name to its path.
+        images: dict from a stack's name to its path; channel: of stacks with several.
     """
     measured = files.read_json(os.path.join(places.patches, 'priors.json'))['stacks']
     found = []
-    for path in evidence.matching(places.segmented, '*' + PROBABILITIES):
-        name = os.path.basename(path)[:-len(PROBABILITIES)]
-        probability = stacks.read(path, probabilities=True).voxels
-        share, middling = of_probabilities(probability)
+    for name, path in bounded.results_of(places.segmented, PROBABILITIES).items():
+        share, middling = of_probabilities(bounded.histogram(path))
         own = [findings.of_mask(share, measured.get(name, {}).get('foreground_fraction', share),
                                 name=name),
                findings.of_calibration(middling, name=name)]
         picture = os.path.join(places.results, 'mask_%s.png' % name)
         if name in images and (not found or worst(own) != GREEN):
-            mask_figures.stack_and_mask(picture, stacks.read(images[name]).voxels,
-                                        probability=probability, band=MIDDLING)
+            mask_figures.stack_and_mask(
+                picture, bounded.read(images[name], channel=channel).voxels,
+                probability=bounded.read(path).voxels, band=MIDDLING)
         found.append([one._replace(picture=picture if os.path.exists(picture) else '')
                       for one in own])
     return worst_of_each(found)
 
 
-def of_probabilities(voxels):
+def of_probabilities(count):
     """(share of the voxels from 0.5 on, share of MIDDLING ones in what is above its lower end).
 
     Args:
-        voxels: uint8, probability * 255.
+        count: int [256], voxels of each probability * 255.
     """
-    count = np.bincount(voxels.ravel(), minlength=256)
     low, high = [int(np.ceil(255 * p)) for p in MIDDLING]
-    return float(count[128:].sum() / voxels.size), float(
+    return float(count[128:].sum() / max(1, count.sum())), float(
         count[low:high].sum() / max(1, count[low:].sum()))
 
 
@@ -66,14 +64,13 @@ def of_traces(places):
     """Findings of step 4."""
     measured = files.read_json(os.path.join(places.patches, 'priors.json'))['stacks']
     found = []
-    for path in evidence.matching(places.segmented, '*' + PROBABILITIES):
-        name = os.path.basename(path)[:-len(PROBABILITIES)]
+    for name, path in bounded.results_of(places.segmented, PROBABILITIES).items():
         traced = os.path.join(places.traces, name + '.swc')
-        stack = stacks.read(path, probabilities=True)
-        spacing = stacks.spacing_of(stack.voxel_size)
+        shape, voxel_size = bounded.shape_of(path)
+        spacing = stacks.spacing_of(voxel_size)
         lengths = (lengths_of(swc.read(traced), spacing) if os.path.exists(traced)
                    else np.zeros(0))
-        volume = stack.voxels.size * np.prod(spacing)
+        volume = np.prod(shape, dtype=float) * np.prod(spacing)
         line = measured.get(name, {}).get('density', 0.0) * volume
         own = [findings.of_cable(lengths.sum(), line or lengths.sum() / findings.VOXEL_STEP,
                                  trees=len(lengths), name=name)]

@@ -9,8 +9,8 @@ from utils.common.errors import UserError
 
 # folders and inputs that a run sets itself
 OWN = ('STACKS', 'OUTPUT', 'PRIORS', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'PAIRS', 'INPUT',
-       'IMAGES', 'STAGE', 'OVERWRITE')
-FIGURES = 'patches,priors,simulator,drafts,panel,stack,curves,levels,framework,traces'
+       'IMAGES', 'STAGE', 'OVERWRITE', 'CHANNEL')
+FIGURES = 'patches,priors,simulator,drafts,panel,refining,stack,curves,levels,framework,traces'
 SMALL_REFINER = os.path.join('configs', 'demo', 'mpgan.py')      # of the small edition
 
 
@@ -68,37 +68,41 @@ def split(name, text):
         if '=' not in argument or argument.startswith('-'):
             raise UserError("%s=%s: want NAME=VALUE joined by blanks, such as %s='SEED=2'"
                             % (name, text, name))
+        if constant == 'CHANNEL':
+            raise UserError('%s=%s: give CHANNEL to the run itself, for all steps' % (name, text))
         if constant in OWN:
             raise UserError('%s=%s: %s is set by the run itself: leave it out, or run the script '
                             'alone' % (name, text, constant))
     return tuple(found)
 
 
-def steps(places, values, *, given):
+def steps(places, values, *, given, channel=0):
     """All steps in order.
 
     Args:
         places: Places; values: dict of the chosen constants, see choices.choose.
         given: dict: constant of configs/run.py -> arguments, see split.
+        channel: of stacks with several.
 
     Returns:
         list of Step.
     """
-    def step(name, script, *, own, chosen=(), what, more, mends='', optional=False):
-        return Step(name, script, tuple(chosen) + given[more] + tuple(own), what, more, mends,
-                    optional)
+    def step(name, script, *, own, chosen=(), more, **how):
+        return Step(name, script, tuple(chosen) + given[more] + tuple(own), given=more, **how)
 
+    which = ['CHANNEL=%d' % channel] * bool(channel)
     small = values['EDITION'] == 'small'
     refiner = ['--config', SMALL_REFINER] * small + ['MAX_STEPS=%d' % values['REFINER_STEPS']]
     pairs = ['REAL_PATCHES=' + os.path.join(places.patches, 'real.h5'), 'DRAFTS=' + places.drafts,
              'RUN_DIR=' + places.refiner, 'OUTPUT=' + places.refined]
     network = ['MAX_STEPS=%d' % values['NETWORK_STEPS'], _argument('AUGMENT_SNR', values)]
     drafts = [_argument(name, values) for name in (
-        'BITS', 'AXON_SHARE', 'N_STACKS', 'VOLUME_SHAPE', 'BRANCH_LENGTH', 'PATCH_EVERY')
-        if name in values]
+        'BITS', 'AXON_SHARE', 'DENSITY_FACTOR', 'DIM_NEURITES', 'N_STACKS', 'VOLUME_SHAPE',
+        'BRANCH_LENGTH', 'PATCH_EVERY') if name in values]
     found = [
         step('patches', 'prepare_patches.py', what='patches and priors of your stacks',
-             own=['STACKS=' + places.stacks, 'OUTPUT=' + places.patches], more='PATCH_ARGS'),
+             own=['STACKS=' + places.stacks, 'OUTPUT=' + places.patches] + which,
+             more='PATCH_ARGS'),
         step('drafts', '1_simulator.py', chosen=drafts, what='drafts with labels', own=[
             'PRIORS=' + os.path.join(places.patches, 'priors.json'),
             'OUTPUT=' + places.drafts], more='SIM_ARGS', mends='PATCH_ARGS'),
@@ -113,10 +117,10 @@ def steps(places, values, *, given):
             what='training of the segmentation network'),
         step('masks', '3_segmentation.py', chosen=network, more='SEG_ARGS', own=[
             'STAGE=predict', 'INPUT=' + places.stacks, 'RUN_DIR=' + places.network,
-            'OUTPUT=' + places.segmented], what='masks of your stacks'),
+            'OUTPUT=' + places.segmented] + which, what='masks of your stacks'),
         step('traces', '4_reconstruction.py', what='traces of the masks', own=[
-            'INPUT=' + places.segmented, 'IMAGES=' + places.stacks, 'OUTPUT=' + places.traces],
-            more='TRACE_ARGS')]
+            'INPUT=' + places.segmented, 'IMAGES=' + places.stacks, 'OUTPUT=' + places.traces]
+             + which, more='TRACE_ARGS')]
     if values['JUDGE'] != 'yes':
         found = [one for one in found if one.name != 'critics']
     return found + [_figure(places, name, figures=figures, more=given['FIG_ARGS'], what=what)
@@ -137,7 +141,8 @@ def _figure(places, name, *, figures, more, what):
 def _argument(name, values):
     """NAME=VALUE of a chosen constant."""
     value = values[name]
-    text = ','.join('%g' % v for v in value) if isinstance(value, (tuple, list)) else '%g' % value
+    numbers = value if isinstance(value, (tuple, list)) else (value,)
+    text = ','.join(str(v) if isinstance(v, bool) else '%g' % v for v in numbers)
     return '%s=%s' % (name, text)
 
 

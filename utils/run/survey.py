@@ -5,7 +5,7 @@ import numpy as np
 from scipy import ndimage
 
 from utils.common.errors import UserError
-from utils.data import stacks
+from utils.data import bounded, stacks
 from utils.measure import otsu
 from utils.measure.quantiles import MAD
 
@@ -16,7 +16,6 @@ ROUND = 0.6              # longest standard deviation of a core over the radius;
                          # tangles and bundles 1 and more
 BRIGHT = 0.8             # of the neurites' level, on their centreline: haze is dimmer
 CANDIDATES = 50          # thick places that are looked at, the thickest first
-SHORTEST = 64            # voxels: a side that short is looked at whole
 
 
 class Kind(NamedTuple):
@@ -44,13 +43,14 @@ class Survey(NamedTuple):
     looks: list                      # of Look
 
 
-def survey(paths, settings, *, patch_shape, looked_at, looked_voxels):
-    """Read all stacks and look at some.
+def survey(paths, settings, *, patch_shape, looked_at, looked_voxels, channel=0):
+    """Open all stacks and look at some.
 
     Args:
         paths: of the stacks; settings: otsu.Settings of step 0.
         patch_shape: (z, y, x) voxels that a stack must have at least.
         looked_at: stacks that are measured; looked_voxels: of the middle of each.
+        channel: of stacks with several.
 
     Returns:
         Survey. Stacks without foreground are among `bad` if they were looked at.
@@ -62,16 +62,17 @@ def survey(paths, settings, *, patch_shape, looked_at, looked_voxels):
     kinds, bad, looks = [], [], []
     for path in paths:
         try:
-            stack = stacks.read(path, patch_shape)
-            if path in chosen:
-                part = middle(stack.voxels, looked_voxels)
-                looks.append(look(part, settings, spacing=stacks.spacing_of(stack.voxel_size),
-                                  name=path))
+            with bounded.opened(path, channel=channel, smallest=patch_shape) as stack:
+                kind = Kind(path, tuple(stack.voxels.shape), 8 * stack.voxels.dtype.itemsize,
+                            stack.voxel_size and tuple(float(v) for v in stack.voxel_size))
+                if path in chosen:
+                    part = stack.voxels[bounded.middle(kind.shape, looked_voxels)]
+                    looks.append(look(part, settings, spacing=stacks.spacing_of(kind.voxel_size),
+                                      name=path))
         except UserError as error:
             bad.append(str(error))
             continue
-        kinds.append(Kind(path, stack.voxels.shape, 8 * stack.voxels.dtype.itemsize,
-                          stack.voxel_size and tuple(float(v) for v in stack.voxel_size)))
+        kinds.append(kind)
     if not looks:
         raise UserError(bad[0] if len(bad) == 1 else 'none of the stacks that were looked at can '
                         'be used (%d of %d): %s' % (len(bad), len(paths), bad[0]))
@@ -96,16 +97,6 @@ def _check_alike(kinds):
         if (a is None) != (b is None) or (a and not np.allclose(a, b, rtol=0.01)):
             raise UserError('%s has voxels of %s um, %s of %s: run each kind apart'
                             % (first.path, a or 'unknown size', other.path, b or 'unknown size'))
-
-
-def middle(voxels, most):
-    """The middle of a stack [Z, Y, X]: at most about `most` voxels, sides shortened alike."""
-    factor = min(1.0, (most / voxels.size) ** (1 / 3))
-    box = []
-    for n in voxels.shape:
-        side = min(n, max(SHORTEST, int(n * factor)))
-        box.append(slice((n - side) // 2, (n - side) // 2 + side))
-    return voxels[tuple(box)]
 
 
 def look(voxels, settings, *, spacing, name):

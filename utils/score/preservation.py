@@ -1,4 +1,6 @@
 """Whether refined patches still show their labels, and nothing besides (docs/method.md, step 2)."""
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 from skimage import morphology
@@ -6,11 +8,14 @@ from skimage import morphology
 from utils.score import masks, relief
 
 KEPT = ('dice', 'cldice', 'auc', 'contrast', 'spurious',
-        'invented', 'invented_length', 'lost', 'contrast_kept')
+        'invented', 'invented_length', 'lost', 'contrast_kept',
+        'dimmed', 'brightened', 'contrast_grey', 'contrast_noise')
 TOLERANCE = 0.03          # of Dice and clDice below the drafts', within which labels are kept
 MOST_INVENTED = 1.1, 12.0  # of the drafts' own length, and voxels a patch besides: one short
                           # strand, twice what noise drawn anew changes (docs/method.md)
 MOST_LOST = 0.1           # share of the centreline that stood out
+DIMMED, BRIGHTENED = 0.5, 2.0    # of a centreline's contrast in the draft: below, above
+MOST_CHANGED = 0.1        # share of the centreline that is dimmed, or brightened
 CLEAR = 2 * relief.LEVELS  # noise levels by which a neurite stands out that counts as kept anyhow
 SPURIOUS = 10             # voxels of a component off the label, at least, to be counted
 
@@ -26,16 +31,15 @@ class Preservation:
         """
         self.labels = labels
         self.places = [relief.place_of(label) for label in labels]
-        heights = [relief.heights(image, place) for image, place in zip(drafts, self.places)]
-        self.before = [(relief.along(height, place), relief.by_neurite(height, place))
-                       for height, place in zip(heights, self.places)]
+        self.before = [_outline(image, place)[0] for image, place in zip(drafts, self.places)]
 
     def measure(self, images):
         """How far patches still show their labels, and what they show besides; dict of KEPT.
 
         Dice at the best single threshold of all images, clDice there, AUC of the grey level,
         contrast of the label's centreline in background standard deviations, bright components
-        off the label per patch. Then what stands out: see _standing.
+        off the label per patch. Then what stands out: see _standing; and how bright the neurites
+        are: see _contrasts.
 
         Args:
             images: grey levels [N, Z, Y, X], of the drafts' shape.
@@ -73,19 +77,73 @@ class Preservation:
             the draft and no longer does, mean over patches; `contrast_kept`, share of the neurites
             that stood out in the draft and have half of their height there, or CLEAR.
         """
-        strands, lost, kept = [], [], []
-        for image, place, (line, neurites) in zip(images, self.places, self.before):
-            height = relief.heights(image, place)
+        strands, lost, kept, after = [], [], [], []
+        for image, place, before in zip(images, self.places, self.before):
+            now, height = _outline(image, place)
+            after.append(now)
             strands.append(relief.invented(height, place))
-            stood = line >= relief.LEVELS
+            stood = before.line >= relief.LEVELS
             if stood.any():
-                lost.append((relief.along(height, place)[stood] < relief.LEVELS).mean())
-            seen = np.nan_to_num(neurites) >= relief.LEVELS
-            enough = np.minimum(neurites[seen] / 2, CLEAR)
-            kept += list(relief.by_neurite(height, place)[seen] >= enough)
+                lost.append((now.line[stood] < relief.LEVELS).mean())
+            seen = before.seen
+            enough = np.minimum(before.neurites[seen] / 2, CLEAR)
+            kept += list(now.neurites[seen] >= enough)
         count, length = np.mean(strands, 0)
-        return {'invented': float(count), 'invented_length': float(length),
-                'lost': float(np.mean(lost or [0])), 'contrast_kept': float(np.mean(kept or [1]))}
+        return dict(_contrasts(self.before, after),
+                    invented=float(count), invented_length=float(length),
+                    lost=float(np.mean(lost or [0])), contrast_kept=float(np.mean(kept or [1])))
+
+
+class Outline(NamedTuple):
+    """How a patch's neurites stand out."""
+    line: np.ndarray          # float [M], height along the centreline, noise levels
+    neurites: np.ndarray      # float [K], of each neurite, noise levels; NaN for short ones
+    noise: float              # one noise level, grey levels
+
+    @property
+    def seen(self):
+        """bool [K], neurites that stand out."""
+        return np.nan_to_num(self.neurites) >= relief.LEVELS
+
+
+def _outline(image, place):
+    """(Outline, heights: see relief.heights) of a patch."""
+    height, noise = relief.measure(image, place)
+    return Outline(relief.along(height, place), relief.by_neurite(height, place), noise), height
+
+
+def _contrasts(before, after):
+    """How bright neurites are beside what they were; dict.
+
+    In grey levels, as the eye sees it in two images at one scale. A change counts that is larger
+    than noise is: by relief.LEVELS noise levels, of the noisier image.
+
+    Args:
+        before, after: lists of Outline, of drafts and of patches made of them.
+
+    Returns:
+        dict: `dimmed`, share of the centreline that stood out in the draft whose contrast fell
+        below DIMMED of that; `brightened`, share of all the centreline whose contrast rose above
+        BRIGHTENED times that, both means over patches; `contrast_grey` and `contrast_noise`,
+        median over the neurites that stood out of their contrast over that in the draft, in grey
+        levels and in noise levels.
+    """
+    dimmed, brightened, grey, noise = [], [], [], []
+    for old, new in zip(before, after):
+        was, now = old.line * old.noise, new.line * new.noise
+        clear = relief.LEVELS * max(old.noise, new.noise)
+        stood = old.line >= relief.LEVELS
+        if stood.any():
+            dimmed.append(((now < DIMMED * was) & (was - now >= clear))[stood].mean())
+        if len(was):
+            brightened.append(((now > BRIGHTENED * was) & (now - was >= clear)).mean())
+        ratio = new.neurites[old.seen] / old.neurites[old.seen]
+        noise += list(ratio)
+        grey += list(ratio * new.noise / old.noise)
+    return {'dimmed': float(np.mean(dimmed or [0])),
+            'brightened': float(np.mean(brightened or [0])),
+            'contrast_grey': float(np.median(grey or [1])),
+            'contrast_noise': float(np.median(noise or [1]))}
 
 
 def auc(image, label):
@@ -140,7 +198,7 @@ def fault(values, draft):
     """What is wrong with the labels, in one line, or ''.
 
     Args:
-        values, draft: of Preservation.measure.
+        values, draft: of Preservation.measure; those of an older log lack `dimmed`, `brightened`.
     """
     if values['contrast'] < 0.3 * draft['contrast']:
         return ('collapsed: the neurites stand out %.1f standard deviations, %.1f in the drafts'
@@ -154,4 +212,8 @@ def fault(values, draft):
     if invents(values, draft):
         return ('strands are being invented: %.0f voxels a patch off the labels, %.0f in the drafts'
                 % (values['invented_length'], draft['invented_length']))
+    for name, words in (('dimmed', 'less than half'), ('brightened', 'more than double')):
+        if values.get(name, 0) > MOST_CHANGED:
+            return ('neurites are being %s: %.0f %% of the centreline has %s of its contrast'
+                    % (name, 100 * values[name], words))
     return ''

@@ -7,10 +7,10 @@ import numpy as np
 from scipy import ndimage, signal, stats
 from skimage import filters
 
-from utils.score import preservation
+from utils.score import lone, preservation
 
 REALISM = ('inside', 'outside', 'spectrum_z', 'spectrum_y', 'spectrum_x')
-COLUMNS = REALISM + preservation.KEPT + ('moved', 'gap')
+COLUMNS = REALISM + lone.LONE + preservation.KEPT + ('moved', 'gap')
 SMOOTH = 1.0              # voxels of Gaussian smoothing before the foreground rule
 BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
 THINNED = 7               # every so many-th background voxel is compared
@@ -113,8 +113,8 @@ def verdict(values, draft, *, spread):
 class Judge:
     """Scores refined patches against real ones and against their labels (docs/method.md, step 2).
 
-    draft: the drafts' own scores, dict of COLUMNS; floor: dict of REALISM, of one set of real
-    patches to another; spread: standard deviation of the drafts, grey levels.
+    draft: the drafts' own scores, dict of COLUMNS; floor: dict of REALISM and lone.LONE, of one set
+    of real patches to another; spread: standard deviation of the drafts, grey levels.
     """
 
     def __init__(self, drafts, labels, *, real, more_real):
@@ -128,29 +128,33 @@ class Judge:
         self.cut = foreground_cut(flat(real))
         self.preservation = preservation.Preservation(drafts, self.labels)
         self.real = self._describe(real)
+        self.lone_cuts = lone.cuts(self.real[3])
         self.floor = self.distances(more_real)
         self.draft = self.distances(drafts)              # whole gaps, before gaps are measured
         self.draft = self.score(drafts)
         self.spread = float(np.std(drafts))
 
     def _describe(self, images):
-        """(grey levels of the foreground, of the background, spectra along the axes)."""
+        """(grey levels of the foreground, of the background, spectra along the axes, lone.steps of
+        the background)."""
         mask = flat(images) > self.cut
         inside, outside = [images[where] if where.any() else images[:, :1, :1, :1].ravel()
                            for where in (mask, ~mask)]
-        return inside, outside[::THINNED], axis_spectra(images)
+        return inside, outside[::THINNED], axis_spectra(images), lone.steps(images, ~mask)
 
     def distances(self, images):
-        """Distances of patches to the real ones; dict of REALISM.
+        """Distances of patches to the real ones; dict of REALISM and lone.LONE.
 
         Wasserstein-1 distance of grey levels inside and outside the foreground, in grey levels;
-        mean difference of the spectra along each axis, log10.
+        mean difference of the spectra along each axis, log10; lone voxels per million of the
+        background.
         """
-        inside, outside, spectra = self._describe(images)
+        inside, outside, spectra, steps = self._describe(images)
         result = {'inside': grey_distance(inside, self.real[0]),
                   'outside': grey_distance(outside, self.real[1])}
         for name, a, b in zip(REALISM[2:], spectra, self.real[2]):
             result[name] = float(np.abs(a - b).mean())
+        result.update(lone.share(steps, self.lone_cuts))
         return result
 
     def score(self, refined):

@@ -47,7 +47,12 @@ def place_of(label):
 
 
 def heights(image, place):
-    """Height of each voxel above its surroundings, in noise levels.
+    """Height of each voxel above its surroundings, in noise levels; see measure."""
+    return measure(image, place)[0]
+
+
+def measure(image, place):
+    """Height of each voxel above its surroundings, in noise levels, and what one of them is.
 
     Smoothed (SMOOTH), less the mean of the background nearby (SURROUND), over the noise. The noise
     is what lies between the background's median and the quantile SPREAD below it: bright strands,
@@ -57,17 +62,17 @@ def heights(image, place):
         image: grey levels [Z, Y, X]; place: Place.
 
     Returns:
-        float32 [Z, Y, X]; zeros where the patch has too little background.
+        (float32 [Z, Y, X], zeros where the patch has too little background; grey levels).
     """
     if place.off.sum() < LEAST:
-        return np.zeros(image.shape, np.float32)
+        return np.zeros(image.shape, np.float32), FLAT
     smooth = ndimage.gaussian_filter(image.astype(np.float32), SMOOTH)
     middle, noise = _middle_and_noise(smooth[place.off])
     smooth -= middle                                     # what counts where no background is near
     mild = np.clip(smooth, -LEVELS * noise, LEVELS * noise)      # a strand must not hide itself
     smooth -= _around(mild * place.off) / np.maximum(place.weight, 1e-6)
     middle, noise = _middle_and_noise(smooth[place.off])
-    return (smooth - middle) / noise
+    return (smooth - middle) / noise, float(noise)
 
 
 def _middle_and_noise(levels):

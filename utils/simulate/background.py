@@ -6,10 +6,12 @@ cache: generators of (slice of z, float32 [z, Y, X] grey levels).
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+from scipy import ndimage, special
 
 SLAB = 8                                # slices of a pass
 TABLE_SIZE, TABLE_WIDTH = 4096, 8.0     # entries of a texture's table, sigmas that they span
+SLOPE_SIGMA = 0.3                       # sigmas of a table over which its slope is taken
+EVEN = 0.4, 2.5                         # smallest and largest factor that evens noise
 SHARPEST = 0.6                          # voxels, smallest sigma of a smooth field
 
 
@@ -18,6 +20,7 @@ class Texture(NamedTuple):
     components: list            # [(sigma (z, y, x) voxels, share of the variance)], smooth fields
     fine: tuple                 # (z, y, x), weight of the next voxel in the noise that is the rest
     table: np.ndarray           # float32 [TABLE_SIZE], grey level of a normal value from -4 to 4
+    even: np.ndarray            # float32 [TABLE_SIZE], factor on the noise there, see steady
 
 
 def slabs(depth):
@@ -88,10 +91,16 @@ def textured(shape, texture, *, rng):
     for rows in slabs(shape[0]):
         field = next(noise)
         if fields is not None:
-            field += next(fields)[1]
-        field *= np.float32(TABLE_SIZE / TABLE_WIDTH)
-        field += np.float32(TABLE_SIZE / 2)
-        yield rows, np.take(texture.table, field.astype(np.int32), mode='clip')
+            smooth = next(fields)[1]
+            field *= np.take(texture.even, _places(smooth), mode='clip')
+            field += smooth
+        yield rows, np.take(texture.table, _places(field), mode='clip')
+
+
+def _places(field):
+    """Where normal values stand in a table; int32, beyond its ends for the largest."""
+    return (field * np.float32(TABLE_SIZE / TABLE_WIDTH) + np.float32(TABLE_SIZE / 2)).astype(
+        np.int32)
 
 
 def _fine_noise(shape, texture, *, rng):
@@ -138,3 +147,19 @@ def grey_table(probabilities, levels):
     """
     value = (np.arange(TABLE_SIZE) + 0.5 - TABLE_SIZE / 2) * TABLE_WIDTH / TABLE_SIZE
     return np.interp(special.ndtr(value), probabilities, levels).astype(np.float32)
+
+
+def steady(table):
+    """Factors on normal noise, by which it has the same grey levels wherever it is.
+
+    A table of a skewed background is steeper where it is bright: noise would be stronger there.
+
+    Args:
+        table: of grey_table.
+
+    Returns:
+        float32 [TABLE_SIZE], within EVEN.
+    """
+    step = TABLE_SIZE / TABLE_WIDTH
+    slope = ndimage.gaussian_filter1d(np.gradient(table.astype(float)), SLOPE_SIGMA * step)
+    return np.clip(slope[TABLE_SIZE // 2] / np.maximum(slope, 1e-9), *EVEN).astype(np.float32)

@@ -31,7 +31,10 @@ def brightness(tree, level, *, light, blur, prior, rng):
     """
     if light.level == 'auto':
         alike = light.level_spread != 'auto'
-        level = prior.median_level() if alike else prior.draw_level(rng)
+        if light.dim_neurites and not alike and rng.random() < prior.unseen.share:
+            level = prior.draw_unseen(rng)
+        else:
+            level = prior.median_level() if alike else prior.draw_level(rng)
         level = level / light.stained_share / left_by_blur(tree.radius, blur)
     elif light.level is not None:
         level = rng.uniform(*light.level)

@@ -11,12 +11,12 @@ from scipy import special
 from utils.common import files, schemas
 from utils.common.errors import UserError
 from utils.measure.quantiles import QUANTILES
-from utils.simulate import textures
+from utils.simulate import textures, unseen
 from utils.simulate.neurons import SHRINK
 
 # quantiles that are drawn between. Wider radii are mostly neurites that touch, and those the drafts
 # get by themselves; the extremes of levels are noise and spots
-RADII, LEVELS = (0.02, 0.9), (0.02, 0.98)
+RADII, LEVELS = (0.02, 0.9), unseen.LEVELS
 PAPER_RADIUS = 1.0, 3.0                  # voxels at depth 0, uniform
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)    # voxels, probabilities (paper)
 DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, uniform (paper)
@@ -81,7 +81,8 @@ class Priors:
             measured: contents of priors.json, or None for the paper's constants; bits: 8 or 16.
             radius: (low, high) voxels to draw from instead of measured radii, or None.
 
-        `fixed` tells that radii are not measured ones; `texture` is the measured background.
+        `fixed` tells that radii are not measured ones; `texture` is the measured background,
+        `unseen` what dim neurites there may be (unseen.Unseen).
         """
         self.measured, self.bits = measured, bits
         self.radius = radius or PAPER_RADIUS
@@ -89,6 +90,7 @@ class Priors:
         if measured is not None:
             self.radii = np.array(measured['drawn']['radius_quantiles'], float)
             self.levels = np.array(measured['drawn']['level_quantiles'], float)
+            self.unseen = unseen.of(measured)
             self.texture = textures.fit(measured['background']['quantiles'],
                                         measured['correlation'], noise=_noise(measured))
 
@@ -107,6 +109,10 @@ class Priors:
     def draw_level(self, rng):
         """Measured grey level of a centreline above the background, blurred and stained; float."""
         return float(np.interp(rng.uniform(*LEVELS), QUANTILES, self.levels))
+
+    def draw_unseen(self, rng):
+        """The same of a neurite dimmer than any measured, log-uniform; grey level, float."""
+        return float(np.exp(rng.uniform(*np.log([self.unseen.lowest, self.unseen.highest]))))
 
     def median_level(self):
         """The median of the same."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.common import schemas
-from utils.simulate import branches, winding
+from utils.simulate import branches, unseen, winding
 
 PAPER_VOLUME = 256 * 512 * 256       # isotropic voxels that `debris` is stated for
 
@@ -42,6 +42,7 @@ class Branches(NamedTuple):
     wiggle_length: float             # voxels over which they change
     winding_spread: float            # std of the log of how much a place winds; 0: all alike
     density: float                   # voxels of centreline per voxel^3; 0: the first neuron alone
+    density_factor: float            # times a density of 'auto'
     bundled: float                   # share of passing fibres that run beside another one
     clumps: float                # std of the log of how many fibres start at a place; 0: anywhere
     radius_length: float             # voxels over which a fibre's measured radius changes
@@ -52,6 +53,7 @@ class Branches(NamedTuple):
 class Light(NamedTuple):
     """Fluorescence of the neurites and of debris."""
     external_priors: bool            # False: constant foreground on a background of 1
+    dim_neurites: bool               # whether there are neurites dimmer than any measured, too
     stained_share: float             # probability that a foreground voxel is stained
     level: tuple                     # (low, high) grey levels; None: the paper's; 'auto': measured
     level_spread: float              # std of log brightness between neurites; 'auto': measured
@@ -165,6 +167,10 @@ def resolve(settings, measured):
     else:
         size = _voxel_size(measured) if size == 'auto' else size
         values = _of_measured(measured, size)
+        values['density'] *= settings.branches.density_factor
+        if settings.light.dim_neurites:                  # on top of those that were seen
+            values['density'] /= 1 - unseen.of(measured).share
+        values['density'] = min(values['density'], AUTO['density'].high)
         if settings.branches.tortuosity != 'auto':       # winding as it is given, no more
             values.update(wiggle=0.0, winding_spread=0.0)
         if settings.light.level_drift != 'auto':         # so is brightness along a neurite

@@ -5,8 +5,8 @@ from scipy import optimize
 from utils.measure.quantiles import BACKGROUND, LAGS
 from utils.simulate import background
 
-SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)       # voxels, sigmas of its smooth fields
-STRETCH = (0.5, 1.0, 2.0)                        # of z against y and x
+SCALES = (0.7, 1.0, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)     # voxels, sigmas of its smooth fields
+STRETCH = (0.5, 1.0, 2.0, 4.0)                   # of z against y and x
 MOST_SMOOTH = 0.95                               # share of the variance in smooth fields
 SMALLEST_SHARE = 0.005                           # a smooth field with less is left out
 FINE_RANGE = 0.02, 0.66                          # correlation of neighbours in fine noise
@@ -15,9 +15,9 @@ FINE_RANGE = 0.02, 0.66                          # correlation of neighbours in 
 def fit(levels, correlations, *, noise=None):
     """Make a background that has measured grey levels and a measured correlation.
 
-    The correlation is a sum of smooth fields (non-negative least squares over SCALES and STRETCH,
-    at lags of 2 voxels and more) and of noise between neighbouring voxels, which gets what is left
-    at a lag of 1.
+    The correlation is a sum of smooth fields (non-negative least squares over SCALES and STRETCH)
+    and of noise that gets what is left: white, but for what a lag of 1 still lacks. The sharpest
+    fields are structure seen through the blur; a camera's noise has no such shape.
 
     Args:
         levels: grey levels of the background at the probabilities BACKGROUND.
@@ -33,8 +33,8 @@ def fit(levels, correlations, *, noise=None):
     rng = np.random.default_rng(0)                       # phases of the knots, which hardly matter
     columns = [[_field_correlation(s, rng=rng) for s in sigma] for sigma in sigmas]
     matrix = np.array(columns).reshape(len(sigmas), -1).T        # [3 axes x lags, sigmas]
-    far = np.tile(np.array(LAGS) >= 2, 3) & np.isfinite(measured.ravel())
-    shares = optimize.nnls(matrix[far], np.clip(measured.ravel()[far], 0, 1))[0]
+    known = np.isfinite(measured.ravel())
+    shares = optimize.nnls(matrix[known], np.clip(measured.ravel()[known], 0, 1))[0]
     if noise is None or not shares.any():
         shares *= min(1, MOST_SMOOTH / max(shares.sum(), 1e-9))
     else:
@@ -45,7 +45,8 @@ def fit(levels, correlations, *, noise=None):
                  for near, part in zip(measured[:, 0], smooth))
     components = [(sigma, float(share)) for sigma, share in zip(sigmas, shares)
                   if share > SMALLEST_SHARE]
-    return background.Texture(components, fine, background.grey_table(BACKGROUND, levels))
+    table = background.grey_table(BACKGROUND, levels)
+    return background.Texture(components, fine, table, background.steady(table))
 
 
 def _neighbour_weight(correlation):

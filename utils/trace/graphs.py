@@ -31,12 +31,11 @@ def degrees(nodes):
 
 
 def neighbours(nodes):
-    """Rows that each node shares an edge with; list of M lists."""
-    links = [[] for _ in nodes.position]
-    for a, b in nodes.edges:
-        links[a].append(b)
-        links[b].append(a)
-    return links
+    """Rows that each node shares an edge with, in the order of the edges; list of M lists."""
+    ends = nodes.edges.ravel()
+    rows = nodes.edges[:, ::-1].ravel()[np.argsort(ends, kind='stable')].tolist()
+    stops = np.cumsum(degrees(nodes)).tolist()
+    return [rows[start:stop] for start, stop in zip([0] + stops, stops)]
 
 
 def walk(links, at, *, last, most, soma):
@@ -45,10 +44,11 @@ def walk(links, at, *, last, most, soma):
     Args:
         links: of neighbours(); soma: bool [M].
     """
-    passed = [at]
-    while len(links[at]) == 2 and not soma[at] and len(passed) < most:
-        last, at = at, links[at][int(links[at][0] == last)]
+    passed, beside = [at], links[at]
+    while len(beside) == 2 and len(passed) < most and not soma[at]:
+        last, at = at, beside[beside[0] == last]
         passed.append(at)
+        beside = links[at]
     return passed
 
 

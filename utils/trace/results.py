@@ -6,7 +6,7 @@ import numpy as np
 
 from utils.common import batch, claims, files
 from utils.common.errors import UserError
-from utils.data import stacks, swc
+from utils.data import bounded, stacks, swc
 from utils.trace import evidence
 
 HEADER = '%s; x y z in voxels, radius in x voxels; voxel (z, y, x) %s x voxels'      # of a SWC
@@ -60,12 +60,33 @@ def voxel_size_of(stack, wanted):
     return stack.voxel_size if wanted == 'auto' else wanted
 
 
-def image_key(path, images):
+def voxel_size_at(path, wanted, *, channel):
+    """As voxel_size_of, of a path; channel: of it, if it has several."""
+    if wanted != 'auto':
+        return wanted
+    with bounded.opened(path, channel=channel, probabilities=True) as stack:
+        return stack.voxel_size
+
+
+def check_apart(output, paths, *, gold):
+    """Raise UserError if traces would lie among the inputs, or in the folder `gold`, if given."""
+    for other in [os.path.dirname(path) for path in paths] + [gold] * bool(gold):
+        if os.path.realpath(other) == os.path.realpath(output):
+            raise UserError('OUTPUT is %s, where %s come from: give another OUTPUT' % (
+                output, 'GOLD' if other == gold else 'the stacks'))
+
+
+def image_key(path, images, *, channel=0):
     """What tells the stack in the folder `images` that is traced with an input; '' without one.
+
+    channel: of it, if it has several.
 
     Raises UserError: as image_of.
     """
-    return batch.file_key(image_of(evidence.split(path)[0], images)) if images else ''
+    if not images:
+        return ''
+    return batch.file_key(image_of(evidence.split(path)[0], images)) + (
+        ' channel %d' % channel if channel else '')
 
 
 def write_trees(folder, tree, *, name, unit, voxel_size):

@@ -1,4 +1,6 @@
 """From nodes to trees: short ones go, the voxels' staircase goes, roots are chosen."""
+import itertools
+
 import numpy as np
 from scipy.sparse.csgraph import depth_first_order
 from scipy.spatial import cKDTree
@@ -65,14 +67,14 @@ def smooth(nodes, spacing, *, rounds):
     Returns:
         graphs.Nodes.
     """
-    links = _both_ways(nodes).tolil()
+    links = _both_ways(nodes)
     for node in np.flatnonzero(graphs.degrees(nodes) > 2):
-        beside = np.array(links.rows[node])
+        some = slice(*links.indptr[node:node + 2])
+        beside = links.indices[some]
         way = (nodes.position[beside] - nodes.position[node]) * spacing
         way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
         i, j = np.unravel_index(np.argmin(way @ way.T), (len(way), len(way)))
-        links.rows[node], links.data[node] = sorted([beside[i], beside[j]]), [1.0, 1.0]
-    links = links.tocsr()
+        links.data[some] = np.isin(np.arange(len(way)), (i, j))
     degree = np.asarray(links.sum(1)).ravel()
     moving = ((degree > 1) & ~nodes.soma)[:, None]
     points, depth = nodes.position.copy(), nodes.depth.copy()
@@ -110,7 +112,7 @@ def centre(nodes, found, *, spacing, tree=None):
         along = ahead[first:first + BATCH][count > 0]
         k, count = k[count > 0], count[count > 0]
         if len(k):
-            some = np.concatenate([np.array(rows) for rows in near if rows])
+            some = np.fromiter(itertools.chain.from_iterable(near), int, count.sum())
             starts = np.cumsum(count) - count
             weight = found.p[some, None]
             middle = (np.add.reduceat(around[some] * weight, starts)

@@ -1,5 +1,4 @@
 """A volume's traces, from its path to its trees, in shares of blocks."""
-import contextlib
 import sys
 from collections import namedtuple
 from typing import NamedTuple
@@ -42,16 +41,6 @@ def waiting(make):
             return str(message)
 
     return made
-
-
-@contextlib.contextmanager
-def opened(path, channel):
-    """Yield a stack (stacks.Stack), or a volume of which nothing but metadata is read."""
-    if volumes.is_volume(path):
-        with volumes.open_volume(path, channel=channel) as volume:
-            yield volume
-    else:
-        yield stacks.read(path, probabilities=True)
 
 
 def trace(path, folder, *, key, voxel_size, settings, by):

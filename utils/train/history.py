@@ -42,6 +42,13 @@ class History:
                 self.patches[old] = np.array(batch[place])
         return result
 
+    def sample(self, batch):
+        """As many old patches as `batch` has; `batch` itself while there are fewer."""
+        if len(self.patches) < len(batch):
+            return batch
+        return np.array([self.patches[i]
+                         for i in self.rng.permutation(len(self.patches))[:len(batch)]])
+
     def state(self):
         """What a restart needs: (patches, float32 [N, ...]; random state, dict)."""
         return np.array(self.patches, np.float32), self.rng.bit_generator.state

@@ -1,17 +1,29 @@
 """What critics make of a run: drafts and refined patches told from real ones, as table and JSON."""
 import os
 
+import numpy as np
+
 from utils.common import claims, files
 from utils.common.errors import UserError
 from utils.data import patches
 from utils.score import tables
-from utils.train import checkpoints, critic
+from utils.train import checkpoints, critic, reports
 from utils.train.domains import open_domains
 
 SIGN = b'{\n "digests": {'                    # how a judge.json begins
 REAL = 'real'            # name of the row of real patches against real ones
 COLUMNS = {'scale': 'scale', 'accuracy': 'accuracy', 'interval': '95 %', 'auc': 'AUC',
            'train_accuracy': 'accuracy in training', 'steps': 'steps', 'notes': ''}
+MEASURED = 48            # patches that labels and lone voxels are measured on, at most
+KEPT = {'dice': 'Dice with the label', 'lost': 'lost', 'dimmed': 'dimmed',
+        'brightened': 'brightened', 'contrast_grey': 'contrast, grey levels',
+        'contrast_noise': 'contrast, noise levels', 'invented_length': 'invented, voxels',
+        'lone_bright': 'lone bright voxels', 'lone_dark': 'lone dark voxels'}
+# before and after the table of KEPT
+KEPT_TITLE, KEPT_NOTES = '\nLabels and lone voxels, %d patches\n\n', """
+Contrast of the neurites is over that in the drafts. Dimmed, brightened: share of the labelled
+centreline with less than half, more than double. Lone voxels are per million (docs/method.md).
+"""
 NOTES = """
 Accuracy: share of held-out crops that a network trained for it tells from real ones, of %s; 0.5:
 none are told. 95 %%: over blocks and stacks. The rows of real patches are the floor: real crops
@@ -64,15 +76,20 @@ def judge_run(run_dir, *, real, drafts, refined, seeds, settings):
         sets['refined'].check()
     else:
         print('no %s: the drafts alone are judged' % path)
+    kept, unmeasured = labels_kept(domains, sets.get('refined'))
     rows, failed = verdicts(domains.real, sets, seeds=seeds, settings=settings)
     claims.take(run_dir, owner)
     files.write_json(os.path.join(run_dir, 'judge.json'), {
-        'settings': settings._asdict(), 'verdicts': rows,
+        'settings': settings._asdict(), 'verdicts': rows, 'kept': kept,
         'digests': {name: images.digest for name, images in dict(sets, real=domains.real).items()}})
     text = table(rows) + NOTES % ('%d critics' % seeds if seeds > 1 else 'one critic')
     if not domains.real.placed:
         text += UNPLACED % domains.real.path
-    text += ''.join('\n%s\n' % line for line in failed)
+    text += ''.join('\n%s\n' % line for line in failed + unmeasured)
+    if kept:
+        text += KEPT_TITLE % min(MEASURED, len(domains.drafts)) + tables.markdown(
+            [(row['patches'], dict(dict.fromkeys(KEPT, float('nan')), **row)) for row in kept],
+            KEPT, corner='patches') + KEPT_NOTES
     files.write_text(os.path.join(run_dir, 'judge.md'), text)
     return text, failed
 
@@ -113,6 +130,33 @@ def verdicts(real, sets, *, seeds, settings, scales=critic.SCALES):
     if first and not any(row['patches'] != REAL for row in rows):
         raise first
     return rows, failed
+
+
+def labels_kept(domains, refined):
+    """Labels and lone voxels of drafts, of refined patches and of real ones.
+
+    Args:
+        domains: Domains; refined: PatchFile of the drafts' patches, refined; or None.
+
+    Returns:
+        (list of dicts: patches (name of the set) and KEPT, real ones have lone voxels alone; list
+        of lines: what could not be measured).
+    """
+    try:
+        judge, chosen = reports.open_judge(domains, MEASURED)
+    except UserError as error:
+        return [], ['Labels and lone voxels were not measured: %s' % error]
+    scores, failed = {'drafts': judge.draft}, []
+    if refined is not None:
+        if (len(refined), refined.shape) == (len(domains.drafts), domains.drafts.shape):
+            box = tuple(slice(n) for n in judge.drafts.shape[1:])
+            scores['refined'] = judge.score(np.stack([refined.image[int(i)][box] for i in chosen]))
+        else:
+            failed = ['Labels kept were not measured: %s does not hold the patches of %s, refine '
+                      'them again' % (refined.path, domains.drafts.path)]
+    scores[REAL] = judge.floor
+    return [dict({measure: values[measure] for measure in KEPT if measure in values},
+                 patches=name) for name, values in scores.items()], failed
 
 
 def table(rows):

@@ -50,7 +50,7 @@ def claim_folder(folder, paths, *, output_format='tiff'):
     return record
 
 
-def stack_job(path, masks, *, folder, network, record):
+def stack_job(path, masks, *, folder, network, record, channel=0):
     """batch.Job that predicts one stack.
 
     Its key tells the network's weights, the stack's file and what shapes map and mask: a map that
@@ -58,7 +58,7 @@ def stack_job(path, masks, *, folder, network, record):
 
     Args:
         path: of the stack; masks: Masks; folder: of the results; network: Segmenter.
-        record: batch.Record of the folder.
+        record: batch.Record of the folder; channel: of the stack.
     """
     name = stacks.name_of(path)
     targets = targets_of(folder, path, output_format=masks.output_format)
@@ -66,7 +66,7 @@ def stack_job(path, masks, *, folder, network, record):
                               masks.min_object, masks.mirrors)
 
     def make():
-        stack, started = stacks.read(path), time.time()
+        stack, started = stacks.read(path, channel=channel), time.time()
         probability = network.predict(stack.voxels, name)
         mask = mask_of(probability, masks.probability_threshold, smallest=masks.min_object)
         for target, voxels in zip(targets, (probability, mask)):

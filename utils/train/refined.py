@@ -88,12 +88,13 @@ def remove_stale(drafts_dir, refined_dir, *, names, refiner, record):
         claims.drop(refined_dir, gone)
 
 
-def stack_job(path, refined_dir, *, refiner, record, output_format='tiff'):
+def stack_job(path, refined_dir, *, refiner, record, output_format='tiff', channel=0):
     """batch.Job that refines one stack.
 
     Args:
         path: of the stack; refined_dir: folder of the results; refiner: Refiner.
         record: batch.Record of that folder; output_format: of stacks.FORMATS.
+        channel: of the stack.
     """
     name = stacks.name_of(path)
     target = target_of(refined_dir, path, output_format=output_format)
@@ -101,7 +102,7 @@ def stack_job(path, refined_dir, *, refiner, record, output_format='tiff'):
 
     def make():
         started = time.time()
-        stack = stacks.read(path, SMALLEST)
+        stack = stacks.read(path, SMALLEST, channel=channel)
         stacks.write(target, refiner.refine(stack.voxels, name=path), voxel_size=stack.voxel_size,
                      notes=stack.notes)
         record.add(name, key)

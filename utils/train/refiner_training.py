@@ -13,7 +13,8 @@ from utils.train.streams import Stream
 class Schedule(NamedTuple):
     """What is trained on, and how long (configs/mpgan.py)."""
     max_steps: int                       # steps
-    refiner_updates: int                 # in each step, before one discriminator update
+    refiner_updates: int                 # in each step, before those of the discriminator
+    discriminator_updates: int           # in each step; those after the first see old patches
     pretrain_steps: int                  # first steps without the label loss
     batch_size: int                      # patches, in each process
     crop_shape: Tuple[int, int, int]     # (z, y, x) voxels cut at random out of each patch
@@ -152,7 +153,7 @@ class Trainer:
                     self.reports.preview(run, self.inference)
             run.share_weights()
         run.start(streams[0], run.step * schedule.refiner_updates)
-        run.start(streams[1], run.step)
+        run.start(streams[1], run.step * schedule.discriminator_updates)
 
     def _take_up_history(self):
         """This process's part of the run's history buffer, and its random state.
@@ -171,7 +172,7 @@ class Trainer:
         run.history = None
 
     def update(self, step):
-        """Refiner updates, then one of the discriminator on the last batch of them.
+        """Refiner updates, then those of the discriminator: on the last batch, and on the history.
 
         Args:
             step: loop.Step. Its losses, rate and label weight are `values` then.
@@ -182,9 +183,13 @@ class Trainer:
             refined, refiner_losses, _ = self.run.update(
                 [graph.refined, graph.refiner_losses, graph.refiner_update],
                 {graph.label_weight: weight})
+        seen = self.history.mix(refined)
+        for _ in range(self.schedule.discriminator_updates - 1):
+            self.run.update([graph.discriminator_more],
+                            {graph.history: self.history.sample(seen)})
         rate, discriminator_losses, _ = self.run.update(
             [graph.learning_rate, graph.discriminator_losses, graph.discriminator_update],
-            {graph.history: self.history.mix(refined)})
+            {graph.history: seen})
         self.values = dict(refiner_losses, learning_rate=rate, label_weight=weight,
                            **discriminator_losses)
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 from utils.common import files
 from utils.common.errors import UserError
 from utils.draw import training
-from utils.score import realism
+from utils.score import lone, realism
 from utils.train.refiner import refine_patch
 
 PREVIEWS = 4               # patches in a preview picture
@@ -32,7 +32,7 @@ class Reports:
             UserError: one real patch alone, or no label voxel.
         """
         self.run_dir, self.domains = run_dir, domains
-        self.judge = _open_judge(domains, count)
+        self.judge, _ = open_judge(domains, count)
         files.write_json(os.path.join(run_dir, 'evaluation.json'), {
             'draft': self.judge.draft, 'floor': self.judge.floor})
 
@@ -50,11 +50,13 @@ class Reports:
                             for image in judge.drafts])
         scores = judge.score(refined)
         tqdm.write('step %d: gap to real patches %.2f (drafts %.2f), Dice %.3f (%.3f), '
-                   'clDice %.3f (%.3f), invented %.0f voxels (%.0f), lost %.1f %%, '
-                   'moved %.3g grey levels' % (
+                   'clDice %.3f (%.3f), invented %.0f voxels (%.0f), lost %.1f %%, dimmed %.1f %%, '
+                   'lone voxels %.0f per million (%.0f), moved %.3g grey levels' % (
                        run.step, scores['gap'], draft['gap'], scores['dice'], draft['dice'],
                        scores['cldice'], draft['cldice'], scores['invented_length'],
-                       draft['invented_length'], 100 * scores['lost'], scores['moved']))
+                       draft['invented_length'], 100 * scores['lost'], 100 * scores['dimmed'],
+                       sum(scores[name] for name in lone.LONE),
+                       sum(draft[name] for name in lone.LONE), scores['moved']))
         wrong = realism.verdict(scores, draft, spread=judge.spread)
         if wrong:
             best = ('the best checkpoint, of step %d, is kept' % run.best['step'] if run.best
@@ -87,8 +89,18 @@ class Reports:
             labels=spread(drafts.label), title='step %d' % run.step)
 
 
-def _open_judge(domains, count):
-    """Draw drafts and two disjoint sets of real patches; realism.Judge."""
+def open_judge(domains, count):
+    """Draw drafts and two disjoint sets of real patches.
+
+    Args:
+        domains: Domains; count: drafts, and twice as many real patches, that are drawn.
+
+    Returns:
+        (realism.Judge, numbers of the drafts in their file).
+
+    Raises:
+        UserError: one real patch alone, or no label voxel.
+    """
     real, drafts = domains
     rng = np.random.default_rng(0)
     some, others = rng.permutation(len(real))[:2 * count], rng.permutation(len(drafts))[:count]
@@ -102,4 +114,4 @@ def _open_judge(domains, count):
         raise UserError('%s: no patch of the evaluation set has a label voxel: make it anew'
                         % drafts.path)
     half = len(some) // 2
-    return realism.Judge(image, label, real=target[:half], more_real=target[half:])
+    return realism.Judge(image, label, real=target[:half], more_real=target[half:]), others

@@ -115,6 +115,8 @@ class Run:
     def _trim_log(self):
         """Drop rows of log.csv after the restored step; start the file if there is none.
 
+        A log with other columns gets those of now: blank where it has none.
+
         Raises:
             UserError: it is damaged.
         """
@@ -122,13 +124,14 @@ class Run:
         rows = []
         if os.path.exists(path) and self.step:
             with open(path, newline='', encoding='utf-8') as file:
-                reader = csv.reader(file)
                 try:
-                    for row in list(reader)[1:]:
+                    names, *old = list(csv.reader(file)) or [[]]
+                    for row in old:
                         [float(cell or 'nan') for cell in row]
-                        if len(row) == len(self.columns) and int(row[0]) <= self.step:
-                            rows.append(row)
-                except (ValueError, csv.Error) as error:             # no number, no text
+                        cells = dict(zip(names, row))
+                        if len(row) == len(names) and int(cells['step']) <= self.step:
+                            rows.append([cells.get(name, '') for name in self.columns])
+                except (ValueError, KeyError, csv.Error) as error:   # no number, no text
                     raise UserError('%s is damaged (%s): mend it, or remove it to go on with a new '
                                     'one' % (path, str(error)[:80]))
         with files.whole_file(path) as partial:
