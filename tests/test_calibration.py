@@ -134,7 +134,8 @@ def test_corrections_known_by_hand():
     assert corrections.thicker([2.0] * 2, [3.0] * 2, seen=[3.0] * 2, blurred=0.75, **full) \
         == pytest.approx([1.0, 1.0])                     # 4 - 4 x 0.75: the blur makes up for it
     assert corrections.blurrier(1.0, 2.0, seen=1.5, **full) == pytest.approx(np.sqrt(1 + 4 - 2.25))
-    assert corrections.blurrier(1.0, 0.5, seen=3.0, **full) == 0.6
+    assert corrections.blurrier(1.0, 0.5, seen=3.0, **full) == 0.3
+    assert corrections.blurrier(1.0, 0.5, seen=3.0, least=0.6, **full) == pytest.approx(0.6)
     assert corrections.denser(0.001, 0.004, seen=0.002, **full) == pytest.approx(0.002)
     assert corrections.denser(0.001, 0.1, seen=0.001, **full) == pytest.approx(0.005)
     assert corrections.denser(0.01, 0.1, seen=0.02, **full) == 0.02
@@ -195,7 +196,6 @@ def test_a_known_width_level_and_density_are_found_again_on_a_drawn_stack(monkey
              'branch_spacing': 80.0, 'ends_spacing': 80.0, 'voxel_size': None, 'dtype_max': 65535}
     real = trial.draw(world, truth, settings=how)
     measured = dict(pool.pool({'real': see(real)}), dtype_max=65535)
-    measured['blur_sigma'] = [None] * 3                  # held
     for name in calibration.KEPT_IF_KNOWN:
         measured[name] = None
 

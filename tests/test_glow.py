@@ -69,8 +69,10 @@ def test_glow_of_known_shares_is_found_and_taken_off():
     dark = glow.cleared(voxels, shine)
     assert dark.dtype == np.uint16
     assert abs(np.median(dark[outside]) - 2000) < 40 < np.std(voxels[outside]) / 5
-    assert glow.photons(voxels, shine, outside=outside) == pytest.approx(3.0, rel=0.15)
     half = glow.dim(shine, outside)
+    std, photons = glow.noises(voxels, shine, outside=outside)
+    assert photons == pytest.approx(3.0, rel=0.15)
+    assert 20 < std < 45                                 # 30, and nothing of the photons
     assert half.sum() == pytest.approx(outside.sum() / 2, rel=0.05) and not (half & ~outside).any()
     assert voxels[half].mean() < voxels[outside & ~half].mean() - 300
 
@@ -162,22 +164,25 @@ def test_fibres_keep_their_heading_and_gather(heading):
 
 
 def test_crowds_are_corrected_by_what_a_draft_shows():
-    level = dict(shares=[0.0, 0.0, 4.0], photons=2.0)
+    level = dict(shares=[0.0, 0.0, 4.0], photons=2.0, noise=5.0)
     real = dict(clumps=np.expm1(0.5), heading=[0.2, 0.2, 0.6, 0, 0, 0], glow=dict(level, level=300))
     guess = courses.first_guess(real)
-    assert guess['clumps'] == pytest.approx(np.sqrt(0.5)) and guess['photons'] == 2.0
+    assert guess['clumps'] == pytest.approx(1.5 * np.sqrt(0.5)) and guess['photons'] == 2.0
     assert guess['glow'] == [0.0, 0.0, 4.0]
     seen = dict(clumps=np.expm1(0.25), heading=[0.3, 0.3, 0.4, 0, 0, 0],
                 glow=dict(level, level=200))
     found = courses.corrected(guess, real, seen=seen, damping=1.0)
-    assert found['clumps'] == pytest.approx(np.sqrt(0.75))
+    assert found['clumps'] == pytest.approx(np.sqrt(1.125 + 0.25))
     assert found['glow'] == pytest.approx([0.0, 0.0, 6.0]) and found['photons'] == 2.0
     np.testing.assert_allclose(found['heading'][:3], [0.098, 0.098, 0.804], atol=0.01)
     assert courses.corrected(guess, real, seen={}, damping=1.0)['glow'] == guess['glow']
 
 
 def test_neurites_that_touch_are_no_branches():
-    crowded = dict(branch_spacing=60.0, density=0.004, radius_quantiles=[1.5] * 25)
-    sparse = dict(crowded, density=0.0001)
+    level = dict(shares=[0.0, 0.0, 4.0], photons=2.0, noise=5.0, level=300)
+    crowded = dict(branch_spacing=60.0, density=0.004, radius_quantiles=[1.5] * 25, glow=level)
+    thinner, sparse = dict(crowded, density=0.0001), dict(crowded, glow=None, clumps=1.0)
     assert courses.first_guess(crowded)['branch_spacing'] == 500.0
-    assert courses.first_guess(sparse)['branch_spacing'] == pytest.approx(62.3, abs=0.5)
+    assert courses.first_guess(thinner)['branch_spacing'] == pytest.approx(62.3, abs=0.5)
+    # without glow nothing is drawn otherwise than before
+    assert courses.first_guess(sparse) == {'branch_spacing': 60.0}

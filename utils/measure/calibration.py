@@ -13,7 +13,6 @@ from utils.measure import corrections, courses
 from utils.measure.quantiles import QUANTILES
 
 DAMPING = 0.7                # share of a correction that is made: measurements of a draft are noisy
-SHORTER = 0.6                # factor on it after a round that went too far
 BRIGHTER = 2.0               # factor on the levels of a draft in which nothing was found
 DENSER = 1.5                 # factor on the density of a draft whose threshold fell into the noise,
                              # and on the measured density at first: OTSU misses dim neurites
@@ -64,7 +63,7 @@ def calibrate(measured, look, *, draw, rounds=6):
         tried.append(Trial(mismatch(measured, seen), drawn, seen))
         best = min(tried, key=lambda trial: trial.mismatch)
         if best is not tried[-1]:                        # it went too far: back, in smaller steps
-            damping *= SHORTER
+            damping /= 2
         drawn = corrections.corrected(best.drawn, measured, seen=best.seen, damping=damping)
     if not tried:
         return dict(drawn, rounds=[])
@@ -89,7 +88,7 @@ def first_guess(measured):
     radii = corrections.thickness(measured['width_quantiles'], blur)
     if radii is None:                        # no width could be measured: take OTSU's radii
         radii = np.array(measured['radius_quantiles'])
-    return {'radius_quantiles': np.maximum(radii, corrections.THINNEST).tolist(),
+    return {'radius_quantiles': np.maximum(radii, corrections.thinnest(measured)).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': measured['blur_sigma'], 'keep': STAINED, 'halo': WINGS,

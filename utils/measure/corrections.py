@@ -11,7 +11,9 @@ from utils.measure.quantiles import FWHM, QUANTILES
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
 STRETCHES = 0.5, 2.0         # the same of the spread of the levels
 DENSEST = 0.02               # voxels of centreline per cubic voxel
-SHARPEST = 0.6               # voxels, sigma of the blur; what is sharper is not sampled well
+SHARPEST = 0.3               # voxels, sigma of the blur
+SAMPLED = 0.6                # the same of crowded stacks: what is sharper is not sampled well
+THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
 WIDEST = 0.6                 # largest share of the light in the wings of the blur
@@ -30,14 +32,16 @@ def corrected(drawn, measured, *, seen, damping):
     def moved(correct, name, *, by):
         return correct(drawn[name], measured[by], seen=seen[by], damping=damping)
 
-    blur = [blurrier(now, want, seen=got, damping=damping) for now, want, got in zip(
-        drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'])]
-    across = [(now, then) for now, then in zip(blur[1:], drawn['blur_sigma'][1:]) if now and then]
-    more = float(np.mean([now ** 2 - then ** 2 for now, then in across])) if across else 0.0
+    crowded = bool(measured.get('glow'))
+    blur = [blurrier(now, want, seen=got, damping=damping, least=SAMPLED if crowded else SHARPEST)
+            for now, want, got in zip(drawn['blur_sigma'], measured['blur_sigma'],
+                                      seen['blur_sigma'])]
+    across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
+              if crowded and now and then]
     return {
         'radius_quantiles': thicker(
             drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
-            damping=damping, blurred=more),
+            damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
         'level_quantiles': moved(brighter, 'level_quantiles', by='level_quantiles'),
         'density': moved(denser, 'density', by='density'),
         'blur_sigma': blur,
@@ -66,21 +70,27 @@ def thickness(widths, blur):
     return np.minimum(2 * np.sqrt(rest), np.array(widths) / 2)
 
 
-def thicker(radii, wanted, *, seen, damping, blurred=0.0):
+def thinnest(measured):
+    """Radius of the thinnest neurites that are drawn, voxels, of stacks measured so."""
+    return THREAD if measured.get('glow') else THINNEST
+
+
+def thicker(radii, wanted, *, seen, damping, blurred=0.0, least=THINNEST):
     """Radii whose images are wider by as much as is wanted (variances add, see thickness).
 
     Args:
         radii: list of float, voxels; wanted, seen: lists of full widths at half maximum, voxels.
         blurred: what the square of the blur's sigma is raised by: so much need not be corrected.
+        least: voxels, smallest radius.
     """
     if wanted is None or seen is None:
         return radii
     more = (np.array(wanted) ** 2 - np.array(seen) ** 2) * 4 / FWHM ** 2
-    squares = np.maximum(np.array(radii) ** 2 + damping * more - 4 * blurred, THINNEST ** 2)
+    squares = np.maximum(np.array(radii) ** 2 + damping * more - 4 * blurred, least ** 2)
     return np.sort(np.sqrt(squares)).tolist()
 
 
-def blurrier(sigma, wanted, *, seen, damping):
+def blurrier(sigma, wanted, *, seen, damping, least=SHARPEST):
     """Blur by which the thinnest neurites look as wide as is wanted; sigmas of one axis, voxels.
 
     None, an unknown blur, stays None.
@@ -88,7 +98,7 @@ def blurrier(sigma, wanted, *, seen, damping):
     if sigma is None or wanted is None or seen is None:
         return sigma
     square = sigma ** 2 + damping * (wanted ** 2 - seen ** 2)
-    return float(np.sqrt(max(square, SHARPEST ** 2)))
+    return float(np.sqrt(max(square, least ** 2)))
 
 
 def wider_wings(share, measured, *, seen, damping):

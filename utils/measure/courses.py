@@ -20,13 +20,14 @@ RANGE = {                    # lowest and highest value of an entry
     'clumps': (0.0, 2.0),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
-TURNS_OFF = 1.5              # factor between drawn and measured turns: centrelines of masks that
-                             # merge turn, too, and what is drawn cannot make up for that
+TURNS_OFF = 1.5              # factor between drawn and measured turns of crowded stacks, at most:
+                             # centrelines of masks that merge turn, too, which none can draw
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
+CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 
@@ -42,20 +43,26 @@ def first_guess(measured):
     """
     found = {key: measured[key] for key in ('turns', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
-    if 'branch_spacing' in found:
-        found['branch_spacing'] = _without_contacts(measured)
     if measured.get('turn_evenness'):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
     if measured.get('alignment'):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
+    if measured.get('glow'):
+        found.update(_crowds_at_first(measured))
+    return {key: _within(value, key) for key, value in found.items()}
+
+
+def _crowds_at_first(measured):
+    """What is drawn at first of crowded stacks alone, those with glow; dict."""
+    found = {'glow': [min(share, BRIGHTEST) for share in measured['glow']['shares']],
+             'photons': measured['glow']['photons']}
     if measured.get('clumps') is not None:
-        found['clumps'] = _spread(np.log1p(max(measured['clumps'], 0)))
+        found['clumps'] = CARRIED * _spread(np.log1p(max(measured['clumps'], 0)))
     if measured.get('heading'):
         found['heading'] = _possible(crowding.matrix(measured['heading']))
-    if measured.get('glow'):
-        found['glow'] = [min(share, BRIGHTEST) for share in measured['glow']['shares']]
-        found['photons'] = measured['glow']['photons']
-    return {key: _within(value, key) for key, value in found.items()}
+    if measured.get('branch_spacing') is not None:
+        found['branch_spacing'] = _without_contacts(measured)
+    return found
 
 
 def _without_contacts(measured):
@@ -79,11 +86,11 @@ def pairs(measured, seen):
               for key in ('turn_evenness', 'alignment', *RATIOS)]
     if measured.get('glow') and seen.get('glow'):
         found.append((measured['glow']['level'], seen['glow']['level']))
-    if measured.get('clumps') is not None and seen.get('clumps') is not None:
-        found.append((1 + max(measured['clumps'], 0), 1 + max(seen['clumps'], 0)))
-    if measured.get('heading') and seen.get('heading'):
-        found.append([np.linalg.eigvalsh(crowding.matrix(m['heading']))[-1]
-                      for m in (measured, seen)])
+        if measured.get('clumps') is not None and seen.get('clumps') is not None:
+            found.append([1 + max(m['clumps'], 0) for m in (measured, seen)])
+        if measured.get('heading') and seen.get('heading'):
+            found.append([np.linalg.eigvalsh(crowding.matrix(m['heading']))[-1]
+                          for m in (measured, seen)])
     return [pair for pair in found if pair[0] and pair[1]]
 
 
@@ -103,9 +110,10 @@ def corrected(drawn, measured, *, seen, damping):
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
     if 'turns' in found and seen.get('turns'):
+        off = TURNS_OFF if measured.get('glow') else np.inf
         found['turns'] = [now if not (now and want and got)
                           else min(max(now * _ratio(want, got, damping=damping), TURN[0],
-                                       want / TURNS_OFF), TURN[1], want * TURNS_OFF)
+                                       want / off), TURN[1], want * off)
                           for now, want, got in zip(drawn['turns'], measured['turns'],
                                                     seen['turns'])]
     if 'winding_spread' in found and seen.get('turn_evenness'):

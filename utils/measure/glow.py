@@ -18,6 +18,7 @@ ROUNDS = 2                   # the light of the neurites is told without the glo
 MOST = 200000                # blocks that it is fitted to
 CLEAR = 3.0                  # standard deviations: brighter places are dim neurites, no background
 GROUPS, FEWEST = 6, 200      # of the background by its glow, and voxels in each
+LEAST = 0.25                 # of the noise's variance in the dimmest group that is left without it
 SLAB = 16                    # planes at a time
 
 
@@ -134,8 +135,8 @@ def dim(glow, outside):
     return found
 
 
-def photons(voxels, glow, *, outside):
-    """Noise that the glow's light brings with it.
+def noises(voxels, glow, *, outside):
+    """Noise of the background, and what the glow's light adds to it.
 
     Of differences between four voxels in a row (the third ones), which smooth neurites hardly
     change, the robust variance in GROUPS of the background by its glow; its rise with the glow.
@@ -144,7 +145,8 @@ def photons(voxels, glow, *, outside):
         voxels: uint8 or uint16 [Z, Y, X], with the glow; outside: bool, its background.
 
     Returns:
-        float, grey levels: variance for each grey level of light; 0: none.
+        (std, photons), grey levels: std of the noise where no glow is; variance for each grey
+        level of light, 0: none. (0, 0) with too few voxels.
     """
     steps, levels = [np.zeros(0)], [np.zeros(0)]
     for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB):
@@ -155,10 +157,9 @@ def photons(voxels, glow, *, outside):
         levels.append(slab[:, :, 1:-2][there][::step])
     steps, levels = np.concatenate(steps), np.concatenate(levels)
     if len(levels) < GROUPS * FEWEST:
-        return 0.0
+        return 0.0, 0.0
     order = np.array_split(np.argsort(levels, kind='stable'), GROUPS)
     variance = [(quantiles.MAD * np.median(np.abs(steps[rows]))) ** 2 / 20 for rows in order]
     light = [levels[rows].mean() for rows in order]
-    if np.ptp(light) <= 0:
-        return 0.0
-    return float(max(np.polyfit(light, variance, 1)[0], 0.0))
+    rise, alone = np.polyfit(light, variance, 1) if np.ptp(light) > 0 else (0.0, variance[0])
+    return float(np.sqrt(np.clip(alone, LEAST * variance[0], variance[0]))), float(max(rise, 0.0))

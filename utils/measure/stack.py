@@ -61,9 +61,10 @@ def _without_glow(voxels, found, *, spacing, glows):
         return voxels, outside, None
     dark = glow.cleared(voxels, shine)
     outside = glow.without_dim_neurites(dark, outside)
+    noise_std, photons = glow.noises(voxels, shine, outside=outside)
     return dark, glow.dim(shine, outside), {
         'shares': shine.shares, 'level': shine.level, 'explained': shine.explained,
-        'photons': glow.photons(voxels, shine, outside=outside)}
+        'noise': noise_std, 'photons': photons}
 
 
 def _light(voxels, local, *, branches, noise):

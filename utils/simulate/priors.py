@@ -67,6 +67,12 @@ def of(stack, neuron, *, measured):
     return Priors(measured, stack.bits, radius=radius)
 
 
+def _noise(measured):
+    """Share of the background's variance that is noise, if glow was taken off; None if not."""
+    known, std = measured.get('glow'), measured['background']['robust_std']
+    return None if not known or not std else (known['noise'] / std) ** 2
+
+
 class Priors:
     """Draws what one stack needs: grey levels, radii, debris."""
 
@@ -86,7 +92,7 @@ class Priors:
             self.levels = np.array(measured['drawn']['level_quantiles'], float)
             self.unseen = unseen.of(measured)
             self.texture = textures.fit(measured['background']['quantiles'],
-                                        measured['correlation'])
+                                        measured['correlation'], noise=_noise(measured))
 
     def grey_levels(self, kind, *, rng):
         """The paper's grey levels of one stack; kind: 'dendrite' or 'axon'. Returns GreyLevels."""

@@ -12,7 +12,7 @@ SMALLEST_SHARE = 0.005                           # a smooth field with less is l
 FINE_RANGE = 0.02, 0.66                          # correlation of neighbours in fine noise
 
 
-def fit(levels, correlations):
+def fit(levels, correlations, *, noise=None):
     """Make a background that has measured grey levels and a measured correlation.
 
     The correlation is a sum of smooth fields (non-negative least squares over SCALES and STRETCH)
@@ -22,6 +22,8 @@ def fit(levels, correlations):
     Args:
         levels: grey levels of the background at the probabilities BACKGROUND.
         correlations: three lists (z, y, x) at LAGS; None where it is unknown.
+        noise: share of the variance that is noise from voxel to voxel, if it was measured on its
+        own; the smooth fields have all the rest.
 
     Returns:
         background.Texture.
@@ -33,7 +35,10 @@ def fit(levels, correlations):
     matrix = np.array(columns).reshape(len(sigmas), -1).T        # [3 axes x lags, sigmas]
     known = np.isfinite(measured.ravel())
     shares = optimize.nnls(matrix[known], np.clip(measured.ravel()[known], 0, 1))[0]
-    shares *= min(1, MOST_SMOOTH / max(shares.sum(), 1e-9))
+    if noise is None or not shares.any():
+        shares *= min(1, MOST_SMOOTH / max(shares.sum(), 1e-9))
+    else:
+        shares *= np.clip(1 - noise, 0, MOST_SMOOTH) / shares.sum()
     rest = 1 - shares.sum()
     smooth = [row @ shares for row in matrix.reshape(3, len(LAGS), -1)[:, 0]]    # at a lag of 1
     fine = tuple(_neighbour_weight((near - part) / rest)
