@@ -29,9 +29,9 @@ def test_contrast_is_the_mean_around_a_node_less_the_background():
 
 
 @pytest.mark.parametrize('level, length, kept', [
-    (140, 20, False),       # 0.4 of the typical contrast, and short
-    (170, 20, True),        # 0.7
-    (140, 60, True),        # dim, but no speck is as long
+    (135, 20, False),       # 0.35 of the typical contrast, and short
+    (150, 20, True),        # 0.5
+    (135, 60, True),        # dim, but no speck is as long
 ])
 def test_short_trees_much_dimmer_than_the_others_are_left_out(level, length, kept):
     image = np.full((9, 32, 160), 100, np.uint16)

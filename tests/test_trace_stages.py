@@ -275,6 +275,20 @@ def test_evidence_makes_a_way_shorter_and_bridges_leave_no_loop():
     assert trees_of(three) == 1 and len(three.edges) == len(three.position) - 1
 
 
+@pytest.mark.parametrize('gap, aside, hinted, count', [
+    (24, 0, 60, 1),          # evidence of 0.3 of LOW all the way
+    (24, 0, 31, 2),          # on half of it
+    (24, 0, 0, 2),
+    (24, 16, 60, 2),         # 34 degrees: less than the 45 of a near one, more than a far one may
+    (35, 0, 60, 2),          # farther than FAR
+])
+def test_far_tips_are_joined_where_faint_evidence_leads_there(gap, aside, hinted, count):
+    faint = NOTHING.copy()
+    faint[:, :, :hinted] = 30
+    found = bridged(along_x(5, 20), along_x(19 + gap, 58, y=aside), evidence=faint)
+    assert trees_of(found) == count
+
+
 # --- trees ---
 
 def test_short_trees_are_left_out_but_for_somata():

@@ -5,7 +5,7 @@ from utils.trace import graphs
 
 BLOCK = 16               # voxels: side of the blocks whose median is the background
 EVERY = 2                # voxels: of these, one of so many along each axis counts for the median
-FAINT = 0.5              # of the typical contrast: a short tree below is a speck of the background
+FAINT = 0.42             # of the typical contrast: a short tree below is a speck of the background
 LONG = 50.0              # x voxels of cable: no such tree is a speck
 
 

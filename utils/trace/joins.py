@@ -6,11 +6,14 @@ from skimage import graph as pixel_graph
 
 from utils.trace import graphs, trees
 
-AHEAD = 5                # nodes over which a tip's direction is taken
+AHEAD = 9                # nodes over which a tip's direction is taken
 CLOSE = 3.0              # x voxels: nearer tips are joined whatever their directions
 FAINT = 0.05             # least darkness of a voxel: a detour through foreground costs, too
 NOTHING = 0.01           # of the foreground's evidence, which counts as none: full darkness
 AROUND = 3               # x voxels around both ends, in which a bridge is looked for
+NEAR = 2.0               # of max_gap: farther tips are joined only where faint evidence leads
+FAR = 4.0                # of max_gap: no farther ones
+HINT = 0.3               # mean darkness of the straight line to a far one, at most
 
 
 def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle, least=0.0):
@@ -20,7 +23,8 @@ def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle, least=0.0):
     cheapest way between them is dark for max_gap at most. The way's cost is its length weighted
     by darkness, the square of log(p / low) / log(NOTHING): 1 where there is no evidence at all,
     a tenth where there is a quarter of `low`. So faint evidence guides a bridge and lets it be
-    longer.
+    longer: tips NEAR or nearer are joined wherever that is cheap; those up to FAR where the
+    straight line between them has evidence nearly all the way, and ends no more aside.
 
     Args:
         nodes: graphs.Nodes; evidence: uint8 [Z, Y, X].
@@ -41,8 +45,11 @@ def bridge(nodes, evidence, *, spacing, low, max_gap, max_angle, least=0.0):
     ahead[tips] = towards
     found = _candidates(nodes, part, tips=tips, ahead=ahead, points=nodes.position * spacing,
                         max_gap=max_gap, max_angle=max_angle)
-    ways = {}
+    ways, points = {}, nodes.position * spacing
     for key, (a, b) in found.items():
+        if np.linalg.norm(points[a] - points[b]) > NEAR * max_gap and _line_darkness(
+                evidence, points[[a, b]], spacing=spacing, low=low) > HINT:
+            continue
         way, dark = _way(evidence, nodes.position[[a, b]], spacing=spacing, low=low)
         if dark <= max_gap:
             ways[key] = max(dark, 1e-6), (a, b, way[1:-1])
@@ -102,12 +109,12 @@ def _candidates(nodes, part, *, tips, ahead, points, max_gap, max_angle):
         dict, (number, number) of two trees -> (row, row).
     """
     found, least = {}, {}
-    near_tips = cKDTree(points).query_ball_point(points[tips], 2 * max_gap + nodes.depth[tips])
+    near_tips = cKDTree(points).query_ball_point(points[tips], FAR * max_gap + nodes.depth[tips])
     for tip, near in zip(tips, near_tips):
         near = np.array(near)
         near = near[part[near] != part[tip]]
         fits, score = _fitness(tip, near, depth=nodes.depth, ahead=ahead, points=points,
-                               max_gap=max_gap, cosine=np.cos(np.radians(max_angle)))
+                               max_gap=max_gap, max_angle=max_angle)
         for other in np.unique(part[near[fits]]):
             k = np.flatnonzero(fits & (part[near] == other))
             k = k[np.argmin(score[k])]
@@ -117,7 +124,7 @@ def _candidates(nodes, part, *, tips, ahead, points, max_gap, max_angle):
     return found
 
 
-def _fitness(tip, near, *, depth, ahead, points, max_gap, cosine):
+def _fitness(tip, near, *, depth, ahead, points, max_gap, max_angle):
     """Which nodes near a tip it may be joined to, and how badly each fits.
 
     A node fits if it lies in the tip's direction and, being a tip itself, points back; or if it
@@ -125,7 +132,7 @@ def _fitness(tip, near, *, depth, ahead, points, max_gap, cosine):
 
     Args:
         tip: row; near: int [L], rows; depth: float [M], x voxels.
-        cosine: of the angle between a tip's direction and the way, at least.
+        max_gap, max_angle: of bridge; a far bridge bends less, so that its end lies no more aside.
 
     Returns:
         (bool [L], float [L], x voxels, the less the better).
@@ -134,11 +141,31 @@ def _fitness(tip, near, *, depth, ahead, points, max_gap, cosine):
     distance = np.sqrt((way ** 2).sum(1))
     unit = way / np.maximum(distance, 1e-9)[:, None]
     pointed = (ahead[near] ** 2).sum(1) > 0
+    cosine = np.cos(np.radians(max_angle * np.minimum(1, NEAR * max_gap / np.maximum(distance, 1))))
     fits = (unit @ ahead[tip] >= cosine) & (~pointed | (-(unit * ahead[near]).sum(1) >= cosine))
     fits |= distance <= CLOSE
     fits &= pointed | (distance <= max_gap / 2 + depth[tip] + depth[near])
     score = distance * (2 - unit @ ahead[tip]) - depth[near] + np.where(pointed, 0, CLOSE)
     return fits, score
+
+
+def _darkness(evidence, low):
+    """Cost of a voxel for each of its x voxels: 1 without evidence, FAINT in the foreground."""
+    faint = np.log(np.maximum(evidence / (255.0 * low), NOTHING)) / np.log(NOTHING)
+    return np.clip(faint, FAINT ** 0.5, 1) ** 2
+
+
+def _line_darkness(evidence, ends, *, spacing, low):
+    """Mean darkness of a straight line, of the brightest voxel around each place on it.
+
+    ends: float [2, 3], x voxels; the rest as in bridge.
+    """
+    count = int(np.ceil(np.linalg.norm(ends[1] - ends[0]))) + 1
+    voxels = np.rint(np.linspace(ends[0], ends[1], count) / spacing).astype(int)
+    voxels = voxels[:, None] + np.array(list(np.ndindex(3, 3, 3))) - 1
+    voxels = np.clip(voxels, 0, np.array(evidence.shape) - 1)
+    around = evidence[tuple(voxels.reshape(-1, 3).T)].reshape(count, -1)
+    return _darkness(around.max(1), low).mean()
 
 
 def _way(evidence, ends, *, spacing, low):
@@ -155,8 +182,6 @@ def _way(evidence, ends, *, spacing, low):
     first = np.maximum(ends.min(0) - margin, 0)
     last = np.minimum(ends.max(0) + margin + 1, evidence.shape)
     box = evidence[tuple(slice(f, l) for f, l in zip(first, last))]
-    faint = np.log(np.maximum(box / (255.0 * low), NOTHING)) / np.log(NOTHING)
-    dark = np.clip(faint ** 2, FAINT, 1)
-    search = pixel_graph.MCP_Geometric(dark, sampling=tuple(spacing))
+    search = pixel_graph.MCP_Geometric(_darkness(box, low), sampling=tuple(spacing))
     total = search.find_costs([ends[0] - first], [ends[1] - first])[0][tuple(ends[1] - first)]
     return np.array(search.traceback(ends[1] - first)) + first, float(total)
