@@ -140,8 +140,8 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
     # --- discriminator ---
     found_d = _discriminator_losses(score(losses.to_network(real, bits)), score(history))
     with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
-        own_rate = rate if not optimiser.discriminator_rate else _rate(
-            optimiser.discriminator_rate, step, optimiser=optimiser)
+        own_rate = _rate(optimiser.discriminator_rate or optimiser.learning_rate, step,
+                         optimiser=optimiser)
         discriminator_more, found_d['discriminator_gradient'] = _minimise(
             wrap(tf.train.AdamOptimizer(own_rate, optimiser.beta1)), found_d['discriminator'],
             scope='discriminator/')
