@@ -121,7 +121,8 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
     label_weight = tf.placeholder(tf.float32, [], 'label_weight')
     step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(),
                            trainable=False)
-    rate = _rate(optimiser.learning_rate, step, optimiser=optimiser)
+    rate, own_rate = [_rate(first, step, optimiser=optimiser) for first in (
+        optimiser.learning_rate, optimiser.discriminator_rate or optimiser.learning_rate)]
     score = _scorer(architecture, intensities)
 
     # --- refiner ---
@@ -140,8 +141,6 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
     # --- discriminator ---
     found_d = _discriminator_losses(score(losses.to_network(real, bits)), score(history))
     with tf.variable_scope('discriminator_adam', reuse=tf.AUTO_REUSE):
-        own_rate = _rate(optimiser.discriminator_rate or optimiser.learning_rate, step,
-                         optimiser=optimiser)
         discriminator_more, found_d['discriminator_gradient'] = _minimise(
             wrap(tf.train.AdamOptimizer(own_rate, optimiser.beta1)), found_d['discriminator'],
             scope='discriminator/')
