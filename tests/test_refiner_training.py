@@ -173,7 +173,7 @@ def test_training_settings_reach_the_graph(opened, tmp_path, monkeypatch):
     _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1, SEED=5,
                      LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999, BETA1=0.25,
                      REFINER_UPDATES=2, DISCRIMINATOR_UPDATES=3, MIXED_PRECISION=True, XLA=True)
-    assert 0.05 < np.abs(found['discriminator/conv2/bias']).max() < 3 * 0.0501
+    assert 0.051 < np.abs(found['discriminator/conv2/bias']).max() < 0.2   # three moves
     assert 0 < np.abs(found['refiner/conv4/bias']).max() < 1e-5
     assert found['refiner_adam/beta1_power'] == 0.25 ** 3            # updates + 1
     assert found['discriminator_adam/beta1_power'] == 0.25 ** 4

@@ -10,7 +10,7 @@ N_MEASURED = 4
 DRAFT_SHAPE = (96, 128, 128)
 DRAFT_ARGS = 'BRANCH_LENGTH=14,22 PATCH_EVERY=8'     # for small volumes
 REFINER_STEPS = 150
-REFINER_ARGS = ''
+REFINER_ARGS = 'DECAY_STEPS=100'
 VISIBLE_CONTRAST = 0.0           # in such noise what can hardly be seen is to be found, too
 AUGMENT_SNR = (0.1, 1.0)         # the phantom's stacks are of unlike quality
 MAX_STEPS = 100                  # of a network
