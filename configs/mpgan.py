@@ -58,10 +58,10 @@ BACKGROUND_QUANTILE = 0.95       # the cut is this quantile of each image's own 
                                  # LABEL_STEEPNESS is a number
 
 # --- schedule ---
-MAX_STEPS = 20000                # steps: refiner updates, then one discriminator update
+MAX_STEPS = 20000                # steps: refiner updates, then those of the discriminator
 REFINER_UPDATES = 4              # per step
-DISCRIMINATOR_UPDATES = 1        # per step, after those; more than one also see patches of the
-                                 # history
+DISCRIMINATOR_UPDATES = 1        # per step, after those; all but one see patches of the history
+                                 # alone
 PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; the paper's
                                  # option: about 500
 BATCH_SIZE = 10                  # patches, in each process

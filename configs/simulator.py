@@ -44,7 +44,7 @@ WIGGLE_LENGTH = 'auto'           # voxels over which they change; without measur
 WINDING_SPREAD = 'auto'          # std of the log of how much a place winds; 0: all alike (paper)
 DENSITY = 'auto'                 # voxels of centreline / voxel^3, passing fibres included; 0
                                  # (paper): the first neuron alone. Sparse 0.0001, crowded 0.002
-DENSITY_FACTOR = 1.0             # times a DENSITY of 'auto'; 4 to train on (docs/simulator.md)
+DENSITY_FACTOR = 1.0             # times a DENSITY of 'auto'; 2 to train on (docs/simulator.md)
 BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
                                  # along it, [0, 0.9]; 0 (paper): each starts anywhere
 CLUMPS = 'auto'                  # std of the log of how many passing fibres start at a place, alike

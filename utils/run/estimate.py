@@ -18,7 +18,8 @@ RATES = {
     'read': 1.2,                 # a million voxels of a stack cut and measured (step 0)
     'calibrate': 75.0,           # the calibration of step 0
     'draw': 0.9,                 # a million voxels of a draft
-    'refiner': 0.23,             # a step of the small refiner, evaluations and pictures included
+    'refiner': 0.42,             # a step of the small refiner, evaluations and pictures included:
+                                 # 0.23 of narrower networks, whose bare steps took 1 / 1.8
     'full': 180.0,               # a step of the full one on a CPU, from that of smaller crops
     'refine': 2.0,               # a million voxels of a draft refined
     'critic': 45.0,              # a critic
