@@ -114,6 +114,11 @@ def test_noise_is_as_strong_in_dark_places_as_in_bright_ones():
     assert noise[smooth[:, :, 1:] > 120].mean() > 3 * noise[smooth[:, :, 1:] < 95].mean()
 
 
+def test_noise_of_a_background_that_is_cut_off_at_0_is_left():
+    levels = 5 * np.maximum(special.ndtri(BACKGROUND) - 2, 0)            # 97.7 % are 0
+    assert (background.steady(background.grey_table(BACKGROUND, levels)) == 1).all()
+
+
 def test_texture_without_correlation_is_white():
     texture = textures.fit(90 + 20 * BACKGROUND, [[0.0] * len(LAGS)] * 3)
     assert texture.components == [] and texture.fine == (0, 0, 0)

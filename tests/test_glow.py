@@ -5,7 +5,7 @@ from drafting import draw
 from scipy import ndimage
 
 from utils.measure import background, bends, coarse, courses, crowding, glow, otsu, stack
-from utils.simulate import fibres
+from utils.simulate import fibres, priors
 
 ISOTROPIC = 1, 1, 1
 SEGMENTATION = otsu.Settings(32, 1.0, 0.995, 4.0, 50)
@@ -88,6 +88,16 @@ def test_a_background_that_does_not_follow_the_neurites_has_no_glow():
     assert seen['glow'] is None
     flat = np.full_like(voxels, 7)
     assert glow.measure(flat, found, outside=outside, spacing=ISOTROPIC) is None
+
+
+def test_noise_of_too_few_voxels_is_unknown():
+    voxels, mask = [part[:6, :8, :12] for part in crowd((0.0, 0.0, 4.0))]
+    shine = glow.Glow([0.0, 0.0, 4.0], 1.0, 10.0, np.zeros((1, 1, 1), np.float32),
+                      [coarse.ends(n, n) for n in voxels.shape])
+    assert glow.noises(voxels, shine, outside=~mask) == (None, None)
+    level = {'shares': [0.0, 0.0, 4.0], 'level': 10.0, 'noise': None, 'photons': None}
+    assert courses.first_guess({'glow': level})['photons'] is None
+    assert priors._noise({'glow': level, 'background': {'robust_std': 3.0}}) is None
 
 
 def test_dim_neurites_are_no_background():

@@ -399,6 +399,13 @@ def test_pooled_priors_are_weighted_means_and_skip_what_is_unknown():
     assert pool.pool({'a': a})['none'] is None
 
 
+def test_glow_of_a_few_stacks_is_none_of_all():
+    a = {'glow': {'level': 300.0}, 'centreline_voxels': 100}
+    b = {'glow': None, 'centreline_voxels': 200}
+    assert pool.pool({'a': a, 'b': b})['glow'] is None
+    assert pool.pool({'a': a, 'b': dict(b, centreline_voxels=90)})['glow'] == {'level': 300.0}
+
+
 @pytest.mark.parametrize('sizes, words', [
     ([[1.0, 0.5, 0.5], [2.0, 1.0, 1.0]], 'a has voxels of .*1.0, 0.5, 0.5.* b of'),
     ([None, [2.0, 1.0, 1.0]], 'a has voxels of unknown size')])

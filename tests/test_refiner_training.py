@@ -86,7 +86,7 @@ def train(folder, opened, *, scores, **constants):
 
 SCORES = [(5.0, True), (3.0, False), (4.0, True), (4.5, True)]
 FOUR = dict(MAX_STEPS=4, PRETRAIN_STEPS=2, LAMBDA_LABEL=7.0, LAMBDA_IDENTITY=3.0,
-            LEARNING_RATE=0.01)
+            LEARNING_RATE=0.01, DISCRIMINATOR_UPDATES=2)
 
 
 @pytest.fixture(scope='module')

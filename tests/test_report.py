@@ -329,6 +329,8 @@ def test_traces_are_made_again_alone_and_names_count_on(tmp_path, again):
     assert report.command('traces', 'MAX_GAP=4') == (
         'python c.py OUTPUT=results/mine/traces MAX_GAP=4 OUTPUT=results/mine/traces_2')
     assert 'NAME=mine_3' in report.command('patches', 'A=1')
+    second = Report(str(tmp_path), again._replace(channel=1))
+    assert ' NAME=mine_2 CHANNEL=1 ' in second.command('patches', 'A=1')
 
 
 def test_a_resumed_run_has_the_findings_before_it(tmp_path, again):

@@ -75,6 +75,8 @@ def test_training_drafts_are_denser_by_a_factor_and_by_the_neurites_that_are_not
     share = np.log(102 / 70) / np.log(198 / 70)
     assert density(DENSITY_FACTOR=2.0) == pytest.approx(0.002)
     assert density(DIM_NEURITES=True) == pytest.approx(0.001 / (1 - share)), 'not on top'
+    for levels in (dict(LEVEL=(50.0, 90.0)), dict(LEVEL_SPREAD=0.4)):    # none is dim
+        assert density(DIM_NEURITES=True, **levels) == pytest.approx(0.001)
     assert density(DENSITY_FACTOR=90.0) == 0.02          # the densest that is drawn
     both = dict(DENSITY_FACTOR=2.0, DIM_NEURITES=True)
     assert density(DENSITY=0.003, **both) == 0.003       # as given

@@ -113,7 +113,7 @@ PRIORS = record({
     'noise_std': maybe(several(known(*GREY), 3)),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
-    'glow': maybe(record({'noise': number(*GREY)})),
+    'glow': maybe(record({'noise': known(*GREY)})),
     'foreground_fraction': known(0, 1), 'saturated_fraction': known(0, 1),
     'made_from': {'type': 'string'},
 })

@@ -146,7 +146,7 @@ def noises(voxels, glow, *, outside):
 
     Returns:
         (std, photons), grey levels: std of the noise where no glow is; variance for each grey
-        level of light, 0: none. (0, 0) with too few voxels.
+        level of light, 0: none. (None, None) with too few voxels.
     """
     steps, levels = [np.zeros(0)], [np.zeros(0)]
     for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB):
@@ -157,7 +157,7 @@ def noises(voxels, glow, *, outside):
         levels.append(slab[:, :, 1:-2][there][::step])
     steps, levels = np.concatenate(steps), np.concatenate(levels)
     if len(levels) < GROUPS * FEWEST:
-        return 0.0, 0.0
+        return None, None
     order = np.array_split(np.argsort(levels, kind='stable'), GROUPS)
     variance = [(quantiles.MAD * np.median(np.abs(steps[rows]))) ** 2 / 20 for rows in order]
     light = [levels[rows].mean() for rows in order]

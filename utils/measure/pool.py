@@ -4,6 +4,8 @@ import numpy as np
 from utils.common.errors import UserError
 
 WEIGHT = 'centreline_voxels'             # entry of a stack's measurements that weights them
+MAJORITY = 0.5                           # share of the weight of stacks with glow, at least, that
+                                         # gives the pooled measurements one
 
 
 def pool(measured):
@@ -16,10 +18,14 @@ def pool(measured):
 
     Returns:
         dict for priors.json: the same entries pooled, over the stacks that have them (None: no
-        stack has); and `stacks`, as given.
+        stack has; `glow`: less than MAJORITY have); and `stacks`, as given.
     """
     weights = [m[WEIGHT] for m in measured.values()]
-    return dict(_mean(list(measured.values()), weights), stacks=measured)
+    pooled = _mean(list(measured.values()), weights)
+    crowded = sum(m[WEIGHT] for m in measured.values() if m.get('glow'))
+    if pooled.get('glow') and crowded < MAJORITY * sum(weights):
+        pooled['glow'] = None                            # one stack does not make all crowded
+    return dict(pooled, stacks=measured)
 
 
 def _mean(values, weights):

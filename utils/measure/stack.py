@@ -56,8 +56,10 @@ def _without_glow(voxels, found, *, spacing, glows):
         (stack, outside, glow): as of `voxels`; bool, its background; dict for priors.json, or None.
     """
     outside, _ = background.behind(voxels, found)
-    shine = glow.measure(voxels, found, outside=outside, spacing=spacing)
-    if shine is None or not (glows or glows is None and shine.explained >= glow.HOLDS):
+    shine = None
+    if glows is not False:
+        shine = glow.measure(voxels, found, outside=outside, spacing=spacing)
+    if shine is None or not (glows or shine.explained >= glow.HOLDS):
         return voxels, outside, None
     dark = glow.cleared(voxels, shine)
     outside = glow.without_dim_neurites(dark, outside)

@@ -183,7 +183,7 @@ def main():
         say(fresh, name, paths=paths, clock=clock)
         again = Again(cfg.STACKS, name, {key: getattr(cfg, key) for key in GIVEN},
                       {step.name: (step.mends or step.given, plan.text_of(step)) for step in steps},
-                      places.traces)
+                      places.traces, cfg.CHANNEL)
         return run(steps, places, chosen=fresh, clock=clock, paths=paths, channel=cfg.CHANNEL,
                    report=Report(places.results, again))
 

@@ -21,6 +21,7 @@ class Again(NamedTuple):
     given: dict                  # constant of configs/run.py -> text of more arguments
     steps: dict                  # name of a step -> (constant for more arguments, its command)
     traces: str                  # folder of the traces
+    channel: int = 0             # constant CHANNEL of the run
 
 
 class Report:
@@ -65,6 +66,7 @@ class Report:
             output = 'OUTPUT=' + shlex.quote(_next(self.again.traces))
             return '%s %s %s' % (command, change, output)
         words = ['make', 'run', 'STACKS=' + self.again.stacks, 'NAME=' + _next(self.again.name)]
+        words += ['CHANNEL=%d' % self.again.channel] * bool(self.again.channel)
         for constant, text in self.again.given.items():
             if constant == more:
                 text = _merged(text, change)

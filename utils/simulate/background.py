@@ -158,8 +158,11 @@ def steady(table):
         table: of grey_table.
 
     Returns:
-        float32 [TABLE_SIZE], within EVEN.
+        float32 [TABLE_SIZE], within EVEN; ones where nearly all is one grey level, as cut off at 0.
     """
     step = TABLE_SIZE / TABLE_WIDTH
     slope = ndimage.gaussian_filter1d(np.gradient(table.astype(float)), SLOPE_SIGMA * step)
-    return np.clip(slope[TABLE_SIZE // 2] / np.maximum(slope, 1e-9), *EVEN).astype(np.float32)
+    middle = slope[TABLE_SIZE // 2]
+    if middle <= 1e-9:
+        return np.ones(TABLE_SIZE, np.float32)
+    return np.clip(middle / np.maximum(slope, 1e-9), *EVEN).astype(np.float32)

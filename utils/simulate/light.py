@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.data import swc
-from utils.simulate import branches, raster
+from utils.simulate import branches, raster, settings
 
 DEBRIS_TRIES = 10               # places tried for a ball that would touch the neuron
 THINNEST = 0.56                 # voxels, radius of a cylinder of one voxel's cross-section
@@ -30,11 +30,12 @@ def brightness(tree, level, *, light, blur, prior, rng):
         float [N].
     """
     if light.level == 'auto':
-        alike = light.level_spread != 'auto'
-        if light.dim_neurites and not alike and rng.random() < prior.unseen.share:
+        if settings.has_unseen(light) and rng.random() < prior.unseen.share:
             level = prior.draw_unseen(rng)
+        elif light.level_spread != 'auto':
+            level = prior.median_level()
         else:
-            level = prior.median_level() if alike else prior.draw_level(rng)
+            level = prior.draw_level(rng)
         level = level / light.stained_share / left_by_blur(tree.radius, blur)
     elif light.level is not None:
         level = rng.uniform(*light.level)

@@ -68,9 +68,9 @@ def of(stack, neuron, *, measured):
 
 
 def _noise(measured):
-    """Share of the background's variance that is noise, if glow was taken off; None if not."""
-    known, std = measured.get('glow'), measured['background']['robust_std']
-    return None if not known or not std else (known['noise'] / std) ** 2
+    """Share of the background's variance that is noise, if glow was taken off; None: unknown."""
+    noise, std = (measured.get('glow') or {}).get('noise'), measured['background']['robust_std']
+    return None if noise is None or not std else (noise / std) ** 2
 
 
 class Priors:

@@ -168,7 +168,7 @@ def resolve(settings, measured):
         size = _voxel_size(measured) if size == 'auto' else size
         values = _of_measured(measured, size)
         values['density'] *= settings.branches.density_factor
-        if settings.light.dim_neurites:                  # on top of those that were seen
+        if has_unseen(settings.light):                   # on top of those that were seen
             values['density'] /= 1 - unseen.of(measured).share
         values['density'] = min(values['density'], AUTO['density'].high)
         if settings.branches.tortuosity != 'auto':       # winding as it is given, no more
@@ -235,6 +235,12 @@ def _winding(measured, drawn):
 
 
 # --- what follows from settings ---
+
+def has_unseen(light):
+    """Whether some neurites are dimmer than any measured (Light): not where levels are given."""
+    return light.dim_neurites and light.level == light.level_spread == 'auto'
+
+
 
 def grid(stack):
     """Grid of the written stack.

@@ -46,7 +46,7 @@ def walk(links, at, *, last, most, soma):
     """
     passed, beside = [at], links[at]
     while len(beside) == 2 and len(passed) < most and not soma[at]:
-        last, at = at, beside[beside[0] == last]
+        last, at = at, beside[1] if beside[0] == last else beside[0]
         passed.append(at)
         beside = links[at]
     return passed
