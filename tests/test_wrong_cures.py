@@ -111,9 +111,9 @@ def test_slabs_give_what_the_whole_stack_gives(monkeypatch):
     for most in (10, 100, 5000, 10 ** 9):
         monkeypatch.setattr(background, 'MOST', most)
         index = np.flatnonzero(where)
-        np.testing.assert_array_equal(background._sample(voxels, where),
+        np.testing.assert_array_equal(background.sample(voxels, where),
                                       voxels.ravel()[index[:: 1 + len(index) // most]])
-    assert background._sample(voxels, where & False).shape == (0,)
+    assert background.sample(voxels, where & False).shape == (0,)
     found = otsu.segment(voxels, otsu.Settings(smooth_sigma=1.0, min_object=40))
     for slab in (1, 1000):
         monkeypatch.setattr(otsu, 'SLAB', slab)
