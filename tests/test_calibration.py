@@ -5,7 +5,7 @@ from scipy import special
 
 from utils.common import config
 from utils.common.errors import UserError
-from utils.measure import calibration, corrections, noise, otsu, pool, stack
+from utils.measure import calibration, corrections, courses, noise, otsu, pool, stack
 from utils.measure.quantiles import BACKGROUND, FWHM, LAGS, QUANTILES
 from utils.simulate import settings, trial
 
@@ -214,3 +214,17 @@ def test_a_known_width_level_and_density_are_found_again_on_a_drawn_stack(monkey
     assert best['mismatch'] < 0.3 * first['mismatch']
     assert best['width_quantiles'][MIDDLE] == pytest.approx(
         measured['width_quantiles'][MIDDLE], rel=0.05)
+
+
+def test_heading_is_drawn_for_any_stack_and_in_the_end_by_all_rounds():
+    """Two small drafts that ran further along z, or less, than they were drawn to."""
+    wanted = [0.45, 0.275, 0.275, 0.0, 0.0, 0.0]
+    measured = {'heading': wanted}                       # no glow: not crowded
+    assert courses.first_guess(measured)['heading'] == pytest.approx(wanted)
+    tried = [calibration.Trial(0.1, {'heading': wanted}, {'heading': [z, (1 - z) / 2, (1 - z) / 2,
+                                                                      0.0, 0.0, 0.0]})
+             for z in (0.53, 0.47)]
+    found = courses.averaged({'heading': [0.3, 0.35, 0.35, 0.0, 0.0, 0.0], 'keep': 1.0}, measured,
+                             tried=tried)
+    assert found['keep'] == 1.0 and found['heading'][:3] == pytest.approx([0.4, 0.3, 0.3])
+    assert courses.averaged({'keep': 1.0}, {'heading': None}, tried=tried) == {'keep': 1.0}

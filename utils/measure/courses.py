@@ -47,6 +47,8 @@ def first_guess(measured):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
     if measured.get('alignment'):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
+    if measured.get('heading'):
+        found['heading'] = _possible(crowding.matrix(measured['heading']))
     if measured.get('glow'):
         found.update(_crowds_at_first(measured))
     return {key: _within(value, key) for key, value in found.items()}
@@ -58,8 +60,6 @@ def _crowds_at_first(measured):
              'photons': measured['glow']['photons']}
     if measured.get('clumps') is not None:
         found['clumps'] = CARRIED * _spread(np.log1p(max(measured['clumps'], 0)))
-    if measured.get('heading'):
-        found['heading'] = _possible(crowding.matrix(measured['heading']))
     if measured.get('branch_spacing') is not None:
         found['branch_spacing'] = _without_contacts(measured)
     return found

@@ -241,7 +241,6 @@ def has_unseen(light):
     return light.dim_neurites and light.level == light.level_spread == 'auto'
 
 
-
 def grid(stack):
     """Grid of the written stack.
 
