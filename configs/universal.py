@@ -62,6 +62,8 @@ KIND_SNR = (3.0, 50.0)           # brightness of a neurite in the image over the
 KIND_STAINED = (0.4, 1.0)        # share of stained voxels
 KIND_SPREAD = (0.0, 1.2)         # std of log brightness from neurite to neurite
 KIND_DRIFT = (0.0, 0.5)          # std of log brightness along a neurite
+KIND_DIM = 0.5                   # share of the kinds with neurites down to the background's noise,
+                                 # too (DIM_NEURITES)
 KIND_DEBRIS = (1e-6, 5e-4)       # bright specks per voxel, log-uniform
 KIND_DEBRIS_LEVEL = (0.15, 1.5)  # of a neurite's brightness, log-uniform within a kind
 

@@ -40,6 +40,7 @@ class Ranges(NamedTuple):
     stained: Tuple[float, float]            # share of stained voxels
     spread: Tuple[float, float]             # std of log brightness between neurites
     drift: Tuple[float, float]              # std of log brightness along one
+    dim: float                              # share of the kinds with DIM_NEURITES
     debris: Tuple[float, float]             # balls per voxel, log-uniform
     debris_level: Tuple[float, float]       # of a neurite's brightness, log-uniform
     fine: Tuple[float, float]               # std of the background's grain of about a voxel, in
@@ -97,7 +98,8 @@ def draw(ranges, *, rng):
         WIGGLE_LENGTH=_uniform((4, 12), rng), WINDING_SPREAD=_uniform((0, 0.6), rng),
         TAPER=_some(ranges.taper, rng), BOUTON_SPACING=_some(ranges.boutons, rng),
         ILLUMINATION=_some(ranges.illumination, rng), ILLUMINATION_SIGMA=_uniform((30, 100), rng),
-        GAIN=max(photons * unit ** 2 / base, 1e-3) if photons else 0.0)
+        GAIN=max(photons * unit ** 2 / base, 1e-3) if photons else 0.0,
+        DIM_NEURITES=bool(rng.random() < ranges.dim))
     return priors, constants
 
 
