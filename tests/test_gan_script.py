@@ -141,6 +141,8 @@ def test_a_bad_stack_is_left_out_of_a_batch(place):
 def test_packed_weights_refine_as_the_run_does(place):
     good(*(TRAIN + ['STAGE=pack', 'OUTPUT=packed']), cwd=place)
     found = files.read_json(str(place / 'packed/config.json'))
+    state = next((place / 'packed/checkpoints').glob('*/checkpoint')).read_text()
+    assert 'model_checkpoint_path: "model"' in state    # no folder of this machine
     assert found['REFINER_CHANNELS'] == 4
     assert not set(found) & {'REAL_PATCHES', 'DRAFTS', 'RUN_DIR'}
     # packed settings tell the width: none is given

@@ -48,7 +48,7 @@ class Trained:
             UserError: the checkpoint is damaged or of networks of another size.
         """
         self.settings, self.step = settings, checkpoints.step_of(checkpoint)
-        self.saver = tf.train.Saver(variables)
+        self.saver = tf.train.Saver(variables, save_relative_paths=True)
         self.session = sessions.open_session(threads)
         sessions.restore(self.session, self.saver, checkpoint=checkpoint)
         weights = hashlib.sha1()
