@@ -12,7 +12,7 @@ from utils.simulate import checks, drafts, kinds, priors, settings
 CFG = config.load(('configs/segmentation.py', 'configs/universal.py'), [])
 RANGES = config.pick(CFG, kinds.Ranges, prefix='KIND_')
 PLAIN = RANGES._replace(                         # fibres alike, white noise, no other effect
-    radius=(2.0, 2.0), blur=(1.0, 1.0), axial=(1.0, 1.0), spread=(0, 0), drift=(0, 0),
+    radius=(2.0, 2.0), blur=(1.0, 1.0), axial=(1.0, 1.0), spread=(0, 0), drift=(0, 0), dim=0.0,
     debris=(1e-9, 1e-9), wings=(0, 0), boutons=(0, 0), illumination=(0, 0), taper=(0, 0),
     somata=0.0, anisotropy=(1, 1), eight_bit=0.0, stained=(1, 1), volume_share=(0.004, 0.004),
     fine=(1e-3, 1e-3), granular=(1e-3, 1e-3), slow=(1e-3, 1e-3), skew=(0, 0))
@@ -60,6 +60,13 @@ def test_kinds_fill_their_ranges_and_stay_inside():
     low, high = RANGES.density
     assert all(low <= priors['drawn']['density'] <= high for priors, _ in found)
     assert {constants['AXON_SHARE'] for _, constants in found} == {0.5, 1.0}
+
+
+def test_half_of_the_kinds_have_dim_neurites():
+    dim = [constants['DIM_NEURITES'] for _, constants in many()]
+    assert 0.4 < np.mean(dim) < 0.6 and RANGES.dim == 0.5
+    _, plain = kinds.draw(PLAIN, rng=np.random.default_rng(1))
+    assert not plain['DIM_NEURITES']
 
 
 def test_the_same_seed_gives_the_same_kind_and_another_seed_another():

@@ -145,7 +145,8 @@ def check(cfg):
     config.require(cfg, **segmenter_training.RANGES)
     config.require(cfg, N_KINDS=(2, 999), N_HELD=(1, 999), STACKS_PER_KIND=(1, 99),
                    DRAFT_SHAPE=(32, None), PATCH_SHAPE=(2, None), PATCHES_PER_STACK=(1, None),
-                   RANDOM_PATCHES=(0, 1), WORKERS=(1, None),
+                   RANDOM_PATCHES=(0, 1), WORKERS=(1, None), KIND_DIM=(0, 1), KIND_SOMATA=(0, 1),
+                   KIND_EIGHT_BIT=(0, 1),
                    PHANTOM_SHAPE=(32, None), TUBE_SHAPE=(32, None), TUBE_RADII=(0.5, 20),
                    TUBE_BLURS=(0.3, 10))
     if bool(cfg.LABELLED) != bool(cfg.ANNOTATION):

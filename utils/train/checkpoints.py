@@ -115,11 +115,19 @@ def damaged(checkpoint):
     return UserError('%s is damaged: %s' % (checkpoint, states.CURE))
 
 
+def saver_of(variables=None):
+    """A Saver for write and sessions.restore; variables: list, or None: all of the graph.
+
+    What it writes names no folder of this machine, so that it can be moved and shared.
+    """
+    return tf.train.Saver(variables, max_to_keep=None, save_relative_paths=True)
+
+
 def write(folder, step, *, session, saver, state=None, history=None):
     """Write the checkpoint of a step, whole or not at all; one that is there already is replaced.
 
     Args:
-        folder: of the run; session, saver: of the variables.
+        folder: of the run; session: of the variables; saver: of saver_of.
         state: dict, see states.write, with `history`, a float32 array; None: the variables alone.
 
     Returns:

@@ -52,7 +52,7 @@ class Run:
         self.ranks, self.first = ranks, ranks.rank == 0
         gpu = ranks.horovod.local_rank() if ranks.horovod else None
         self.session = sessions.open_session(threads, xla=xla, gpu=gpu)
-        self.saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
+        self.saver = checkpoints.saver_of()
         self.session.run(tf.global_variables_initializer())
         self.step, self.history, self.extra, self.best = 0, None, None, None
         self.events, self.streams, self.may_overflow = None, [], ()

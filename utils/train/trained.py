@@ -2,7 +2,6 @@
 import hashlib
 import os
 
-from models import tf
 from utils.common import files, schemas
 from utils.common.errors import UserError
 from utils.train import checkpoints, sessions
@@ -48,7 +47,7 @@ class Trained:
             UserError: the checkpoint is damaged or of networks of another size.
         """
         self.settings, self.step = settings, checkpoints.step_of(checkpoint)
-        self.saver = tf.train.Saver(variables, save_relative_paths=True)
+        self.saver = checkpoints.saver_of(variables)
         self.session = sessions.open_session(threads)
         sessions.restore(self.session, self.saver, checkpoint=checkpoint)
         weights = hashlib.sha1()
