@@ -122,11 +122,11 @@ def calibrate(pooled, cfg):
     def look(voxels):
         found = otsu.segment(voxels, config.pick(cfg, otsu.Settings))
         return stack.measure(
-            voxels, found, skeleton=otsu.centreline(found.mask), glows=bool(pooled.get('glow')),
+            voxels, found, skeleton=otsu.centreline(found.mask), like=pooled,
             voxel_size=pooled['voxel_size'], flatten_block=cfg.FLATTEN_BLOCK)
     return calibration.calibrate(
         pooled, look, rounds=cfg.CALIBRATION_ROUNDS,
-        draw=lambda drawn: trial.draw(pooled, drawn, settings=simulator))
+        draw=lambda drawn, seed: trial.draw(pooled, drawn, settings=simulator, seed=seed))
 
 
 def check(cfg):

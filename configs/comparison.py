@@ -22,7 +22,7 @@ SPLIT_AXIS = 1                   # axis of the labelled stack, 0 to 2 for z, y, 
 SPLIT_GAP = 32                   # voxels between the ends, at least as many as the network sees
 
 # --- drafts and refiners ---
-CALIBRATION_ROUNDS = 6           # of the measured priors, see configs/prepare_patches.py
+CALIBRATION_ROUNDS = 8           # of the measured priors, see configs/prepare_patches.py
 N_DRAFTS = 8                     # draft stacks of each kind
 DRAFT_SHAPE = (128, 256, 256)    # (z, y, x) isotropic voxels of a draft
 DRAFT_DENSITY = 0.008            # voxels / voxel^3, of the drafts with measured priors: OTSU, which

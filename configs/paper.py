@@ -20,7 +20,7 @@ CRITIC = True                    # False: no critic of the refined patches, minu
 
 # --- patches and drafts ---
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels of real patches and of drafts'
-CALIBRATION_ROUNDS = 6           # of the measured priors, see configs/prepare_patches.py
+CALIBRATION_ROUNDS = 8           # of the measured priors, see configs/prepare_patches.py
 N_SPARSE = 32                    # draft stacks of the paper's model: one axon in each gives few
                                  # patches
 N_MEASURED = 8                   # draft stacks with measured priors

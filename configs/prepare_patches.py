@@ -18,7 +18,7 @@ MAX_OVERLAP = 0.5                # share of its volume that a window may share w
 MIN_FOREGROUND = 0.002           # share of a patch's voxels that must be foreground
 
 # --- priors ---
-CALIBRATION_ROUNDS = 6           # small drafts drawn and measured as the stacks were, so that all
+CALIBRATION_ROUNDS = 8           # small drafts drawn and measured as the stacks were, so that all
                                  # drafts come out alike; 0: none
 
 # --- volumes: OME-Zarr and HDF5 in chunks ---

@@ -114,6 +114,8 @@ PRIORS = record({
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
     'glow': maybe(record({'noise': known(*GREY)})),
+    'lines': maybe(record({'threshold': number(0, GREY[1]), 'radius': number(0, RADIUS[1]),
+                           'density': number(0, 1), 'level_quantiles': quantiles(0, GREY[1])})),
     'foreground_fraction': known(0, 1), 'saturated_fraction': known(0, 1),
     'made_from': {'type': 'string'},
 })

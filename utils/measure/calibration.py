@@ -9,19 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.measure import corrections, courses
+from utils.measure import corrections, courses, lines
 from utils.measure.quantiles import QUANTILES
 
-DAMPING = 0.7                # share of a correction that is made: measurements of a draft are noisy
+DAMPING = 0.5                # share of a correction that is made: measurements of a draft are noisy
 BRIGHTER = 2.0               # factor on the levels of a draft in which nothing was found
 DENSER = 1.5                 # factor on the density of a draft whose threshold fell into the noise,
                              # and on the measured density at first: OTSU misses dim neurites
 STAINED = 0.8                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
+SKIRTS = 0.3                 # the same where centrelines were measured (lines.py), and to the end:
+                             # the radii follow what stands out of the noise, wings included
+TOO_FAR = 1.5                # mismatch of a round over the least one, from which it went too far;
+                             # less is chance, as a small draft has some dozens of neurites
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
-KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'clumps', 'heading', 'glow')
+KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'clumps', 'heading', 'glow', 'lines')
                  + courses.RATIOS + courses.AS_MEASURED)
 
 
@@ -39,7 +43,7 @@ def calibrate(measured, look, *, draw, rounds=6):
         measured: pooled measurements of the real stacks (pool.pool).
         look: function (voxels) -> measurements (stack.measure), with the settings of the real
             stacks; raises UserError where it finds no neurite.
-        draw: function (drawn) -> voxels, uint8 or uint16 [Z, Y, X], of a small draft.
+        draw: function (drawn, seed) -> voxels, uint8 or uint16 [Z, Y, X], of a small draft.
         rounds: drafts drawn and measured; 0 leaves the first guess.
 
     Returns:
@@ -48,9 +52,9 @@ def calibrate(measured, look, *, draw, rounds=6):
         came nearest; its number `best`; `rounds`, what each round's draft measured.
     """
     drawn, damping, tried = first_guess(measured), DAMPING, []
-    for _ in range(rounds):
+    for seed in range(rounds):
         try:
-            seen = look(draw(drawn))
+            seen = look(draw(drawn, seed))
         except UserError:                                # nothing was found: the draft is too dim
             levels = [BRIGHTER * v for v in drawn['level_quantiles']]
             drawn = dict(drawn, level_quantiles=levels)
@@ -61,18 +65,42 @@ def calibrate(measured, look, *, draw, rounds=6):
             drawn = dict(drawn, density=density)
             continue
         tried.append(Trial(mismatch(measured, seen), drawn, seen))
-        best = min(tried, key=lambda trial: trial.mismatch)
-        if best is not tried[-1]:                        # it went too far: back, in smaller steps
-            damping /= 2
-        drawn = corrections.corrected(best.drawn, measured, seen=best.seen, damping=damping)
+        base = tried[-1]
+        if base.mismatch > TOO_FAR * _best(tried).mismatch:      # back, in smaller steps
+            base, damping = _best(tried), damping / 2
+        drawn = corrections.corrected(base.drawn, measured, seen=base.seen, damping=damping)
     if not tried:
         return dict(drawn, rounds=[])
-    best = min(range(len(tried)), key=lambda k: tried[k].mismatch)
-    drawn = courses.averaged(tried[best].drawn, measured, tried=tried)
-    return dict(drawn, best=best, rounds=[
+    best = _best(tried)
+    return dict(averaged(tried, measured), best=tried.index(best), rounds=[
         dict({key: trial.seen[key] for key in KEPT},
              **{key: trial.seen[key] for key in KEPT_IF_KNOWN if key in trial.seen},
              mismatch=trial.mismatch) for trial in tried])
+
+
+def averaged(tried, measured):
+    """What the rounds that came near say is to be drawn, on the average; dict like `drawn`.
+
+    One draft has too few neurites to tell. The first half of the rounds counts only if none
+    of the others came near.
+    """
+    near = [trial for trial in tried if trial.mismatch <= TOO_FAR * _best(tried).mismatch]
+    near = [trial for trial in near if trial in tried[len(tried) // 2:]] or near
+    wanted = [corrections.corrected(trial.drawn, measured, seen=trial.seen, damping=1.0)
+              for trial in near]
+    return {key: _mean([entry[key] for entry in wanted]) for key in wanted[0]}
+
+
+def _best(tried):
+    """The trial that came nearest."""
+    return min(tried, key=lambda trial: trial.mismatch)
+
+
+def _mean(values):
+    """Mean of numbers or of lists, entry by entry; None where one is."""
+    if isinstance(values[0], list):
+        return [_mean(entries) for entries in zip(*values)]
+    return None if None in values else float(np.mean(values))
 
 
 def first_guess(measured):
@@ -91,7 +119,8 @@ def first_guess(measured):
     return {'radius_quantiles': np.maximum(radii, corrections.thinnest(measured)).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
-            'blur_sigma': measured['blur_sigma'], 'keep': STAINED, 'halo': WINGS,
+            'blur_sigma': measured['blur_sigma'], 'keep': STAINED,
+            'halo': SKIRTS if measured.get('lines') else WINGS,
             **courses.first_guess(measured)}
 
 
@@ -112,5 +141,10 @@ def mismatch(measured, seen):
         if measured[key] and seen[key]:
             pairs += zip(*[np.interp((0.25, 0.5, 0.75), QUANTILES, m[key])
                            for m in (measured, seen)])
+    if lines.known(measured, seen):
+        pairs += [[side['lines'][key] for side in (measured, seen)]
+                  for key in ('density', 'radius')]
+        pairs += zip(*[np.interp((0.25, 0.5, 0.75), QUANTILES, side['lines']['level_quantiles'])
+                       for side in (measured, seen)])
     pairs += courses.pairs(measured, seen)
     return float(np.mean([abs(np.log(max(a, 1e-9) / max(b, 1e-9))) for a, b in pairs]))

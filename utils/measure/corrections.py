@@ -5,13 +5,14 @@ a stack with too few neurites, corrects nothing.
 """
 import numpy as np
 
-from utils.measure import courses
+from utils.measure import courses, lines
 from utils.measure.quantiles import FWHM, QUANTILES
 
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
-STRETCHES = 0.5, 2.0         # the same of the spread of the levels
+STRETCHES = 0.5, 2.0         # the same of the spread of the levels, and of radii
 DENSEST = 0.02               # voxels of centreline per cubic voxel
 SHARPEST = 0.3               # voxels, sigma of the blur
+THIN = 0.85                  # least blur over the one that the thinnest neurites show
 SAMPLED = 0.6                # the same of crowded stacks: what is sharper is not sampled well
 THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
@@ -32,23 +33,46 @@ def corrected(drawn, measured, *, seen, damping):
     def moved(correct, name, *, by):
         return correct(drawn[name], measured[by], seen=seen[by], damping=damping)
 
-    crowded = bool(measured.get('glow'))
-    blur = [blurrier(now, want, seen=got, damping=damping, least=SAMPLED if crowded else SHARPEST)
-            for now, want, got in zip(drawn['blur_sigma'], measured['blur_sigma'],
-                                      seen['blur_sigma'])]
+    crowded, by_lines = bool(measured.get('glow')), lines.known(measured, seen)
+    least = [SAMPLED if crowded else SHARPEST] * 3
+    if by_lines:
+        least = [max(n, THIN * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
+    blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
+        drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]
+    found = {'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
+             **courses.corrected(drawn, measured, seen=seen, damping=damping)}
+    if by_lines:
+        return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
     across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
-              if crowded and now and then]
-    return {
-        'radius_quantiles': thicker(
+              if now and then]
+    return dict(
+        found, halo=wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
+        radius_quantiles=thicker(
             drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
             damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
-        'level_quantiles': moved(brighter, 'level_quantiles', by='level_quantiles'),
-        'density': moved(denser, 'density', by='density'),
-        'blur_sigma': blur,
-        'keep': moved(evener, 'keep', by='grain'),
-        'halo': wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
-        **courses.corrected(drawn, measured, seen=seen, damping=damping),
-    }
+        level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'),
+        density=moved(denser, 'density', by='density'))
+
+
+def as_lines(drawn, measured, *, seen, damping):
+    """Radii, levels and density by all centrelines (lines.py); each a factor for all neurites.
+
+    OTSU leaves the dim ones out, more of them in a draft that has more; so the spread of the levels
+    stays as measured, else drafts fill with neurites that OTSU does not see.
+    """
+    want, got = measured['lines'], seen['lines']
+    thick = np.clip(want['radius'] / got['radius'], *STRETCHES) ** damping
+    bright = np.clip(_median(want) / _median(got), *LIMITS) ** damping
+    return {'radius_quantiles': np.maximum(np.array(drawn['radius_quantiles']) * thick,
+                                           thinnest(measured)).tolist(),
+            'level_quantiles': (np.array(drawn['level_quantiles']) * bright).tolist(),
+            'density': denser(drawn['density'], want['density'], seen=got['density'],
+                              damping=damping)}
+
+
+def _median(side):
+    """Median of level_quantiles, at least a grey level."""
+    return max(float(np.interp(0.5, QUANTILES, side['level_quantiles'])), 1.0)
 
 
 # --- widths ---

@@ -5,7 +5,7 @@ on the draft. `damping` is the share of a correction that is made.
 """
 import numpy as np
 
-from utils.measure import crowding
+from utils.measure import crowding, lines
 from utils.measure.quantiles import QUANTILES
 
 LIMITS = 0.4, 2.5            # factors that one round may change an entry by
@@ -27,6 +27,8 @@ RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
+GAPS = 0.5                   # of the correction of free ends that the drift's length takes: where a
+                             # fibre is dim for a few voxels, its mask ends twice
 CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
@@ -109,6 +111,8 @@ def corrected(drawn, measured, *, seen, damping):
     for key in RATIOS:
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
+    if {'drift_length', 'ends_spacing'} <= set(found) and lines.known(measured, seen):
+        found['drift_length'] *= (found['ends_spacing'] / drawn['ends_spacing']) ** GAPS
     if 'turns' in found and seen.get('turns'):
         off = TURNS_OFF if measured.get('glow') else np.inf
         found['turns'] = [now if not (now and want and got)
@@ -125,25 +129,6 @@ def corrected(drawn, measured, *, seen, damping):
         found['bundled'] = drawn['bundled'] + damping * more
     found.update(_crowds(drawn, measured, seen=seen, damping=damping))
     return {key: _within(value, key) for key, value in found.items()}
-
-
-def averaged(drawn, measured, *, tried):
-    """What to draw in the end: the heading by all rounds, as one small draft tells it badly.
-
-    Args:
-        drawn: dict, of the best round; measured: of the real stacks.
-        tried: rounds, each with what was `drawn` and how it was `seen`.
-
-    Returns:
-        dict of the entries of `drawn`.
-    """
-    known = [trial for trial in tried if trial.drawn.get('heading') and trial.seen.get('heading')]
-    if not measured.get('heading') or not known:
-        return drawn
-    more = [crowding.matrix(trial.drawn['heading']) - crowding.matrix(trial.seen['heading'])
-            for trial in known]
-    wanted = crowding.matrix(measured['heading']) + np.mean(more, 0)
-    return dict(drawn, heading=_possible(wanted))
 
 
 def _crowds(drawn, measured, *, seen, damping):

@@ -25,6 +25,8 @@ def pool(measured):
     crowded = sum(m[WEIGHT] for m in measured.values() if m.get('glow'))
     if pooled.get('glow') and crowded < MAJORITY * sum(weights):
         pooled['glow'] = None                            # one stack does not make all crowded
+    if pooled.get('glow'):
+        pooled['lines'] = None                           # they are of the others
     return dict(pooled, stacks=measured)
 
 

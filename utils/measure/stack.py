@@ -2,11 +2,11 @@
 import numpy as np
 
 from utils.data import stacks
-from utils.measure import (background, bends, brightness, crowding, debris, glow, noise, quantiles,
-                           radii, skeletons, widths)
+from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
+                           quantiles, radii, skeletons, widths)
 
 
-def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, glows=None):
+def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=None):
     """Measure one segmented stack.
 
     Args:
@@ -14,7 +14,8 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, glows
         skeleton: int [M, 3], centreline voxels of its mask.
         voxel_size: (z, y, x) in um, None for isotropic voxels.
         flatten_block: voxels per side of the blocks of the local background; 0: one for the stack.
-        glows: whether the glow of the neurites is taken off; None: if it holds (glow.HOLDS).
+        like: measurements of the real stacks, of a draft: where theirs have glow, its glow is taken
+            off, too, and its lines are those above their threshold; None: of a real stack.
 
     Returns:
         dict of numbers and lists, for priors.json. Lengths are voxels of x ("isotropic voxels"),
@@ -24,6 +25,7 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, glows
     spacing = stacks.spacing_of(voxel_size)
     as_it_is = {'foreground': {'median': float(np.median(voxels[found.mask]))},
                 'saturated_fraction': float((voxels == np.iinfo(voxels.dtype).max).mean())}
+    glows = None if like is None else bool(like.get('glow'))
     voxels, outside, shine = _without_glow(voxels, found, spacing=spacing, glows=glows)
     behind = background.sample(voxels, outside)
     levels = background.grey_levels(behind)
@@ -38,6 +40,9 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, glows
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
         **noises, **as_it_is,
         glow=shine,
+        lines=None if shine else lines.measure(
+            voxels, local, spacing=spacing,
+            threshold=like and like.get('lines') and like['lines']['threshold']),
         clumps=crowding.clumps(skeleton, voxels.shape, spacing=spacing),
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
