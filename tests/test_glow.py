@@ -116,8 +116,8 @@ def test_a_dense_phantom_is_measured_as_it_was_drawn():
     drawn, dark = draw(4, **truth), draw(4, **dict(truth, GLOW=(0.0, 0.0, 0.0)))
     found = otsu.segment(drawn.image, SEGMENTATION)
     how = dict(skeleton=otsu.centreline(found.mask))
-    seen, unmended = [stack.measure(drawn.image, found, glows=glows, **how)
-                      for glows in (None, False)]
+    seen, unmended = [stack.measure(drawn.image, found, like=like, **how)
+                      for like in (None, {'glow': None})]
     assert seen['glow']['explained'] > glow.HOLDS
     level = float(drawn.image.mean()) - float(dark.image.mean())
     assert seen['glow']['level'] == pytest.approx(level, rel=0.25)

@@ -20,7 +20,9 @@ STAINED = 0.8                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
 SKIRTS = 0.3                 # the same where centrelines were measured (lines.py), and to the end:
                              # the radii follow what stands out of the noise, wings included
-TOO_FAR = 1.5                # mismatch of a round over the least one, from which it went too far;
+SMALLER, NEARER = 0.8, 0.9   # factor on that share after a round whose mismatch was not below this
+                             # share of the last one's
+TOO_FAR = 1.5                # mismatch of a round over the least one, from which one goes back to it;
                              # less is chance, as a small draft has some dozens of neurites
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
@@ -66,8 +68,10 @@ def calibrate(measured, look, *, draw, rounds=6):
             continue
         tried.append(Trial(mismatch(measured, seen), drawn, seen))
         base = tried[-1]
-        if base.mismatch > TOO_FAR * _best(tried).mismatch:      # back, in smaller steps
-            base, damping = _best(tried), damping / 2
+        if len(tried) > 1 and base.mismatch > NEARER * tried[-2].mismatch:
+            damping *= SMALLER
+        if base.mismatch > TOO_FAR * _best(tried).mismatch:
+            base = _best(tried)
         drawn = corrections.corrected(base.drawn, measured, seen=base.seen, damping=damping)
     if not tried:
         return dict(drawn, rounds=[])
@@ -86,7 +90,7 @@ def averaged(tried, measured):
     """
     near = [trial for trial in tried if trial.mismatch <= TOO_FAR * _best(tried).mismatch]
     near = [trial for trial in near if trial in tried[len(tried) // 2:]] or near
-    wanted = [corrections.corrected(trial.drawn, measured, seen=trial.seen, damping=1.0)
+    wanted = [corrections.corrected(trial.drawn, measured, seen=trial.seen, damping=DAMPING)
               for trial in near]
     return {key: _mean([entry[key] for entry in wanted]) for key in wanted[0]}
 

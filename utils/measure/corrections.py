@@ -44,7 +44,7 @@ def corrected(drawn, measured, *, seen, damping):
     if by_lines:
         return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
     across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
-              if now and then]
+              if crowded and now and then]
     return dict(
         found, halo=wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
         radius_quantiles=thicker(
