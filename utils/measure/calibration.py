@@ -22,8 +22,8 @@ SKIRTS = 0.3                 # the same where centrelines were measured (lines.p
                              # the radii follow what stands out of the noise, wings included
 SMALLER, NEARER = 0.8, 0.9   # factor on that share after a round whose mismatch was not below this
                              # share of the last one's
-TOO_FAR = 1.5                # mismatch of a round over the least one, from which one goes back to it;
-                             # less is chance, as a small draft has some dozens of neurites
+TOO_FAR = 1.5                # mismatch of a round over the least one, from which one goes back;
+                             # less is chance: a small draft has some dozens of neurites
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
