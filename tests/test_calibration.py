@@ -251,18 +251,35 @@ def striped(level, *, width, noise=20.0, step=12, seed=0):
 
 
 def test_centrelines_are_measured_down_to_the_noise():
+    def measured(voxels, local, **options):
+        return lines.measure(voxels, local, **dict(dict(
+            spacing=(1, 1, 1), threshold=lines.threshold(voxels, local)), **options))
+
     voxels, local = striped(400, width=5)
-    found = lines.measure(voxels, local, spacing=(1, 1, 1))
+    found = measured(voxels, local)
     assert found['threshold'] == pytest.approx(4 * 20 * 0.36, rel=0.15)  # of a Gaussian of 0.7
     assert found['density'] == pytest.approx(12 * 50 / (36 * 48 * 64), rel=0.2)
     assert found['level_quantiles'][MIDDLE] == pytest.approx(400, rel=0.1)
-    thin, bright = [lines.measure(*striped(level, width=width), spacing=(1, 1, 1))
+    thin, bright = [measured(*striped(level, width=width))
                     for level, width in ((400, 3), (800, 5))]
     assert thin['radius'] < found['radius'] - 0.5
     assert bright['level_quantiles'][MIDDLE] == pytest.approx(800, rel=0.1)
-    assert lines.measure(voxels, local, spacing=(1, 1, 1), threshold=600.0) is None
-    coarse = lines.measure(voxels, local, spacing=(2, 1, 1))
-    assert coarse['density'] == pytest.approx(found['density'] / 2)
+    assert measured(voxels, local, threshold=600.0) is None
+    assert measured(voxels, local, spacing=(2, 1, 1))['density'] \
+        == pytest.approx(found['density'] / 2)
+
+
+def test_centrelines_are_those_of_noisy_stacks_and_of_drafts_like_them():
+    """A draft's are above the real stacks' threshold; where OTSU misses nothing there are none."""
+    for deviation, known in ((60.0, True), (5.0, False)):
+        voxels, _ = striped(400, width=5, noise=deviation)
+        found = otsu.segment(voxels, otsu.Settings(32, 1.0, 0.995, 4.0, 100))
+        how = dict(skeleton=otsu.centreline(found.mask))
+        real = stack.measure(voxels, found, **how)
+        assert bool(real['lines']) == known
+        draft = stack.measure(voxels, found, like=dict(real, lines={'threshold': 150.0}), **how)
+        assert draft['lines']['threshold'] == 150.0
+        assert stack.measure(voxels, found, like=dict(real, lines=None), **how)['lines'] is None
 
 
 def test_all_centrelines_correct_radii_levels_and_density():

@@ -181,8 +181,8 @@ def test_drafts_of_the_calibration_are_drawn_and_measured_as_the_stacks(tmp_path
 
     def spy(measured, look, *, draw, rounds):
         drawn = calibration.first_guess(measured)
-        draft = draw(dict(drawn, density=0.004))
-        seen.extend([draft, draw(dict(drawn, density=0.004)), look(draft), rounds])
+        draft = draw(dict(drawn, density=0.004), 0)
+        seen.extend([draft, draw(dict(drawn, density=0.004), 0), look(draft), rounds])
         return dict(drawn, rounds=[])
 
     monkeypatch.setattr(trial, 'SHAPE', (32, 64, 64))

@@ -17,21 +17,18 @@ SLAB, HALO = 64, 4           # planes that are worked on at once, and beside the
 DARKER = 0.16                # quantile one standard deviation below the median of a normal variable
 
 
-def measure(voxels, local, *, spacing, threshold=None):
+def measure(voxels, local, *, spacing, threshold):
     """Measure the centrelines of what stands out of the noise.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
-        spacing: (z, y, x) size of a voxel; threshold: grey levels above the background; None:
-            NOISE_LEVELS of the stack's own noise.
+        spacing: (z, y, x) size of a voxel; threshold: grey levels above the background.
 
     Returns:
         dict: `threshold`; `radius`, voxels, the mean along them; `density`, voxels of centreline
         per cubic voxel; `level_quantiles`, grey levels above the background along them, smoothed
         by SMOOTHING. None where there are none.
     """
-    if threshold is None:
-        threshold = NOISE_LEVELS * _noise(voxels, local)
     sides = [_along(voxels, local, slab=slice(z, z + SLAB), threshold=threshold,
                     spacing=spacing)
              for z in range(0, len(voxels), SLAB)]
@@ -43,12 +40,12 @@ def measure(voxels, local, *, spacing, threshold=None):
             'density': float(len(found) / voxels.size / np.prod(spacing))}
 
 
-def _noise(voxels, local):
-    """Standard deviation of the smoothed background by what is darker than its middle; float."""
+def threshold(voxels, local):
+    """NOISE_LEVELS of the smoothed background, told by what is darker than its middle; float."""
     sample = np.concatenate([otsu.sampled(_flat(voxels, local, slice(z, z + SLAB))).ravel()
                              for z in range(0, len(voxels), SLAB)])
     low, middle = np.quantile(sample, (DARKER, 0.5))
-    return max(float(middle - low), 1.0)
+    return NOISE_LEVELS * max(float(middle - low), 1.0)
 
 
 def _along(voxels, local, *, slab, threshold, spacing):

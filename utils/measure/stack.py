@@ -5,6 +5,8 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, skeletons, widths)
 
+NOISY = 0.5                      # least threshold of centrelines over OTSU's
+
 
 def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=None):
     """Measure one segmented stack.
@@ -40,9 +42,7 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
         **noises, **as_it_is,
         glow=shine,
-        lines=None if shine else lines.measure(
-            voxels, local, spacing=spacing,
-            threshold=like and like.get('lines') and like['lines']['threshold']),
+        lines=_lines(voxels, local, None if shine else found.threshold, spacing=spacing, like=like),
         clumps=crowding.clumps(skeleton, voxels.shape, spacing=spacing),
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
@@ -52,6 +52,21 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
                                                            sampling=spacing)),
         debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing),
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
+
+
+def _lines(voxels, local, cut, *, spacing, like):
+    """Centrelines above the noise (lines.measure), or above the threshold of the real stacks.
+
+    None for crowded stacks, where `cut`, OTSU's threshold, is None, and where the noise lies far
+    below it: OTSU misses no neurite there, and haze would be measured.
+    """
+    known = {} if like is None else like.get('lines') or {}
+    if cut is None or (like is not None and not known):
+        return None
+    level = known.get('threshold') or lines.threshold(voxels, local)
+    if like is None and level < NOISY * cut:
+        return None
+    return lines.measure(voxels, local, spacing=spacing, threshold=level)
 
 
 def _without_glow(voxels, found, *, spacing, glows):
