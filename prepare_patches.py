@@ -145,8 +145,8 @@ def main():
                       description=__doc__)
     check(cfg)
     found, joined = stacks.find(cfg.STACKS), os.path.join(cfg.OUTPUT, 'real.h5')
-    store = parts.Parts(cfg.OUTPUT, {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE},
-                        of_volumes=VOLUMES)
+    made_with = {k: v for k, v in vars(cfg).items() if k not in MAY_CHANGE}
+    store = parts.Parts(cfg.OUTPUT, dict(made_with, MEASURES=stack.MEASURES), of_volumes=VOLUMES)
     tiff = cfg.TIFF_FOLDER and prepared.tiff_owner(cfg.TIFF_FOLDER, found, pattern=cfg.STACKS,
                                                    output=cfg.OUTPUT)
     claims.claim(cfg.OUTPUT, vars(cfg), owner=prepared.owner_of(cfg.OUTPUT, found, store=store),

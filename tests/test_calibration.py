@@ -251,9 +251,9 @@ def striped(level, *, width, noise=20.0, step=12, seed=0):
 
 
 def test_centrelines_are_measured_down_to_the_noise():
-    def measured(voxels, local, **options):
-        return lines.measure(voxels, local, **dict(dict(
-            spacing=(1, 1, 1), threshold=lines.threshold(voxels, local)), **options))
+    def measured(voxels, local, above=None, spacing=(1, 1, 1)):
+        return lines.measure(voxels, local, spacing=spacing,
+                             above=above or lines.threshold(voxels, local))
 
     voxels, local = striped(400, width=5)
     found = measured(voxels, local)
@@ -264,9 +264,25 @@ def test_centrelines_are_measured_down_to_the_noise():
                     for level, width in ((400, 3), (800, 5))]
     assert thin['radius'] < found['radius'] - 0.5
     assert bright['level_quantiles'][MIDDLE] == pytest.approx(800, rel=0.1)
-    assert measured(voxels, local, threshold=600.0) is None
+    assert measured(voxels, local, above=600.0) is None
     assert measured(voxels, local, spacing=(2, 1, 1))['density'] \
         == pytest.approx(found['density'] / 2)
+    flat = np.full((8, 16, 16), 7, np.uint8)
+    assert lines.threshold(flat, flat.astype(np.uint16)) is None
+
+
+@pytest.mark.parametrize('planes', [5, 8, 1000])
+def test_centrelines_do_not_depend_on_how_many_planes_are_worked_on_at_once(monkeypatch, planes):
+    """Bars that cross the edges of slabs, and a speck that is no neurite."""
+    voxels, local = striped(400, width=5)
+    voxels, local = [np.moveaxis(v, 2, 0).copy() for v in (voxels, local)]       # along z
+    speck = voxels.copy()
+    speck[30, 0, 0] += 1500
+    whole = lines.measure(voxels, local, spacing=(1, 1, 1), above=90.0)
+    monkeypatch.setattr(otsu, 'SLAB', planes)
+    assert lines.measure(voxels, local, spacing=(1, 1, 1), above=90.0) == whole
+    assert lines.measure(speck, local, spacing=(1, 1, 1), above=150.0)['density'] \
+        == lines.measure(voxels, local, spacing=(1, 1, 1), above=150.0)['density']
 
 
 def test_centrelines_are_those_of_noisy_stacks_and_of_drafts_like_them():
@@ -280,6 +296,23 @@ def test_centrelines_are_those_of_noisy_stacks_and_of_drafts_like_them():
         draft = stack.measure(voxels, found, like=dict(real, lines={'threshold': 150.0}), **how)
         assert draft['lines']['threshold'] == 150.0
         assert stack.measure(voxels, found, like=dict(real, lines=None), **how)['lines'] is None
+        if real['lines']:                                # OTSU's at most
+            lower = stack.measure(voxels, found._replace(threshold=70.0), **how)['lines']
+            assert lower['threshold'] == 70.0 < real['lines']['threshold'] < found.threshold
+
+
+def test_a_draft_without_centrelines_is_made_brighter():
+    measured = dict(look(TRUTH), lines={'threshold': 90.0, 'radius': 2.0, 'density': 0.002,
+                                        'level_quantiles': [300.0] * 25})
+    seen = []
+
+    def see(drawn):
+        seen.append(drawn['level_quantiles'][MIDDLE])
+        return dict(look(drawn), lines=measured['lines'] if len(seen) > 2 else None)
+
+    found = calibration.calibrate(measured, see, draw=lambda drawn, seed: drawn, rounds=4)
+    assert np.array(seen[:3]) / seen[0] == pytest.approx([1, 2, 4])
+    assert len(found['rounds']) == 2 and found['halo'] == 0.3
 
 
 def test_all_centrelines_correct_radii_levels_and_density():
@@ -305,8 +338,10 @@ def test_all_centrelines_correct_radii_levels_and_density():
         sides[1], lines=sides[0]['lines']))
 
 
-def test_crowded_stacks_have_no_centrelines_of_their_own():
+def test_lines_are_of_most_stacks_and_of_none_that_are_crowded():
     one = {'centreline_voxels': 10, 'glow': None, 'lines': {'radius': 1.0}}
-    other = {'centreline_voxels': 30, 'glow': {'level': 5.0}, 'lines': None}
-    assert pool.pool({'a': one, 'b': other})['lines'] is None
+    both = dict(one, glow={'level': 5.0})
+    other = {'centreline_voxels': 30, 'glow': None, 'lines': None}
+    assert pool.pool({'a': both})['lines'] is None
+    assert pool.pool({'a': one, 'b': other})['lines'] is None            # a minority
     assert pool.pool({'a': one, 'b': dict(other, centreline_voxels=5)})['lines'] == {'radius': 1.0}

@@ -183,6 +183,7 @@ def test_drafts_of_the_calibration_are_drawn_and_measured_as_the_stacks(tmp_path
         drawn = calibration.first_guess(measured)
         draft = draw(dict(drawn, density=0.004), 0)
         seen.extend([draft, draw(dict(drawn, density=0.004), 0), look(draft), rounds])
+        assert (draw(dict(drawn, density=0.004), 1) != draft).any()
         return dict(drawn, rounds=[])
 
     monkeypatch.setattr(trial, 'SHAPE', (32, 64, 64))

@@ -9,21 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.common.errors import UserError
-from utils.measure import corrections, courses, lines
+from utils.measure import corrections, courses
 from utils.measure.quantiles import QUANTILES
 
 DAMPING = 0.5                # share of a correction that is made: measurements of a draft are noisy
+SMALLER = 0.8                # factor on DAMPING after a round that was not nearer than the last one
+NEARER = 0.9                 # mismatch over that of the last round, below which one is nearer
+TOO_FAR = 1.5                # mismatch over the least one, from which the nearest is corrected anew
 BRIGHTER = 2.0               # factor on the levels of a draft in which nothing was found
 DENSER = 1.5                 # factor on the density of a draft whose threshold fell into the noise,
                              # and on the measured density at first: OTSU misses dim neurites
 STAINED = 0.8                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
-SKIRTS = 0.3                 # the same where centrelines were measured (lines.py), and to the end:
-                             # the radii follow what stands out of the noise, wings included
-SMALLER, NEARER = 0.8, 0.9   # factor on that share after a round whose mismatch was not below this
-                             # share of the last one's
-TOO_FAR = 1.5                # mismatch of a round over the least one, from which one goes back;
-                             # less is chance: a small draft has some dozens of neurites
+LINE_WINGS = 0.3             # the same with lines (lines.py), in all rounds: radii follow these
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
@@ -38,7 +36,7 @@ class Trial(NamedTuple):
     seen: dict               # measurements of the draft (stack.measure)
 
 
-def calibrate(measured, look, *, draw, rounds=6):
+def calibrate(measured, look, *, draw, rounds=8):
     """Find what to draw.
 
     Args:
@@ -50,14 +48,14 @@ def calibrate(measured, look, *, draw, rounds=6):
 
     Returns:
         dict, `drawn` of priors.json: radius_quantiles, level_quantiles, density, blur_sigma, keep
-        (share of stained voxels) and halo (share of light in the wings) of the round whose draft
-        came nearest; its number `best`; `rounds`, what each round's draft measured.
+        (share of stained voxels), halo (share of light in the wings) and what courses.first_guess
+        tells, see averaged; `best`, number of the round whose draft came nearest; `rounds`, what
+        each round's draft measured.
     """
     drawn, damping, tried = first_guess(measured), DAMPING, []
     for seed in range(rounds):
-        try:
-            seen = look(draw(drawn, seed))
-        except UserError:                                # nothing was found: the draft is too dim
+        seen = _seen(look, draw(drawn, seed), measured)
+        if seen is None:                                 # nothing was found: the draft is too dim
             levels = [BRIGHTER * v for v in drawn['level_quantiles']]
             drawn = dict(drawn, level_quantiles=levels)
             continue
@@ -82,11 +80,20 @@ def calibrate(measured, look, *, draw, rounds=6):
              mismatch=trial.mismatch) for trial in tried])
 
 
+def _seen(look, voxels, measured):
+    """Measurements of a draft; None if nothing was found of what the real stacks have."""
+    try:
+        seen = look(voxels)
+    except UserError:
+        return None
+    return None if measured.get('lines') and not seen.get('lines') else seen
+
+
 def averaged(tried, measured):
     """What the rounds that came near say is to be drawn, on the average; dict like `drawn`.
 
-    One draft has too few neurites to tell. The first half of the rounds counts only if none
-    of the others came near.
+    Each is corrected once more, by DAMPING. One draft has too few neurites to tell. The first half
+    of the rounds counts only if none of the others came near.
     """
     near = [trial for trial in tried if trial.mismatch <= TOO_FAR * _best(tried).mismatch]
     near = [trial for trial in near if trial in tried[len(tried) // 2:]] or near
@@ -124,7 +131,7 @@ def first_guess(measured):
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': measured['blur_sigma'], 'keep': STAINED,
-            'halo': SKIRTS if measured.get('lines') else WINGS,
+            'halo': LINE_WINGS if measured.get('lines') else WINGS,
             **courses.first_guess(measured)}
 
 
@@ -133,7 +140,8 @@ def mismatch(measured, seen):
 
     Returns:
         float: mean absolute logarithm of the ratios of density, threshold, OTSU's radius, grain,
-        the quartiles of levels and of widths, and what is known of courses.pairs. 0: alike.
+        the quartiles of levels and of widths, the same of lines (density, radius, levels), and what
+        is known of courses.pairs. 0: alike.
     """
     pairs = [(measured['density'], seen['density'])]
     if measured['threshold'] > 0 and seen['threshold'] > 0:
@@ -145,7 +153,7 @@ def mismatch(measured, seen):
         if measured[key] and seen[key]:
             pairs += zip(*[np.interp((0.25, 0.5, 0.75), QUANTILES, m[key])
                            for m in (measured, seen)])
-    if lines.known(measured, seen):
+    if measured.get('lines') and seen.get('lines'):
         pairs += [[side['lines'][key] for side in (measured, seen)]
                   for key in ('density', 'radius')]
         pairs += zip(*[np.interp((0.25, 0.5, 0.75), QUANTILES, side['lines']['level_quantiles'])

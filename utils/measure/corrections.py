@@ -5,15 +5,15 @@ a stack with too few neurites, corrects nothing.
 """
 import numpy as np
 
-from utils.measure import courses, lines
+from utils.measure import courses
 from utils.measure.quantiles import FWHM, QUANTILES
 
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
 STRETCHES = 0.5, 2.0         # the same of the spread of the levels, and of radii
 DENSEST = 0.02               # voxels of centreline per cubic voxel
 SHARPEST = 0.3               # voxels, sigma of the blur
-THIN = 0.85                  # least blur over the one that the thinnest neurites show
 SAMPLED = 0.6                # the same of crowded stacks: what is sharper is not sampled well
+KEPT = 0.85                  # least blur over the one that was measured, with lines
 THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
@@ -33,10 +33,10 @@ def corrected(drawn, measured, *, seen, damping):
     def moved(correct, name, *, by):
         return correct(drawn[name], measured[by], seen=seen[by], damping=damping)
 
-    crowded, by_lines = bool(measured.get('glow')), lines.known(measured, seen)
+    crowded, by_lines = bool(measured.get('glow')), bool(measured.get('lines'))
     least = [SAMPLED if crowded else SHARPEST] * 3
     if by_lines:
-        least = [max(n, THIN * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
+        least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
     blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
         drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]
     found = {'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],

@@ -5,7 +5,7 @@ on the draft. `damping` is the share of a correction that is made.
 """
 import numpy as np
 
-from utils.measure import crowding, lines
+from utils.measure import crowding
 from utils.measure.quantiles import QUANTILES
 
 LIMITS = 0.4, 2.5            # factors that one round may change an entry by
@@ -111,8 +111,9 @@ def corrected(drawn, measured, *, seen, damping):
     for key in RATIOS:
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
-    if {'drift_length', 'ends_spacing'} <= set(found) and lines.known(measured, seen):
-        found['drift_length'] *= (found['ends_spacing'] / drawn['ends_spacing']) ** GAPS
+    if {'drift_length', 'ends_spacing'} <= set(found) and measured.get('lines'):
+        longer = _within(found['ends_spacing'], 'ends_spacing') / drawn['ends_spacing']
+        found['drift_length'] *= longer ** GAPS
     if 'turns' in found and seen.get('turns'):
         off = TURNS_OFF if measured.get('glow') else np.inf
         found['turns'] = [now if not (now and want and got)

@@ -6,54 +6,64 @@ the same for both, shows that.
 """
 import numpy as np
 from scipy import ndimage
-from skimage import morphology
 
-from utils.measure import otsu, quantiles
+from utils.measure import otsu, quantiles, radii
 
 NOISE_LEVELS = 4.0           # of the smoothed noise, from which a voxel belongs to a neurite
 SMOOTHING = 0.7              # voxels, sigma
 SMALLEST = 20                # voxels of an object
-SLAB, HALO = 64, 4           # planes that are worked on at once, and beside them
+HALO = 4                     # planes beside a slab that its smoothing needs
 DARKER = 0.16                # quantile one standard deviation below the median of a normal variable
-
-
-def measure(voxels, local, *, spacing, threshold):
-    """Measure the centrelines of what stands out of the noise.
-
-    Args:
-        voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
-        spacing: (z, y, x) size of a voxel; threshold: grey levels above the background.
-
-    Returns:
-        dict: `threshold`; `radius`, voxels, the mean along them; `density`, voxels of centreline
-        per cubic voxel; `level_quantiles`, grey levels above the background along them, smoothed
-        by SMOOTHING. None where there are none.
-    """
-    sides = [_along(voxels, local, slab=slice(z, z + SLAB), threshold=threshold,
-                    spacing=spacing)
-             for z in range(0, len(voxels), SLAB)]
-    found, radii = [np.concatenate(values) for values in zip(*sides)]
-    if not len(found):
-        return None
-    return {'threshold': float(threshold), 'level_quantiles': quantiles.of(found),
-            'radius': float(radii.mean()),
-            'density': float(len(found) / voxels.size / np.prod(spacing))}
+ROUNDING = 0.3               # grey levels, noise of whole numbers
+THINNEST = 0.1               # voxels, radius that a string of single voxels has at least
 
 
 def threshold(voxels, local):
-    """NOISE_LEVELS of the smoothed background, told by what is darker than its middle; float."""
-    sample = np.concatenate([otsu.sampled(_flat(voxels, local, slice(z, z + SLAB))).ravel()
-                             for z in range(0, len(voxels), SLAB)])
+    """NOISE_LEVELS of the smoothed background, told by what is darker than its middle.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
+
+    Returns:
+        float, grey levels above the background; None where all that is dark is alike.
+    """
+    step = -(-len(voxels) // otsu.SAMPLED)
+    sample = np.concatenate([otsu.sampled(_flat(voxels, local, slab)[::step]).ravel()
+                             for slab in otsu.slabs(voxels)])
     low, middle = np.quantile(sample, (DARKER, 0.5))
-    return NOISE_LEVELS * max(float(middle - low), 1.0)
+    return NOISE_LEVELS * max(float(middle - low), ROUNDING) if low < middle else None
 
 
-def _along(voxels, local, *, slab, threshold, spacing):
-    """Levels and radii along the centrelines of a slab; two float [N]."""
-    image = _flat(voxels, local, slab)
-    mask = morphology.remove_small_objects(image > threshold, SMALLEST)
-    middle = morphology.skeletonize(mask) > 0
-    return image[middle], ndimage.distance_transform_edt(mask, spacing)[middle] - 0.5
+def measure(voxels, local, *, spacing, above):
+    """Measure the centrelines of what stands out of the noise.
+
+    Args:
+        voxels, local: as of threshold.
+        spacing: (z, y, x) size of a voxel; above: grey levels above the background.
+
+    Returns:
+        dict: the `threshold`; `radius`, isotropic voxels, the mean along them; `density`, voxels of
+        centreline per cubic voxel; `level_quantiles`, grey levels above the background along them,
+        smoothed by SMOOTHING. None where there are none.
+    """
+    mask = np.zeros(voxels.shape, bool)
+    for slab in otsu.slabs(voxels):
+        mask[slab] = _flat(voxels, local, slab) > above
+    otsu.part_small(mask, SMALLEST)
+    middle = otsu.centreline(mask) if mask.any() else np.zeros((0, 3), int)
+    if not len(middle):
+        return None
+    levels = [_flat(voxels, local, slab)[tuple((_of(slab, middle) - (slab.start, 0, 0)).T)]
+              for slab in otsu.slabs(voxels)]
+    thick = radii.skeleton_radii(mask, middle, sampling=spacing)
+    return {'threshold': float(above), 'level_quantiles': quantiles.of(np.concatenate(levels)),
+            'radius': float(np.maximum(thick, THINNEST).mean()),
+            'density': float(len(middle) / voxels.size / np.prod(spacing))}
+
+
+def _of(slab, points):
+    """Those of some points, int [M, 3], that lie in a slab of planes."""
+    return points[(points[:, 0] >= slab.start) & (points[:, 0] < slab.stop)]
 
 
 def _flat(voxels, local, slab):
@@ -62,8 +72,3 @@ def _flat(voxels, local, slab):
     image = voxels[first:last].astype(np.float32) - local[first:last]
     image = ndimage.gaussian_filter(image, SMOOTHING)
     return image[slab.start - first:min(slab.stop, len(voxels)) - first]
-
-
-def known(measured, seen):
-    """Whether the centrelines of the real stacks and of a draft were measured."""
-    return bool(measured.get('lines') and seen.get('lines'))

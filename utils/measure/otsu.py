@@ -103,17 +103,23 @@ def segment(voxels, settings, *, threshold=None, name='stack'):
     threshold = cut(image, settings) if threshold is None else threshold
     mask = image > threshold
     del image                                            # 4 bytes a voxel
-    objects, count = ndimage.label(mask, NEIGHBOURS)
-    keep = sizes(objects, count) >= settings.min_object
-    keep[0] = False
-    for slab in slabs(mask):                             # indices take 8 bytes a voxel
-        mask[slab] = keep[objects[slab]]
+    specks = part_small(mask, settings.min_object)
     if not mask.any():
         raise UserError('%s has no foreground: nothing of %d voxels or more is above OTSU: lower '
                         'NOISE_FLOOR or MIN_OBJECT, or leave it out' % (name, settings.min_object))
+    return Segmentation(mask, specks, threshold)
+
+
+def part_small(mask, least):
+    """Take the objects of fewer than `least` voxels out of a mask, bool [Z, Y, X]; returns them."""
+    objects, count = ndimage.label(mask, NEIGHBOURS)
+    keep = sizes(objects, count) >= least
+    keep[0] = False
+    for slab in slabs(mask):                             # indices take 8 bytes a voxel
+        mask[slab] = keep[objects[slab]]
     specks = objects > 0
     specks &= ~mask
-    return Segmentation(mask, specks, threshold)
+    return specks
 
 
 def slabs(voxels):

@@ -4,8 +4,8 @@ import numpy as np
 from utils.common.errors import UserError
 
 WEIGHT = 'centreline_voxels'             # entry of a stack's measurements that weights them
-MAJORITY = 0.5                           # share of the weight of stacks with glow, at least, that
-                                         # gives the pooled measurements one
+MAJORITY = 0.5                           # share of the weight of stacks with glow, or with lines,
+                                         # at least, that gives the pooled measurements one
 
 
 def pool(measured):
@@ -18,15 +18,17 @@ def pool(measured):
 
     Returns:
         dict for priors.json: the same entries pooled, over the stacks that have them (None: no
-        stack has; `glow`: less than MAJORITY have); and `stacks`, as given.
+        stack has; `glow`, `lines`: less than MAJORITY have; of both, glow counts); and `stacks`, as
+        given.
     """
     weights = [m[WEIGHT] for m in measured.values()]
     pooled = _mean(list(measured.values()), weights)
-    crowded = sum(m[WEIGHT] for m in measured.values() if m.get('glow'))
-    if pooled.get('glow') and crowded < MAJORITY * sum(weights):
-        pooled['glow'] = None                            # one stack does not make all crowded
+    for key in ('glow', 'lines'):                        # one stack does not make all crowded
+        share = sum(m[WEIGHT] for m in measured.values() if m.get(key)) / sum(weights)
+        if pooled.get(key) and share < MAJORITY:
+            pooled[key] = None
     if pooled.get('glow'):
-        pooled['lines'] = None                           # they are of the others
+        pooled['lines'] = None
     return dict(pooled, stacks=measured)
 
 

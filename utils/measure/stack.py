@@ -5,6 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, skeletons, widths)
 
+MEASURES = 2                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -57,16 +58,20 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
 def _lines(voxels, local, cut, *, spacing, like):
     """Centrelines above the noise (lines.measure), or above the threshold of the real stacks.
 
-    None for crowded stacks, where `cut`, OTSU's threshold, is None, and where the noise lies far
-    below it: OTSU misses no neurite there, and haze would be measured.
+    None for crowded stacks, where `cut`, OTSU's threshold, is None, and where that of the lines
+    would be below NOISY of it: OTSU misses no neurite there, and haze would be measured. In very
+    noisy stacks OTSU's own is taken.
     """
-    known = {} if like is None else like.get('lines') or {}
-    if cut is None or (like is not None and not known):
+    if cut is None or (like is not None and not like.get('lines')):
         return None
-    level = known.get('threshold') or lines.threshold(voxels, local)
-    if like is None and level < NOISY * cut:
-        return None
-    return lines.measure(voxels, local, spacing=spacing, threshold=level)
+    if like is not None:
+        above = like['lines']['threshold']
+    else:
+        above = lines.threshold(voxels, local)
+        if above is None or above < NOISY * cut:
+            return None
+        above = min(above, cut)
+    return lines.measure(voxels, local, spacing=spacing, above=above)
 
 
 def _without_glow(voxels, found, *, spacing, glows):
