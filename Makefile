@@ -38,7 +38,7 @@ help:
 	@echo 'make figures    redraw the figures from the results on disk'
 	@echo 'make gallery    one page with the figures, tables and commands on disk, results/index.html'
 	@echo 'make compare    train and score segmentation networks; REAL=, LABELLED=, ANNOTATION= give the data, else the phantom'
-	@echo 'make paper      the paper'\''s experiment: raw drafts, SimGAN, MPGAN; data as for compare, hours; else small, the phantom'
+	@echo 'make paper      the paper'\''s experiment: raw drafts, SimGAN, MPGAN; data as for compare, hours; else small, the phantom; ARMS= some of it'
 	@echo 'make universal  draw kinds of drafts at random, train the network for a first try, score it; hours'
 	@echo 'make bench      run every script in tests/benchmarks'
 	@echo 'make python     print the Python that would be taken; makes nothing'
@@ -103,7 +103,8 @@ compare:
 paper:
 	@eval "$$FUNCTIONS"; take && step "$$py" tests/benchmarks/paper.py \
 	    $(if $(REAL),REAL='$(REAL)') $(if $(LABELLED),LABELLED='$(LABELLED)') \
-	    $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(PAPER_ARGS)
+	    $(if $(ANNOTATION),ANNOTATION='$(ANNOTATION)') $(if $(ARMS),ARMS='$(ARMS)') \
+	    $(if $(DRAFT_ARGS),DRAFT_ARGS='$(DRAFT_ARGS)') $(PAPER_ARGS)
 
 universal:
 	@eval "$$FUNCTIONS"; take && step "$$py" tests/benchmarks/universal.py --config configs/universal.py $(SEG_ARGS)
