@@ -21,7 +21,7 @@ DENSER = 1.5                 # factor on the density of a draft whose threshold 
                              # and on the measured density at first: OTSU misses dim neurites
 STAINED = 0.8                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
-LINE_WINGS = 0.3             # the same with lines (lines.py), in all rounds: radii follow these
+LINE_WINGS = 0.4             # the same with lines (lines.py), in all rounds
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')

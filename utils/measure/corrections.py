@@ -9,7 +9,7 @@ from utils.measure import courses
 from utils.measure.quantiles import FWHM, QUANTILES
 
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
-STRETCHES = 0.5, 2.0         # the same of the spread of the levels, and of radii
+STRETCHES = 0.5, 2.0         # the same of the spread of the levels
 DENSEST = 0.02               # voxels of centreline per cubic voxel
 SHARPEST = 0.3               # voxels, sigma of the blur
 SAMPLED = 0.6                # the same of crowded stacks: what is sharper is not sampled well
@@ -39,33 +39,30 @@ def corrected(drawn, measured, *, seen, damping):
         least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
     blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
         drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]
-    found = {'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
-             **courses.corrected(drawn, measured, seen=seen, damping=damping)}
-    if by_lines:
-        return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
     across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
-              if crowded and now and then]
-    return dict(
-        found, halo=wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
-        radius_quantiles=thicker(
+              if (crowded or by_lines) and now and then]
+    found = {
+        'radius_quantiles': thicker(
             drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
             damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
-        level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'),
-        density=moved(denser, 'density', by='density'))
+        'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
+        **courses.corrected(drawn, measured, seen=seen, damping=damping)}
+    if by_lines:
+        return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
+    return dict(found, halo=wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
+                level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'),
+                density=moved(denser, 'density', by='density'))
 
 
 def as_lines(drawn, measured, *, seen, damping):
-    """Radii, levels and density by all centrelines (lines.py); each a factor for all neurites.
+    """Levels and density by all centrelines (lines.py); each a factor for all neurites.
 
     OTSU leaves the dim ones out, more of them in a draft that has more; so the spread of the levels
     stays as measured, else drafts fill with neurites that OTSU does not see.
     """
     want, got = measured['lines'], seen['lines']
-    thick = np.clip(want['radius'] / got['radius'], *STRETCHES) ** damping
     bright = np.clip(_median(want) / _median(got), *LIMITS) ** damping
-    return {'radius_quantiles': np.maximum(np.array(drawn['radius_quantiles']) * thick,
-                                           thinnest(measured)).tolist(),
-            'level_quantiles': (np.array(drawn['level_quantiles']) * bright).tolist(),
+    return {'level_quantiles': (np.array(drawn['level_quantiles']) * bright).tolist(),
             'density': denser(drawn['density'], want['density'], seen=got['density'],
                               damping=damping)}
 

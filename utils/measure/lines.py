@@ -15,7 +15,7 @@ SMALLEST = 20                # voxels of an object
 HALO = 4                     # planes beside a slab that its smoothing needs
 DARKER = 0.16                # quantile one standard deviation below the median of a normal variable
 ROUNDING = 0.3               # grey levels, noise of whole numbers
-THINNEST = 0.1               # voxels, radius that a string of single voxels has at least
+THINNEST = 0.1               # voxels, radius of a string of single voxels
 
 
 def threshold(voxels, local):
