@@ -54,7 +54,7 @@ def calibrate(measured, look, *, draw, rounds=8):
     """
     drawn, damping, tried = first_guess(measured), DAMPING, []
     for seed in range(rounds):
-        seen = _seen(look, draw(drawn, seed), measured)
+        seen = _seen(look, draw(drawn, seed), measured=measured)
         if seen is None:                                 # nothing was found: the draft is too dim
             levels = [BRIGHTER * v for v in drawn['level_quantiles']]
             drawn = dict(drawn, level_quantiles=levels)
@@ -80,7 +80,7 @@ def calibrate(measured, look, *, draw, rounds=8):
              mismatch=trial.mismatch) for trial in tried])
 
 
-def _seen(look, voxels, measured):
+def _seen(look, voxels, *, measured):
     """Measurements of a draft; None if nothing was found of what the real stacks have."""
     try:
         seen = look(voxels)

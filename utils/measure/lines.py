@@ -28,7 +28,7 @@ def threshold(voxels, local):
         float, grey levels above the background; None where all that is dark is alike.
     """
     step = -(-len(voxels) // otsu.SAMPLED)
-    sample = np.concatenate([otsu.sampled(_flat(voxels, local, slab)[::step]).ravel()
+    sample = np.concatenate([otsu.sampled(_flat(voxels, local, slab=slab)[::step]).ravel()
                              for slab in otsu.slabs(voxels)])
     low, middle = np.quantile(sample, (DARKER, 0.5))
     return NOISE_LEVELS * max(float(middle - low), ROUNDING) if low < middle else None
@@ -48,12 +48,12 @@ def measure(voxels, local, *, spacing, above):
     """
     mask = np.zeros(voxels.shape, bool)
     for slab in otsu.slabs(voxels):
-        mask[slab] = _flat(voxels, local, slab) > above
+        mask[slab] = _flat(voxels, local, slab=slab) > above
     otsu.part_small(mask, SMALLEST)
     middle = otsu.centreline(mask) if mask.any() else np.zeros((0, 3), int)
     if not len(middle):
         return None
-    levels = [_flat(voxels, local, slab)[tuple((_of(slab, middle) - (slab.start, 0, 0)).T)]
+    levels = [_flat(voxels, local, slab=slab)[tuple((_of(slab, middle) - (slab.start, 0, 0)).T)]
               for slab in otsu.slabs(voxels)]
     thick = radii.skeleton_radii(mask, middle, sampling=spacing)
     return {'threshold': float(above), 'level_quantiles': quantiles.of(np.concatenate(levels)),
@@ -66,7 +66,7 @@ def _of(slab, points):
     return points[(points[:, 0] >= slab.start) & (points[:, 0] < slab.stop)]
 
 
-def _flat(voxels, local, slab):
+def _flat(voxels, local, *, slab):
     """Grey levels of a slab of planes above the background, smoothed; float32."""
     first, last = max(slab.start - HALO, 0), min(slab.stop + HALO, len(voxels))
     image = voxels[first:last].astype(np.float32) - local[first:last]

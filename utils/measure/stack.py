@@ -43,7 +43,8 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
         **noises, **as_it_is,
         glow=shine,
-        lines=_lines(voxels, local, None if shine else found.threshold, spacing=spacing, like=like),
+        lines=_lines(voxels, local, cut=None if shine else found.threshold, spacing=spacing,
+                     like=like),
         clumps=crowding.clumps(skeleton, voxels.shape, spacing=spacing),
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
@@ -55,7 +56,7 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
 
 
-def _lines(voxels, local, cut, *, spacing, like):
+def _lines(voxels, local, *, cut, spacing, like):
     """Centrelines above the noise (lines.measure), or above the threshold of the real stacks.
 
     None for crowded stacks, where `cut`, OTSU's threshold, is None, and where that of the lines
