@@ -95,8 +95,9 @@ def averaged(tried, measured):
     Each is corrected once more, by DAMPING. One draft has too few neurites to tell. The first half
     of the rounds counts only if none of the others came near.
     """
-    near = [trial for trial in tried if trial.mismatch <= TOO_FAR * _best(tried).mismatch]
-    near = [trial for trial in near if trial in tried[len(tried) // 2:]] or near
+    limit = TOO_FAR * _best(tried).mismatch
+    near = ([trial for trial in tried[len(tried) // 2:] if trial.mismatch <= limit]
+            or [trial for trial in tried if trial.mismatch <= limit])
     wanted = [corrections.corrected(trial.drawn, measured, seen=trial.seen, damping=DAMPING)
               for trial in near]
     return {key: _mean([entry[key] for entry in wanted]) for key in wanted[0]}
