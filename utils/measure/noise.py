@@ -10,6 +10,8 @@ from utils.measure.quantiles import LAGS
 SIDE = 160                   # voxels per side of the middle of a stack, in which noise is measured
 CUBE = 64                    # voxels per side of the cubes in which correlation is measured
 RANKED = 200000              # grey levels that voxels are ranked by
+TABLE = 65536                # steps of grey levels between the lowest and the highest of them
+MOST_EXTREME = 1e-4          # share of the ranks that counts as no further out
 
 
 def noise_std(voxels, outside):
@@ -55,7 +57,7 @@ def correlation(voxels, outside, *, levels):
     for box in _cubes(voxels.shape):
         there = outside[box].astype(np.float32)
         cube = _dithered(voxels[box].astype(np.float32), rng, dtype=np.float32)
-        cube = (_gaussian_by_rank(cube, ranked) * there).astype(np.float32)
+        cube = _gaussian_by_rank(cube, ranked) * there
         power, count = power + np.vdot(cube, cube), count + there.sum()
         for axis, (k, lag) in itertools.product(range(3), enumerate(LAGS)):
             if lag < cube.shape[axis]:
@@ -87,6 +89,15 @@ def _cubes(shape):
 
 
 def _gaussian_by_rank(values, ranked):
-    """Standard normal values of the same ranks; ranked: float [N], sorted."""
-    rank = np.searchsorted(ranked, values.ravel()).reshape(values.shape)
-    return special.ndtri(np.clip((rank + 0.5) / (len(ranked) + 1), 1e-4, 1 - 1e-4))
+    """Standard normal values of the same ranks, float32; ranked: float [N], sorted.
+
+    By a table of grey levels in even steps, far finer than the noise: as exact as dithered levels
+    are, and several times faster than a search for each voxel.
+    """
+    low, high = ranked[0], ranked[-1]
+    steps = np.linspace(low, high, TABLE)
+    rank = np.searchsorted(ranked, steps)
+    table = special.ndtri(np.clip((rank + 0.5) / (len(ranked) + 1), MOST_EXTREME, 1 - MOST_EXTREME))
+    scale = (TABLE - 1) / max(high - low, 1e-6)
+    place = np.clip((values - low) * scale + 0.5, 0, TABLE - 1).astype(np.int32)
+    return table.astype(np.float32)[place]
