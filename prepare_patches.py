@@ -99,13 +99,13 @@ def write_priors(measured, cfg, *, real):
     measured: dict from stack name to its measurements; real: PatchFile of all stacks.
     """
     path = os.path.join(cfg.OUTPUT, 'priors.json')
-    origin = files.to_json([real.digest, files.to_json(measured), cfg.CALIBRATION_ROUNDS])
+    found = dict(pool.pool(measured), backgrounds=pool.backgrounds(measured))
+    origin = files.to_json([real.digest, files.to_json(found), cfg.CALIBRATION_ROUNDS])
     origin = hashlib.sha1(origin.encode()).hexdigest()
     figure = os.path.join(cfg.OUTPUT, 'priors.png')
     pooled = files.read_json(path) if os.path.exists(path) else {}
     if pooled.get('made_from') != origin or schemas.fault(pooled, schemas.PRIORS):
-        pooled = dict(pool.pool(measured), made_from=origin,
-                      dtype_max=int(np.iinfo(real.dtype).max))
+        pooled = dict(found, made_from=origin, dtype_max=int(np.iinfo(real.dtype).max))
         pooled['drawn'] = calibrate(pooled, cfg)
         files.remove(figure)                             # it is of other priors
         files.write_json(path, pooled)

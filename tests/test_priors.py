@@ -90,10 +90,34 @@ def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():
     assert (radius == 0.8).all() and (level == 8 * 300).all()
 
 
-def test_a_background_without_texture_is_the_papers_or_as_measured():
-    levels = priors.GreyLevels(500, 70, 4.0)
-    assert priors.Priors(None, 16).white(levels) == (70, 4.0)
-    assert priors.Priors(known(), 16).white(levels) == (55.0, 3.0)
+def test_a_background_is_that_of_one_of_the_real_stacks():
+    rng = np.random.default_rng(0)
+    assert priors.Priors(None, 16).draw_background(rng) is None
+    assert priors.Priors(known(), 16).draw_background(rng)[:2] == (55.0, 3.0)        # pooled
+    dark, bright = [dict(known()['background'], median=level, share=share, noise=None,
+                         correlation=[[0.0] * len(LAGS)] * 3)
+                    for level, share in ((40.0, 0.25), (60.0, 0.75))]
+    both = priors.Priors(known(backgrounds=[dark, bright]), 16)
+    drawn = [both.draw_background(rng).median for _ in range(1000)]
+    assert set(drawn) == {40.0, 60.0} and 700 < drawn.count(60.0) < 800
+    assert np.random.default_rng(3).random() == _after_a_draw(np.random.default_rng(3), [dark])
+
+
+def _after_a_draw(rng, backgrounds):
+    """The next number of a generator that one of some backgrounds was drawn by."""
+    priors.Priors(known(backgrounds=backgrounds), 16).draw_background(rng)
+    return rng.random()
+
+
+def test_drafts_of_a_dark_and_a_bright_stack():
+    """Pooled, all drafts would be alike, and as no stack is."""
+    entries = [dict(known()['background'], median=level, share=0.5, noise=None,
+                    quantiles=list(level - 5 + 10 * BACKGROUND),
+                    correlation=[[0.0] * len(LAGS)] * 3)
+               for level in (100.0, 900.0)]
+    medians = {round(float(np.median(draw(seed, measured=known(backgrounds=entries)).image)), -2)
+               for seed in range(8)}
+    assert medians == {100.0, 900.0}
 
 
 def test_files_without_measurements_are_refused(tmp_path):

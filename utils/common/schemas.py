@@ -99,15 +99,18 @@ DRAWN['index_of'] = 'best', 'rounds'     # `best` is the number of one of them
 # of a part (parts.py): what pooling looks up, besides the entries of priors.json
 MEASURED = record({'voxel_size': maybe(several(number(1e-6, 1e4), 3)),
                    'centreline_voxels': whole(1, 10 ** 12)})
+LIGHT = {'median': number(*GREY), 'robust_std': number(*GREY),
+         'quantiles': quantiles(*GREY, count=LEVELS)}
+CORRELATION = several(several(known(-2, 2), LAGS), 3)
 PRIORS = record({
     'drawn': DRAWN,
     'debris': record({'density': number(*SPECKS)}, {
         'radius_quantiles': maybe(quantiles(0, RADIUS[1])),
         'level_quantiles': maybe(quantiles(0, GREY[1]))}),
-    'background': record({'median': number(*GREY), 'robust_std': number(*GREY),
-                          'quantiles': quantiles(*GREY, count=LEVELS)}),
-    'correlation': several(several(known(-2, 2), LAGS), 3),
+    'background': record(LIGHT), 'correlation': CORRELATION,
 }, {
+    'backgrounds': {'type': 'array', 'items': record(
+        dict(LIGHT, correlation=CORRELATION, share=number(1e-9, 1)), {'noise': known(*GREY)})},
     'voxel_size': maybe(several(number(1e-6, 1e4), 3)), 'dtype_max': {'enum': [255, 65535]},
     'persistence': known(0, 1e9), 'level_drift': known(0, 100),
     'noise_std': maybe(several(known(*GREY), 3)),

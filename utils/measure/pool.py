@@ -32,6 +32,18 @@ def pool(measured):
     return dict(pooled, stacks=measured)
 
 
+def backgrounds(measured):
+    """The background of each stack, as pooled grey levels are no stack's; measured: as of pool.
+
+    Returns:
+        list of dicts for priors.json: `background` of a stack, its `correlation`, the `noise` of
+        its glow, or None, and its `share` of all centrelines.
+    """
+    total = sum(m[WEIGHT] for m in measured.values())
+    return [dict(m['background'], correlation=m['correlation'], share=m[WEIGHT] / total,
+                 noise=(m.get('glow') or {}).get('noise')) for m in measured.values()]
+
+
 def _mean(values, weights):
     """Weighted mean of like trees of dicts, lists and numbers; None where no tree has the entry."""
     known = [(v, w) for v, w in zip(values, weights) if v is not None]

@@ -125,10 +125,13 @@ def _behind(scene, values, *, prior, rng):
         (slice of z, float32 [z, Y, X]), grey levels.
     """
     shape, texture = scene.label.shape, values.background.texture
+    measured = prior.draw_background(rng)
     if texture == 'auto':
-        yield from background.textured(shape, prior.texture, rng=rng)
+        yield from background.textured(shape, measured.texture(), rng=rng)
         return
-    mean, std = prior.white(scene.levels)
+    mean, std = scene.levels.mean, scene.levels.std
+    if measured is not None:
+        mean, std = measured.median, measured.robust_std
     white = background.white(shape, mean, std=std, rng=rng)
     if not texture:
         yield from white

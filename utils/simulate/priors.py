@@ -3,7 +3,7 @@
 Radii are isotropic voxels.
 """
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from scipy import special
@@ -67,10 +67,19 @@ def of(stack, neuron, *, measured):
     return Priors(measured, stack.bits, radius=radius)
 
 
-def _noise(measured):
-    """Share of the background's variance that is noise, if glow was taken off; None: unknown."""
-    noise, std = (measured.get('glow') or {}).get('noise'), measured['background']['robust_std']
-    return None if noise is None or not std else (noise / std) ** 2
+class Behind(NamedTuple):
+    """Background of one stack, as measured."""
+    median: float               # grey levels
+    robust_std: float
+    quantiles: list             # of grey levels, at quantiles.BACKGROUND
+    correlation: list           # of noise.correlation
+    noise: Optional[float]      # grey levels, std of what is noise, if glow was taken off
+
+    def texture(self):
+        """What draws it; background.Texture."""
+        known = self.noise is not None and self.robust_std
+        return textures.fit(self.quantiles, self.correlation,
+                            noise=(self.noise / self.robust_std) ** 2 if known else None)
 
 
 class Priors:
@@ -81,8 +90,8 @@ class Priors:
             measured: contents of priors.json, or None for the paper's constants; bits: 8 or 16.
             radius: (low, high) voxels to draw from instead of measured radii, or None.
 
-        `fixed` tells that radii are not measured ones; `texture` is the measured background,
-        `unseen` what dim neurites there may be (unseen.Unseen).
+        `fixed` tells that radii are not measured ones; `unseen` what dim neurites there may be
+        (unseen.Unseen).
         """
         self.measured, self.bits = measured, bits
         self.radius = radius or PAPER_RADIUS
@@ -91,20 +100,32 @@ class Priors:
             self.radii = np.array(measured['drawn']['radius_quantiles'], float)
             self.levels = np.array(measured['drawn']['level_quantiles'], float)
             self.unseen = unseen.of(measured)
-            self.texture = textures.fit(measured['background']['quantiles'],
-                                        measured['correlation'], noise=_noise(measured))
 
     def grey_levels(self, kind, *, rng):
         """The paper's grey levels of one stack; kind: 'dendrite' or 'axon'. Returns GreyLevels."""
         (f0, f1), (m0, m1), (s0, s1) = PAPER[self.bits, kind]
         return GreyLevels(int(rng.integers(f0, f1)), int(rng.integers(m0, m1)), rng.uniform(s0, s1))
 
-    def white(self, levels):
-        """(mean, std) of a background without texture: the measured ones, or the GreyLevels'."""
+    def draw_background(self, rng):
+        """Background of a draft: of one of the real stacks, which differ; or of all, pooled.
+
+        Returns:
+            Behind; None without measurements.
+        """
         if self.measured is None:
-            return levels.mean, levels.std
-        background = self.measured['background']
-        return background['median'], background['robust_std']
+            return None
+        among = self.measured.get('backgrounds')
+        if not among:
+            glow = self.measured.get('glow') or {}
+            chosen = dict(self.measured['background'], noise=glow.get('noise'),
+                          correlation=self.measured['correlation'])
+        else:
+            shares = np.array([entry['share'] for entry in among])
+            place = 0
+            if len(among) > 1:                           # else no number is drawn
+                place = rng.choice(len(among), p=shares / shares.sum())
+            chosen = among[place]
+        return Behind(*[chosen.get(name) for name in Behind._fields])
 
     def draw_level(self, rng):
         """Measured grey level of a centreline above the background, blurred and stained; float."""

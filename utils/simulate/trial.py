@@ -19,7 +19,7 @@ def draw(measured, drawn, *, settings, seed=0):
     Returns:
         uint8 or uint16 [Z, Y, X], grey levels.
     """
-    known = dict(measured, drawn=drawn)
+    known = dict(measured, drawn=drawn, backgrounds=None)    # measured ones are compared pooled
     bits = 8 if measured['dtype_max'] == 255 else 16
     values = resolve(settings._replace(
         stack=settings.stack._replace(bits=bits),
