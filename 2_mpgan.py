@@ -161,7 +161,7 @@ def check(cfg):
                    AVERAGE_DECAY=(0, 0.99999), BACKGROUND_QUANTILE=(0.5, 0.9999),
                    LABEL_SMOOTHING=(0, 10), LABEL_FOREGROUND_SHARE=(0, 1), LABEL_CONTRAST=(0, 1000),
                    TILE_SHAPE=(2, None), CHANNEL=(0, 10000), WORKERS=(0, 1000), SEED=(0, None),
-                   HISTORY_BATCHES=(0, None), **{
+                   HISTORY_BATCHES=(0, None), DISCRIMINATOR_FIRST=(0, None), **{
                        name: (1, None) for name in (
                            'BATCH_SIZE', 'REFINER_UPDATES', 'DISCRIMINATOR_UPDATES', 'LOG_EVERY',
                            'PREVIEW_EVERY', 'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',

@@ -210,7 +210,8 @@ def _refine(x, architecture, *, intensities):
     updates, calibration = [], []
     refined = refiner(x, architecture.refiner_channels, start=start, domain=domain,
                       moments=None if architecture.frozen_moments else Moments(updates))
-    refiner(x, architecture.refiner_channels, domain=domain, moments=Moments(calibration, 0.0))
+    refiner(x, architecture.refiner_channels, start=start, domain=domain,
+            moments=Moments(calibration, 0.0, neutral=None not in (start, domain)))
     return refined, updates, calibration
 
 

@@ -29,6 +29,7 @@ class Moments(NamedTuple):
     """Batch norm by each batch's own moments. None in its place: by the moving averages."""
     updates: list            # takes the ops that move the averages
     decay: float = BN_DECAY  # of the averages; 0 sets them to the batch's own moments
+    neutral: bool = False    # also set gamma and beta: the norm changes nothing to begin with
 
 
 # --- convolution ---
@@ -168,6 +169,12 @@ def batch_norm(x, name, *, moments, initial_scale=1.0):
     """
     channels = int(x.shape[-1])
     scale, offset, mean, variance = _norm_variables(channels, name, initial_scale=initial_scale)
+    if moments.neutral:
+        found = tf.nn.moments(x, [0, 1, 2, 3])
+        wanted = initial_scale * tf.sqrt(found[1] + BN_EPSILON), initial_scale * found[0]
+        moments.updates.extend(tf.assign(variable, value) for variable, value in zip(
+            (mean, variance, scale, offset), tuple(found) + wanted))
+        return initial_scale * x
     shape = tf.shape(x)
     flat = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3], channels])   # [B, Z * Y, X, C]
     y, batch_mean, batch_variance = tf.nn.fused_batch_norm(flat, scale, offset, epsilon=BN_EPSILON)

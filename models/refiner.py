@@ -9,6 +9,8 @@ from models.layers import Conv, centre_tap, conv3d, lrelu, normed
 LIMIT = 0.999           # of intensities whose atanh is taken
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 BLOCKS = 4              # residual blocks
+LEAKY = 8               # leaky ReLUs that a draft passes on its way: 3 + BLOCKS + 1
+NOISE = 0.01            # of the first weights that pass it on, factor on He's
 
 
 class Initial(NamedTuple):
@@ -21,12 +23,13 @@ class Initial(NamedTuple):
 
 
 def initial(channels, start, *, standardised):
-    """First weights that let an untrained refiner nearly pass its input on.
+    """First weights that let an untrained refiner pass its input on.
 
     Random ones blur it over the whole receptive field, and hundreds of steps go by until the
     label's voxels show again. The network is the same: centre taps carry x and -x (a pair of leaky
-    ReLUs is linear: lrelu(h) - lrelu(-h) = 1.2 h), the residual branches start at zero (Goyal et
-    al. 2017), and the last layer at the images' own level.
+    ReLUs is linear, and so is one of n: h + 0.2^n h), the residual branches start at zero (Goyal et
+    al. 2017), batch norms change nothing (Moments.neutral) where the first layer sees deviations
+    from the level, and the last layer starts at the images' own level.
 
     Args:
         channels: width of the layers; standardised: the first layer sees (x - level) / spread.
@@ -41,8 +44,9 @@ def initial(channels, start, *, standardised):
     level, spread = (0.0, 1.0) if standardised else start
     slope = 1.0 if standardised else 1 - level ** 2          # of the output by the last layer
     sign = np.where(np.arange(channels) % 2 == 0, 1.0, -1.0)[None]            # [1, channels]
-    return Initial(centre_tap(sign), centre_tap(np.eye(channels)),
-                   centre_tap(sign.T * spread / slope / (0.6 * channels), 0.0),
+    passed = ((1 + 0.2 ** LEAKY) / 2 if standardised else 0.6) * channels    # of x, by all of them
+    return Initial(centre_tap(sign, NOISE), centre_tap(np.eye(channels), NOISE),
+                   centre_tap(sign.T * spread / slope / passed, 0.0),
                    bias=float(np.arctanh(level)), residual_scale=0.0)
 
 

@@ -19,9 +19,9 @@ from utils.train import (checkpoints, domains, history, processes, refined, refi
 from utils.train.refiner import Refiner, refine_patch
 
 pytestmark = pytest.mark.usefixtures('small_networks')
-SMALL = dict(REFINER_CHANNELS=4, DISCRIMINATOR_CHANNELS=2, MAX_STEPS=2, REFINER_UPDATES=2,
-             BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3, LOG_EVERY=1, PREVIEW_EVERY=99,
-             SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4, THREADS=1, LEARNING_RATE=1e-3)
+SMALL = dict(REFINER_CHANNELS=4, DISCRIMINATOR_CHANNELS=2, MAX_STEPS=2, DISCRIMINATOR_FIRST=1,
+             REFINER_UPDATES=2, BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3, LOG_EVERY=1,
+             PREVIEW_EVERY=99, SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4, THREADS=1, LEARNING_RATE=1e-3)
 
 
 def settings_of(**constants):
@@ -173,10 +173,10 @@ def test_training_settings_reach_the_graph(opened, tmp_path, monkeypatch):
     _, found = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1, SEED=5,
                      LEARNING_RATE=1e-6, DISCRIMINATOR_RATE=0.05, AVERAGE_DECAY=0.999, BETA1=0.25,
                      REFINER_UPDATES=2, DISCRIMINATOR_UPDATES=3, MIXED_PRECISION=True, XLA=True)
-    assert 0.051 < np.abs(found['discriminator/conv2/bias']).max() < 0.2   # three moves
+    assert 0.051 < np.abs(found['discriminator/conv2/bias']).max() < 0.25  # 1 + 3 moves
     assert 0 < np.abs(found['refiner/conv4/bias']).max() < 1e-5
     assert found['refiner_adam/beta1_power'] == 0.25 ** 3            # updates + 1
-    assert found['discriminator_adam/beta1_power'] == 0.25 ** 4
+    assert found['discriminator_adam/beta1_power'] == 0.25 ** 5
     assert found['step'] == 1
     assert len(optimisers) == 2 and tf.get_default_graph().seed == 5
     (run, options), = runs_made

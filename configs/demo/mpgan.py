@@ -4,6 +4,7 @@ DISCRIMINATOR_CHANNELS = 32
 MAX_STEPS = 600                  # a critic's accuracy falls until beyond 3,000 (docs/results.md)
 REFINER_UPDATES = 1              # so that in few steps the discriminator learns, too ...
 DISCRIMINATOR_UPDATES = 4        # ... which at half the resolution takes little time
+DISCRIMINATOR_FIRST = 100
 BATCH_SIZE = 2
 CROP_SHAPE = (16, 32, 32)
 LEARNING_RATE = 2e-4             # few steps and small networks: twice the paper's

@@ -15,6 +15,7 @@ class Schedule(NamedTuple):
     max_steps: int                       # steps
     refiner_updates: int                 # in each step, before those of the discriminator
     discriminator_updates: int           # in each step; those after the first see old patches
+    discriminator_first: int             # updates of it alone before the first step
     pretrain_steps: int                  # first steps without the label loss
     batch_size: int                      # patches, in each process
     crop_shape: Tuple[int, int, int]     # (z, y, x) voxels cut at random out of each patch
@@ -152,8 +153,21 @@ class Trainer:
                 if not os.path.exists(self.reports.preview_path(0)):
                     self.reports.preview(run, self.inference)
             run.share_weights()
-        run.start(streams[0], run.step * schedule.refiner_updates)
-        run.start(streams[1], run.step * schedule.discriminator_updates)
+        before = schedule.discriminator_first if run.step else 0     # batches of _judge_first
+        run.start(streams[0], before + run.step * schedule.refiner_updates)
+        run.start(streams[1], before + run.step * schedule.discriminator_updates)
+        if not run.step:
+            self._judge_first()
+
+    def _judge_first(self):
+        """The discriminator alone, on drafts that the refiner passes on (SimGAN, section 2.2).
+
+        Else the refiner follows one that knows nothing, and needs hundreds of steps to come back.
+        """
+        for _ in range(self.schedule.discriminator_first):
+            refined = self.run.update([self.graph.refined], {})[0]
+            self.run.update([self.graph.discriminator_more],
+                            {self.graph.history: self.history.mix(refined)})
 
     def _take_up_history(self):
         """This process's part of the run's history buffer, and its random state.
