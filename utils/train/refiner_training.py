@@ -164,7 +164,10 @@ class Trainer:
 
         Else the refiner follows one that knows nothing, and needs hundreds of steps to come back.
         """
-        for _ in range(self.schedule.discriminator_first):
+        count = self.schedule.discriminator_first
+        if count and self.reports:
+            print('%s: the discriminator learns alone first, %d updates' % (self.run.folder, count))
+        for _ in range(count):
             refined = self.run.update([self.graph.refined], {})[0]
             self.run.update([self.graph.discriminator_more],
                             {self.graph.history: self.history.mix(refined)})
