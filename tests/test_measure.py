@@ -1,7 +1,7 @@
 """What is measured on a stack: answers known by hand, on lines and tubes drawn here."""
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, special
 
 from utils.common.errors import UserError
 from utils.measure import (background, brightness, debris, noise, otsu, pool, quantiles, radii,
@@ -117,6 +117,19 @@ def test_skeleton_radii_of_a_tube():
     twice = radii.skeleton_radii(tube, skeleton, sampling=(2, 2, 2))
     np.testing.assert_allclose(twice, 2 * (radii.skeleton_radii(tube, skeleton) + 0.5) - 0.5)
     assert (radii.skeleton_radii(tube, skeleton, margin=3) == 2.5).all()
+
+
+@pytest.mark.parametrize('sampling', [(1, 1, 1), (2.5, 1, 1)])
+def test_skeleton_radii_are_those_of_a_distance_transform(sampling):
+    rng = np.random.default_rng(0)
+    mask = ndimage.gaussian_filter(rng.random((30, 50, 60)), 3) > 0.5
+    points = np.argwhere(mask)[::7]
+    away = ndimage.distance_transform_edt(mask, sampling)[tuple(points.T)]
+    assert away.max() > 5
+    for block in (16, 128):
+        np.testing.assert_allclose(
+            radii.skeleton_radii(mask, points, block=block, sampling=sampling) + 0.5, away)
+    assert (radii.skeleton_radii(np.ones((9, 9, 9), bool), points[:3] * 0 + 4) == 15.5).all()
 
 
 def fibre(shape, *, centre, sigma, peak, axis=2):
@@ -276,6 +289,17 @@ def test_correlation_is_that_of_the_background_alone():
 
 
 # --- debris ---
+
+def test_ranks_by_a_table_are_those_of_a_search():
+    rng = np.random.default_rng(0)
+    ranked = np.sort(rng.normal(1400, 60, 20000).astype(np.float32))
+    ranked[-1] = 65535                                   # a spot
+    values = rng.normal(1400, 80, 5000).astype(np.float32)
+    share = (np.searchsorted(ranked, values) + 0.5) / (len(ranked) + 1)
+    np.testing.assert_allclose(noise._gaussian_by_rank(values, ranked),
+                               special.ndtri(np.clip(share, 1e-4, 1 - 1e-4)), atol=0.02)
+    assert np.isfinite(noise._gaussian_by_rank(values, np.full(5, 7.0, np.float32))).all()
+
 
 def test_debris_is_counted_and_sized():
     """Two balls of radius 3 of 300 and 500 grey levels, and a single voxel, which is noise."""

@@ -10,7 +10,7 @@ from utils.measure.quantiles import LAGS
 SIDE = 160                   # voxels per side of the middle of a stack, in which noise is measured
 CUBE = 64                    # voxels per side of the cubes in which correlation is measured
 RANKED = 200000              # grey levels that voxels are ranked by
-TABLE = 65536                # steps of grey levels between the lowest and the highest of them
+TABLE = 65536                # steps of grey levels that they are ranked in
 MOST_EXTREME = 1e-4          # share of the ranks that counts as no further out
 
 
@@ -94,7 +94,8 @@ def _gaussian_by_rank(values, ranked):
     By a table of grey levels in even steps, far finer than the noise: as exact as dithered levels
     are, and several times faster than a search for each voxel.
     """
-    low, high = ranked[0], ranked[-1]
+    outside = int(MOST_EXTREME * len(ranked))            # what lies beyond has the ends' values
+    low, high = ranked[outside], ranked[-1 - outside]
     steps = np.linspace(low, high, TABLE)
     rank = np.searchsorted(ranked, steps)
     table = special.ndtri(np.clip((rank + 0.5) / (len(ranked) + 1), MOST_EXTREME, 1 - MOST_EXTREME))
