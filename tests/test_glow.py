@@ -97,6 +97,7 @@ def test_noise_of_too_few_voxels_is_unknown():
     assert glow.noises(voxels, shine, outside=~mask) == (None, None)
     level = {'shares': [0.0, 0.0, 4.0], 'level': 10.0, 'noise': None, 'photons': None}
     assert courses.first_guess({'glow': level})['photons'] is None
+    assert priors._noise({'glow': level, 'background': {'robust_std': 3.0}}) is None
 
 
 def test_dim_neurites_are_no_background():

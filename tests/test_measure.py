@@ -263,17 +263,6 @@ def test_noise_is_that_between_neighbouring_voxels():
     assert noise.noise_std(np.rint(white).astype(np.uint16), spots)[0] == 0
 
 
-@pytest.mark.parametrize('growth', [0.0, 0.15])
-def test_noise_grows_with_the_background_as_it_was_made_to(growth):
-    rng = np.random.default_rng(0)
-    level = 1000 + 100 * np.linspace(-2, 2, 150)[:, None, None] + np.zeros((150, 90, 90))
-    image = level + 20 * np.exp(growth * (level - 1000) / 100) * rng.standard_normal(level.shape)
-    voxels, outside = image.astype(np.uint16), np.ones(image.shape, bool)
-    assert noise.growth(voxels, outside, std=100.0) == pytest.approx(growth, abs=0.02)
-    assert noise.growth(voxels[:4, :20, :20], outside[:4, :20, :20], std=100.0) is None
-    assert noise.growth(0 * voxels, outside, std=0.0) is None
-
-
 def test_correlation_of_smoothed_noise_known_by_hand():
     """White noise blurred by sigma correlates as exp(-lag^2 / (4 sigma^2))."""
     white = np.random.default_rng(0).standard_normal((64, 64, 64))

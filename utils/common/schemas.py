@@ -101,7 +101,6 @@ MEASURED = record({'voxel_size': maybe(several(number(1e-6, 1e4), 3)),
                    'centreline_voxels': whole(1, 10 ** 12)})
 LIGHT = {'median': number(*GREY), 'robust_std': number(*GREY),
          'quantiles': quantiles(*GREY, count=LEVELS)}
-NOISES = {'noise_std': maybe(several(known(*GREY), 3)), 'noise_growth': known(-2, 2)}
 CORRELATION = several(several(known(-2, 2), LAGS), 3)
 PRIORS = record({
     'drawn': DRAWN,
@@ -111,10 +110,10 @@ PRIORS = record({
     'background': record(LIGHT), 'correlation': CORRELATION,
 }, {
     'backgrounds': {'type': 'array', 'items': record(
-        dict(LIGHT, correlation=CORRELATION, share=number(1e-9, 1)), dict(
-        NOISES, noise=known(*GREY)))},
+        dict(LIGHT, correlation=CORRELATION, share=number(1e-9, 1)), {'noise': known(*GREY)})},
     'voxel_size': maybe(several(number(1e-6, 1e4), 3)), 'dtype_max': {'enum': [255, 65535]},
-    'persistence': known(0, 1e9), 'level_drift': known(0, 100), **NOISES,
+    'persistence': known(0, 1e9), 'level_drift': known(0, 100),
+    'noise_std': maybe(several(known(*GREY), 3)),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
     'glow': maybe(record({'noise': known(*GREY)})),

@@ -2,17 +2,12 @@
 import itertools
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import special
 
 from utils.measure import quantiles
 from utils.measure.quantiles import LAGS
 
 SIDE = 160                   # voxels per side of the middle of a stack, in which noise is measured
-AROUND = 9                   # voxels per side of the boxes whose mean is the level of a place
-FEWEST = 5000                # differences of neighbours that tell how the noise grows
-FIFTHS = 5
-LEAST_APART = 0.3            # stds of the background between its darkest and brightest fifth
-GROWTHS = -2.0, 2.0
 CUBE = 64                    # voxels per side of the cubes in which correlation is measured
 RANKED = 200000              # grey levels that voxels are ranked by
 TABLE = 65536                # steps of grey levels that they are ranked in
@@ -39,37 +34,6 @@ def noise_std(voxels, outside):
         steps = _dithered(steps, np.random.default_rng(0)) if len(steps) else np.zeros(1)
         found.append(float(quantiles.MAD * np.median(np.abs(steps)) / np.sqrt(2)))
     return found
-
-
-def growth(voxels, outside, *, std):
-    """How the noise grows with the background's level, as photons' does.
-
-    Differences of neighbours along x are told apart by the mean of the voxels around them.
-
-    Args:
-        voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background; std: of the background,
-            grey levels.
-
-    Returns:
-        float: of the logarithm of the noise, for each `std` that the level is higher, from the
-        darkest to the brightest fifth; None where there is too little background, or no noise.
-    """
-    box = tuple(slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in voxels.shape)
-    image, there = voxels[box].astype(np.float32), outside[box]
-    level = ndimage.uniform_filter(image, AROUND)
-    first, second = _shifted(2, 1)
-    both = there[first] & there[second]
-    if not std or both.sum() < FEWEST:
-        return None
-    steps = _dithered((image[second] - image[first])[both], np.random.default_rng(0))
-    level = level[first][both]
-    cuts = np.quantile(level, (1 / FIFTHS, 1 - 1 / FIFTHS))
-    dark, bright = level <= cuts[0], level >= cuts[1]
-    noises = [float(np.median(np.abs(steps[part]))) for part in (dark, bright)]
-    apart = float(np.median(level[bright]) - np.median(level[dark])) / std
-    if min(noises) <= 0 or apart < LEAST_APART:
-        return None
-    return float(np.clip(np.log(noises[1] / noises[0]) / apart, *GROWTHS))
 
 
 def correlation(voxels, outside, *, levels):

@@ -4,7 +4,6 @@ import numpy as np
 from utils.common.errors import UserError
 
 WEIGHT = 'centreline_voxels'             # entry of a stack's measurements that weights them
-BEHIND = 'correlation', 'noise_std', 'noise_growth'      # entries that are of the background
 MAJORITY = 0.5                           # share of the weight of stacks with glow, or with lines,
                                          # at least, that gives the pooled measurements one
 
@@ -37,13 +36,12 @@ def backgrounds(measured):
     """The background of each stack, as pooled grey levels are no stack's; measured: as of pool.
 
     Returns:
-        list of dicts for priors.json: what is of the background of each stack, the `noise` of its
-        glow, or None, and its `share` of all centrelines.
+        list of dicts for priors.json: `background` of a stack, its `correlation`, the `noise` of
+        its glow, or None, and its `share` of all centrelines.
     """
     total = sum(m[WEIGHT] for m in measured.values())
-    return [dict(m['background'], share=m[WEIGHT] / total,
-                 noise=(m.get('glow') or {}).get('noise'), **{key: m.get(key) for key in BEHIND})
-            for m in measured.values()]
+    return [dict(m['background'], correlation=m['correlation'], share=m[WEIGHT] / total,
+                 noise=(m.get('glow') or {}).get('noise')) for m in measured.values()]
 
 
 def _mean(values, weights):

@@ -5,7 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, skeletons, widths)
 
-MEASURES = 3                     # version of what measure() tells; parts with another are made anew
+MEASURES = 2                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -33,7 +33,6 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
     behind = background.sample(voxels, outside)
     levels = background.grey_levels(behind)
     noises = {'noise_std': noise.noise_std(voxels, outside),
-              'noise_growth': noise.growth(voxels, outside, std=levels['robust_std']),
               'correlation': noise.correlation(voxels, outside, levels=behind)}
     del outside, behind                                  # the memory is wanted below
     local = background.local_level(voxels, flatten_block, middle=levels['median'],

@@ -3,14 +3,15 @@
 A background is one pass over the stack, some slices at a time, so that they stay in the processor's
 cache: generators of (slice of z, float32 [z, Y, X] grey levels).
 """
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+from scipy import ndimage, special
 
 SLAB = 8                                # slices of a pass
 TABLE_SIZE, TABLE_WIDTH = 4096, 8.0     # entries of a texture's table, sigmas that they span
-GROWN = 0.5, 2.0                        # smallest and largest factor on noise by the level it is at
+SLOPE_SIGMA = 0.3                       # sigmas of a table over which its slope is taken
+EVEN = 0.4, 2.5                         # smallest and largest factor that evens noise
 SHARPEST = 0.6                          # voxels, smallest sigma of a smooth field
 
 
@@ -19,8 +20,7 @@ class Texture(NamedTuple):
     components: list            # [(sigma (z, y, x) voxels, share of the variance)], smooth fields
     fine: tuple                 # (z, y, x), weight of the next voxel in the noise that is the rest
     table: np.ndarray           # float32 [TABLE_SIZE], grey level of a normal value from -4 to 4
-    noise: Optional[np.ndarray] = None   # float32 [TABLE_SIZE], std of the noise that is added to
-    #                                      such a level; None: noise goes through the table, too
+    even: np.ndarray            # float32 [TABLE_SIZE], factor on the noise there, see steady
 
 
 def slabs(depth):
@@ -83,23 +83,18 @@ def smooth_field(shape, components, *, rng):
 def textured(shape, texture, *, rng):
     """A background of a measured distribution and correlation; yields as above.
 
-    A Gaussian field of the texture's correlation is sent through its table of grey levels:
-    autofluorescence and uneven light. Noise of a camera is added to it, or, where it is most of
-    what varies, is part of that field: only so grey levels come out as measured that are cut off.
+    A Gaussian field of the texture's correlation is sent through its table of grey levels. It holds
+    autofluorescence, uneven light and camera noise in one.
     """
     fields = smooth_field(shape, texture.components, rng=rng) if texture.components else None
     noise = _fine_noise(shape, texture, rng=rng)
     for rows in slabs(shape[0]):
         field = next(noise)
-        smooth = next(fields)[1] if fields is not None else np.float32(0)
-        if texture.noise is None:
+        if fields is not None:
+            smooth = next(fields)[1]
+            field *= np.take(texture.even, _places(smooth), mode='clip')
             field += smooth
-            yield rows, np.take(texture.table, _places(field), mode='clip')
-            continue
-        there = _places(smooth)
-        field *= np.take(texture.noise, there, mode='clip')
-        field += np.take(texture.table, there, mode='clip')
-        yield rows, field
+        yield rows, np.take(texture.table, _places(field), mode='clip')
 
 
 def _places(field):
@@ -109,15 +104,12 @@ def _places(field):
 
 
 def _fine_noise(shape, texture, *, rng):
-    """Yield, slab by slab, noise correlated between neighbours, of the rest of the variance, or of
-    unit variance where it is added to grey levels.
+    """Yield, slab by slab, noise correlated between neighbours that has the rest of the variance.
 
     Each voxel is w_z (both neighbours in z) + ... + itself, of white noise; float32 [z, Y, X].
     """
     z, y, x = texture.fine
-    rest = 1.0
-    if texture.noise is None:
-        rest = max(1 - sum(share for _, share in texture.components), 0)
+    rest = max(1 - sum(share for _, share in texture.components), 0)
     gain = np.float32(np.sqrt(rest / np.prod([1 + 2 * w * w for w in texture.fine])))
     last = None                                          # two slices that the next slab needs, too
     for rows in slabs(shape[0]):
@@ -157,18 +149,20 @@ def grey_table(probabilities, levels):
     return np.interp(special.ndtr(value), probabilities, levels).astype(np.float32)
 
 
-def noise_table(table, std, *, growth=0.0):
-    """Standard deviation of the noise where the background has the levels of a table.
+def steady(table):
+    """Factors on normal noise, by which it has the same grey levels wherever it is.
+
+    A table of a skewed background is steeper where it is bright: noise would be stronger there.
 
     Args:
-        table: of grey_table; std: grey levels, at the table's middle.
-        growth: of the logarithm of the noise, for each standard deviation of the background that
-            it is brighter (noise.growth).
+        table: of grey_table.
 
     Returns:
-        float32 [TABLE_SIZE], within GROWN of std.
+        float32 [TABLE_SIZE], within EVEN; ones where nearly all is one grey level, as cut off at 0.
     """
-    middle, unit = TABLE_SIZE // 2, int(TABLE_SIZE / TABLE_WIDTH)
-    spread = max(float(table[middle + unit] - table[middle - unit]) / 2, 1e-9)
-    grown = np.exp(growth * (table - table[middle]) / spread)
-    return (std * np.clip(grown, *GROWN)).astype(np.float32)
+    step = TABLE_SIZE / TABLE_WIDTH
+    slope = ndimage.gaussian_filter1d(np.gradient(table.astype(float)), SLOPE_SIGMA * step)
+    middle = slope[TABLE_SIZE // 2]
+    if middle <= 1e-9:
+        return np.ones(TABLE_SIZE, np.float32)
+    return np.clip(middle / np.maximum(slope, 1e-9), *EVEN).astype(np.float32)

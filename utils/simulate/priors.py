@@ -74,13 +74,12 @@ class Behind(NamedTuple):
     quantiles: list             # of grey levels, at quantiles.BACKGROUND
     correlation: list           # of noise.correlation
     noise: Optional[float]      # grey levels, std of what is noise, if glow was taken off
-    noise_std: Optional[list]   # grey levels, of noise.noise_std
-    noise_growth: Optional[float]        # of noise.growth
 
     def texture(self):
         """What draws it; background.Texture."""
-        known = textures.Noise(self.noise, self.noise_std, self.noise_growth or 0.0)
-        return textures.fit(self.quantiles, self.correlation, noise=known, spread=self.robust_std)
+        known = self.noise is not None and self.robust_std
+        return textures.fit(self.quantiles, self.correlation,
+                            noise=(self.noise / self.robust_std) ** 2 if known else None)
 
 
 class Priors:
@@ -118,8 +117,8 @@ class Priors:
         among = self.measured.get('backgrounds')
         if not among:
             glow = self.measured.get('glow') or {}
-            chosen = dict(self.measured, **dict(self.measured['background'],
-                                                noise=glow.get('noise')))
+            chosen = dict(self.measured['background'], noise=glow.get('noise'),
+                          correlation=self.measured['correlation'])
         else:
             shares = np.array([entry['share'] for entry in among])
             place = 0

@@ -1,6 +1,4 @@
 """Fit a background's texture to the measured grey levels and correlation of real stacks."""
-from typing import NamedTuple, Optional
-
 import numpy as np
 from scipy import optimize
 
@@ -12,21 +10,9 @@ STRETCH = (0.5, 1.0, 2.0, 4.0)                   # of z against y and x
 MOST_SMOOTH = 0.95                               # share of the variance in smooth fields
 SMALLEST_SHARE = 0.005                           # a smooth field with less is left out
 FINE_RANGE = 0.02, 0.66                          # correlation of neighbours in fine noise
-MOST_NOISE = 0.5                                 # share of the variance; noise with more goes through
-                                                 # the table of grey levels
-LEAST_NOISE = 0.3                                # of its measured std that is noise at least
 
 
-class Noise(NamedTuple):
-    """What is known of the noise from voxel to voxel."""
-    alone: Optional[float] = None        # grey levels, std, measured on its own (glow.noises); the
-    #                                      smooth fields have all the rest of the variance
-    steps: Optional[list] = None         # grey levels, of differences of neighbours along z, y, x
-    #                                      (noise.noise_std)
-    growth: float = 0.0                  # with the background's level, see noise.growth
-
-
-def fit(levels, correlations, *, noise=Noise(), spread=None):
+def fit(levels, correlations, *, noise=None):
     """Make a background that has measured grey levels and a measured correlation.
 
     The correlation is a sum of smooth fields (non-negative least squares over SCALES and STRETCH)
@@ -36,8 +22,8 @@ def fit(levels, correlations, *, noise=Noise(), spread=None):
     Args:
         levels: grey levels of the background at the probabilities BACKGROUND.
         correlations: three lists (z, y, x) at LAGS; None where it is unknown.
-        noise: Noise; spread: grey levels, robust standard deviation of the background; None: not
-        known, nor is the strength of the noise.
+        noise: share of the variance that is noise from voxel to voxel, if it was measured on its
+        own; the smooth fields have all the rest.
 
     Returns:
         background.Texture.
@@ -49,10 +35,10 @@ def fit(levels, correlations, *, noise=Noise(), spread=None):
     matrix = np.array(columns).reshape(len(sigmas), -1).T        # [3 axes x lags, sigmas]
     known = np.isfinite(measured.ravel())
     shares = optimize.nnls(matrix[known], np.clip(measured.ravel()[known], 0, 1))[0]
-    if noise.alone is None or not spread or not shares.any():
+    if noise is None or not shares.any():
         shares *= min(1, MOST_SMOOTH / max(shares.sum(), 1e-9))
     else:
-        shares *= np.clip(1 - (noise.alone / spread) ** 2, 0, MOST_SMOOTH) / shares.sum()
+        shares *= np.clip(1 - noise, 0, MOST_SMOOTH) / shares.sum()
     rest = 1 - shares.sum()
     smooth = [row @ shares for row in matrix.reshape(3, len(LAGS), -1)[:, 0]]    # at a lag of 1
     fine = tuple(_neighbour_weight((near - part) / rest)
@@ -60,34 +46,7 @@ def fit(levels, correlations, *, noise=Noise(), spread=None):
     components = [(sigma, float(share)) for sigma, share in zip(sigmas, shares)
                   if share > SMALLEST_SHARE]
     table = background.grey_table(BACKGROUND, levels)
-    if not spread or rest > MOST_NOISE:
-        return background.Texture(components, fine, table)
-    std = noise.alone
-    if std is None:
-        fast = [shares.sum() - part for part in smooth]  # of the smooth fields, voxel to voxel
-        std = _noise_std(noise.steps, spread, rest=rest, fine=fine, fast=fast)
-    return background.Texture(components, fine, table,
-                              background.noise_table(table, std, growth=noise.growth))
-
-
-def _noise_std(steps, spread, *, rest, fine, fast):
-    """Standard deviation of the noise, grey levels.
-
-    A difference of neighbours has twice the variance of the noise, less what is alike in both, and
-    that of the smooth fields' change.
-
-    Args:
-        steps: of Noise; spread: of the background; rest: share of its variance that the smooth
-        fields leave. fine: weights of neighbours; fast: share of the variance by which the smooth
-        fields change from voxel to voxel; both along z, y, x.
-    """
-    found = []
-    for step, weight, change in zip(steps or (), fine, fast):
-        if step:
-            alike = 2 * weight / (1 + 2 * weight * weight)
-            pure = max(step ** 2 - change * spread ** 2, (LEAST_NOISE * step) ** 2)
-            found.append(pure / (1 - alike))
-    return float(np.sqrt(np.mean(found))) if found else float(np.sqrt(rest) * spread)
+    return background.Texture(components, fine, table, background.steady(table))
 
 
 def _neighbour_weight(correlation):
