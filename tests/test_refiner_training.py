@@ -20,9 +20,9 @@ from utils.train.refiner import Refiner, refine_patch
 
 pytestmark = pytest.mark.usefixtures('small_networks')
 SMALL = dict(REFINER_CHANNELS=4, DISCRIMINATOR_CHANNELS=2, MAX_STEPS=2, DISCRIMINATOR_FIRST=1,
-             REFINER_UPDATES=2, BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3, LOG_EVERY=1,
-             PREVIEW_EVERY=99, SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4, THREADS=1,
-             LEARNING_RATE=1e-3)
+             REFINER_UPDATES=2, BATCH_SIZE=2, CROP_SHAPE=(8, 16, 16), HISTORY_BATCHES=3,
+             LOG_EVERY=1, PREVIEW_EVERY=99, SAVE_EVERY=9, EVALUATE_EVERY=1, EVALUATION_PATCHES=4,
+             THREADS=1, LEARNING_RATE=1e-3)
 
 
 def settings_of(**constants):

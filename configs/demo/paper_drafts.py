@@ -13,7 +13,6 @@ DENSITY = 0.0                    # no other neurons
 STAINED_SHARE = 0.5              # of a neurite's voxels
 PSF_WING_SHARE = 0.0             # no halo
 PSF_SIGMA = (1.0, 1.0, 1.0)      # um: one of the phantom's voxels along x
-LEVEL_SPREAD = 0.0               # all neurites alike
 LEVEL_DRIFT = 0.0                # and alike along their length
 DEBRIS = 1024                    # bright voxels
 TEXTURE = 0.0                    # white noise

@@ -13,10 +13,11 @@ from utils.train import checkpoints, critic
 
 NETWORK = 'configs/segmentation.py'
 
-# The paper's model with measured grey levels alone: constants of 1_simulator.py
-SPARSE = ('TORTUOSITY=1', 'DENSITY=0', 'STAINED_SHARE=0.5', 'PSF_WING_SHARE=0', 'LEVEL_SPREAD=0',
-          'LEVEL_DRIFT=0', 'DEBRIS=1024', 'TEXTURE=0', 'SOMA_SHAPE=ball', 'RADIUS=1,3',
-          'GLOW=0,0,0', 'LIGHT_NOISE=0')
+# The paper's model with measured grey levels alone: constants of 1_simulator.py. A stack holds one
+# neuron, whose level is drawn, as the paper draws it
+SPARSE = ('TORTUOSITY=1', 'DENSITY=0', 'STAINED_SHARE=0.5', 'PSF_WING_SHARE=0', 'LEVEL_DRIFT=0',
+          'DEBRIS=1024', 'TEXTURE=0', 'SOMA_SHAPE=ball', 'RADIUS=1,3', 'GLOW=0,0,0',
+          'LIGHT_NOISE=0')
 DRAFTS = OrderedDict([
     ('paper', SPARSE), ('measured', ()), ('no_internal', SPARSE + ('INTERNAL_PRIORS=False',)),
     ('no_external', SPARSE + ('EXTERNAL_PRIORS=False',))])
