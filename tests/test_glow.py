@@ -5,7 +5,7 @@ from drafting import draw
 from scipy import ndimage
 
 from utils.measure import background, bends, coarse, courses, crowding, glow, otsu, stack
-from utils.simulate import fibres, priors
+from utils.simulate import fibres
 
 ISOTROPIC = 1, 1, 1
 SEGMENTATION = otsu.Settings(32, 1.0, 0.995, 4.0, 50)
@@ -97,7 +97,6 @@ def test_noise_of_too_few_voxels_is_unknown():
     assert glow.noises(voxels, shine, outside=~mask) == (None, None)
     level = {'shares': [0.0, 0.0, 4.0], 'level': 10.0, 'noise': None, 'photons': None}
     assert courses.first_guess({'glow': level})['photons'] is None
-    assert priors._noise({'glow': level, 'background': {'robust_std': 3.0}}) is None
 
 
 def test_dim_neurites_are_no_background():

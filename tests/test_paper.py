@@ -96,7 +96,9 @@ def test_arms_run_once_and_what_is_gone_is_made_again(begun, tmp_path):
     for name in ('paper_arms', 'paper_paper'):
         assert (results / (name + '.png')).read_bytes()[:4] == b'\x89PNG'
     last = out.strip().split('\n')[-1]
-    assert last.startswith('result: dice_paper_raw_augmented=%.4f ' % float(found[0]['dice']))
+    first = last.split(' ')[1].split('=')
+    assert first[0] == 'dice_paper_raw_augmented'
+    assert float(first[1]) == pytest.approx(float(found[0]['dice']), abs=1e-4)
     assert (results / 'paper.md').read_text() in out and '- refiner: 1, ' in out
 
     del begun[:]

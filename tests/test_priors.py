@@ -100,6 +100,8 @@ def test_a_background_is_that_of_one_of_the_real_stacks():
     both = priors.Priors(known(backgrounds=[dark, bright]), 16)
     drawn = [both.draw_background(rng).median for _ in range(1000)]
     assert set(drawn) == {40.0, 60.0} and 700 < drawn.count(60.0) < 800
+    glowing = dict(dark, noise=3.0)                      # all of its variance is noise
+    assert not priors.Behind(*[glowing.get(k) for k in priors.Behind._fields]).texture().components
     assert np.random.default_rng(3).random() == _after_a_draw(np.random.default_rng(3), [dark])
 
 
