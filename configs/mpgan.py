@@ -62,8 +62,8 @@ MAX_STEPS = 20000                # steps: refiner updates, then those of the dis
 REFINER_UPDATES = 4              # per step
 DISCRIMINATOR_UPDATES = 1        # per step, after those; all but one see patches of the history
                                  # alone
-DISCRIMINATOR_FIRST = 200        # updates of it alone before the first step, as SimGAN has it: else
-                                 # the refiner follows one that knows nothing; 0: as released
+DISCRIMINATOR_FIRST = 200        # updates of it alone before the first step, as in SimGAN: else the
+                                 # refiner follows one that knows nothing; 0: as released
 PRETRAIN_STEPS = 0               # first steps without the label term, as SimGAN; the paper's
                                  # option: about 500
 BATCH_SIZE = 10                  # patches, in each process

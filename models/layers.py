@@ -29,7 +29,8 @@ class Moments(NamedTuple):
     """Batch norm by each batch's own moments. None in its place: by the moving averages."""
     updates: list            # takes the ops that move the averages
     decay: float = BN_DECAY  # of the averages; 0 sets them to the batch's own moments
-    neutral: bool = False    # also set gamma and beta: the norm changes nothing to begin with
+    neutral: bool = False    # measure moments at once and set gamma and beta so that the norm
+    #                          changes nothing but for its initial scale
 
 
 # --- convolution ---
@@ -118,7 +119,7 @@ def _insert_zeros(y, sizes):
     return y
 
 
-def centre_tap(matrix, noise=0.1):
+def centre_tap(matrix, noise):
     """Kernel initialiser: He's noise, scaled down, plus a channel matrix at the kernel's centre.
 
     With the unit matrix such a layer starts by passing its input on; see refiner.initial.
@@ -156,7 +157,7 @@ def normed(x, conv, *, norm, moments=None, initial_scale=1.0):
 
 
 def batch_norm(x, name, *, moments, initial_scale=1.0):
-    """Batch norm over B, Z, Y, X by the batch's own moments, epsilon BN_EPSILON.
+    """Batch norm over B, Z, Y, X by the batch's own moments, or neutral; epsilon BN_EPSILON.
 
     Through the fused 2-D kernel, as TF 1.15 has no 3-D one.
 

@@ -9,8 +9,8 @@ from models.layers import Conv, centre_tap, conv3d, lrelu, normed
 LIMIT = 0.999           # of intensities whose atanh is taken
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 BLOCKS = 4              # residual blocks
-LEAKY = 8               # leaky ReLUs that a draft passes on its way: 3 + BLOCKS + 1
-NOISE = 0.01            # of the first weights that pass it on, factor on He's
+LEAKY_RELUS = 8         # leaky ReLUs that a draft passes on its way: 3 + BLOCKS + 1
+START_NOISE = 0.01      # of the first weights that pass it on, factor on He's
 
 
 class Initial(NamedTuple):
@@ -44,8 +44,11 @@ def initial(channels, start, *, standardised):
     level, spread = (0.0, 1.0) if standardised else start
     slope = 1.0 if standardised else 1 - level ** 2          # of the output by the last layer
     sign = np.where(np.arange(channels) % 2 == 0, 1.0, -1.0)[None]            # [1, channels]
-    passed = ((1 + 0.2 ** LEAKY) / 2 if standardised else 0.6) * channels    # of x, by all of them
-    return Initial(centre_tap(sign, NOISE), centre_tap(np.eye(channels), NOISE),
+    even = channels // 2 * 2                                 # an odd channel has no partner
+    if even:
+        sign[:, even:] = 0.0
+    passed = ((1 + 0.2 ** LEAKY_RELUS) / 2 if standardised else 0.6) * max(even, 1)    # of x
+    return Initial(centre_tap(sign, START_NOISE), centre_tap(np.eye(channels), START_NOISE),
                    centre_tap(sign.T * spread / slope / passed, 0.0),
                    bias=float(np.arctanh(level)), residual_scale=0.0)
 

@@ -263,6 +263,17 @@ def test_noise_is_that_between_neighbouring_voxels():
     assert noise.noise_std(np.rint(white).astype(np.uint16), spots)[0] == 0
 
 
+def test_ranks_by_a_table_are_those_of_a_search():
+    rng = np.random.default_rng(0)
+    ranked = np.sort(rng.normal(1400, 60, 20000).astype(np.float32))
+    ranked[-1] = 65535                                   # a spot
+    values = rng.uniform(1250, 1550, 5000).astype(np.float32)    # 2.5 std: beyond few are ranked
+    share = (np.searchsorted(ranked, values) + 0.5) / (len(ranked) + 1)
+    np.testing.assert_allclose(noise._ranks(ranked).of(values),
+                               special.ndtri(np.clip(share, 1e-4, 1 - 1e-4)), atol=0.02)
+    assert np.isfinite(noise._ranks(np.full(5, 7.0, np.float32)).of(values)).all()
+
+
 def test_correlation_of_smoothed_noise_known_by_hand():
     """White noise blurred by sigma correlates as exp(-lag^2 / (4 sigma^2))."""
     white = np.random.default_rng(0).standard_normal((64, 64, 64))
@@ -289,17 +300,6 @@ def test_correlation_is_that_of_the_background_alone():
 
 
 # --- debris ---
-
-def test_ranks_by_a_table_are_those_of_a_search():
-    rng = np.random.default_rng(0)
-    ranked = np.sort(rng.normal(1400, 60, 20000).astype(np.float32))
-    ranked[-1] = 65535                                   # a spot
-    values = rng.uniform(1250, 1550, 5000).astype(np.float32)    # 2.5 std: beyond few are ranked
-    share = (np.searchsorted(ranked, values) + 0.5) / (len(ranked) + 1)
-    np.testing.assert_allclose(noise._gaussian_by_rank(values, ranked),
-                               special.ndtri(np.clip(share, 1e-4, 1 - 1e-4)), atol=0.02)
-    assert np.isfinite(noise._gaussian_by_rank(values, np.full(5, 7.0, np.float32))).all()
-
 
 def test_debris_is_counted_and_sized():
     """Two balls of radius 3 of 300 and 500 grey levels, and a single voxel, which is noise."""
@@ -428,6 +428,20 @@ def test_glow_of_a_few_stacks_is_none_of_all():
     b = {'glow': None, 'centreline_voxels': 200}
     assert pool.pool({'a': a, 'b': b})['glow'] is None
     assert pool.pool({'a': a, 'b': dict(b, centreline_voxels=90)})['glow'] == {'level': 300.0}
+
+
+def test_backgrounds_are_those_of_each_stack_like_the_mean():
+    """Two stacks without glow, one with it: it is a minority, and its background lacks its haze."""
+    plain = {'background': {'median': 5.0}, 'correlation': [[0.5]], 'glow': None,
+             'centreline_voxels': 10}
+    other = dict(plain, background={'median': 9.0}, centreline_voxels=30)
+    hazy = dict(plain, background={'median': 7.0}, glow={'noise': 2.0}, centreline_voxels=20)
+    found = pool.backgrounds({'a': plain, 'b': other, 'c': hazy})
+    assert found == [
+        {'median': 5.0, 'correlation': [[0.5]], 'share': 0.25, 'noise': None},
+        {'median': 9.0, 'correlation': [[0.5]], 'share': 0.75, 'noise': None}]
+    found = pool.backgrounds({'a': plain, 'c': hazy})
+    assert [(entry['median'], entry['noise'], entry['share']) for entry in found] == [(7, 2, 1)]
 
 
 @pytest.mark.parametrize('sizes, words', [

@@ -71,6 +71,24 @@ def moved(session, update, feed, *scopes):
             for x, y in zip(before, session.run(variables))]
 
 
+@pytest.mark.parametrize('channels', [4, 5])
+def test_an_untrained_refiner_passes_drafts_on(channels):
+    """Their brightness and contrast, by batch norms that change nothing."""
+    start = FROZEN._replace(identity_start=True, refiner_channels=channels)
+    with built(start) as (graph, _, session):
+        rng = np.random.default_rng(0)
+        grey = (np.tanh(rng.normal(-0.5, 0.1, SHAPE)) + 1) * 65535 / 2
+        feed = {graph.draft: grey.astype(np.float32)}
+        session.run(graph.calibrate, feed)
+        refined = session.run(graph.refined_grey, feed)
+        gamma, spread = session.run([variable('refiner', 'bn1/gamma'),
+                                     variable('refiner', 'bn1/moving_variance')])
+    np.testing.assert_allclose(gamma, np.sqrt(spread + layers.BN_EPSILON), rtol=1e-4)
+    assert np.corrcoef(refined.ravel(), grey.ravel())[0, 1] > 0.99
+    assert refined.std() == pytest.approx(grey.std(), rel=0.05)
+    assert abs(refined.mean() - grey.mean()) < 0.3 * grey.std()
+
+
 def test_each_optimiser_moves_only_its_own_network():
     """Adam's first update moves a weight by the rate, whatever the gradient's size."""
     with built() as (graph, _, session):

@@ -132,6 +132,8 @@ def test_a_rerun_makes_what_is_missing_or_another(tmp_path):
     assert os.stat(str(tmp_path / 'out/priors.json')).st_mtime_ns > written
     known = json.loads((tmp_path / 'out/priors.json').read_text())
     assert sorted(known['stacks']) == ['a', 'b'] and known['dtype_max'] == 65535
+    assert [entry['median'] for entry in known['backgrounds']] == [
+        known['stacks'][name]['background']['median'] for name in sorted(known['stacks'])]
     assert known['drawn']['rounds'] == [] and known['voxel_size'] == [1.0, 0.5, 0.5]
     whole = (tmp_path / 'out/priors.json').read_text()
     broken = dict(json.loads(whole), correlation=[])     # edited by hand: the simulator refuses it

@@ -14,7 +14,7 @@ from utils.train import checkpoints, critic
 NETWORK = 'configs/segmentation.py'
 
 # The paper's model with measured grey levels alone: constants of 1_simulator.py. A stack holds one
-# neuron, whose level is drawn, as the paper draws it
+# neuron, with one of the measured levels
 SPARSE = ('TORTUOSITY=1', 'DENSITY=0', 'STAINED_SHARE=0.5', 'PSF_WING_SHARE=0', 'LEVEL_DRIFT=0',
           'DEBRIS=1024', 'TEXTURE=0', 'SOMA_SHAPE=ball', 'RADIUS=1,3', 'GLOW=0,0,0',
           'LIGHT_NOISE=0')

@@ -1,5 +1,6 @@
 """How the background varies: noise between neighbours, correlation further on."""
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -51,13 +52,13 @@ def correlation(voxels, outside, *, levels):
     """
     rng = np.random.default_rng(0)
     ranked = levels[:: 1 + len(levels) // RANKED].astype(np.float32)
-    ranked = np.sort(_dithered(ranked, rng, dtype=np.float32))
+    ranks = _ranks(np.sort(_dithered(ranked, rng, dtype=np.float32)))
     products, weights = np.zeros((3, len(LAGS))), np.zeros((3, len(LAGS)))
     power = count = 0.0
     for box in _cubes(voxels.shape):
         there = outside[box].astype(np.float32)
         cube = _dithered(voxels[box].astype(np.float32), rng, dtype=np.float32)
-        cube = _gaussian_by_rank(cube, ranked) * there
+        cube = ranks.of(cube) * there
         power, count = power + np.vdot(cube, cube), count + there.sum()
         for axis, (k, lag) in itertools.product(range(3), enumerate(LAGS)):
             if lag < cube.shape[axis]:
@@ -88,17 +89,26 @@ def _cubes(shape):
         yield tuple(slice(a, a + CUBE) for a in corner)
 
 
-def _gaussian_by_rank(values, ranked):
-    """Standard normal values of the same ranks, float32; ranked: float [N], sorted.
+class _Ranks(NamedTuple):
+    """Standard normal values by rank, as a table of grey levels in even steps.
 
-    By a table of grey levels in even steps, far finer than the noise: as exact as dithered levels
-    are, and several times faster than a search for each voxel.
+    Far finer than the noise: as exact as dithered levels are, and several times faster than a
+    search for each voxel.
     """
+    low: float
+    scale: float             # steps per grey level
+    table: np.ndarray        # float32 [TABLE]
+
+    def of(self, values):
+        """Standard normal values of the same ranks; float32, shape of `values`."""
+        place = np.clip((values - self.low) * self.scale + 0.5, 0, TABLE - 1).astype(np.int32)
+        return self.table[place]
+
+
+def _ranks(ranked):
+    """_Ranks of some grey levels, float [N], sorted."""
     outside = int(MOST_EXTREME * len(ranked))            # what lies beyond has the ends' values
     low, high = ranked[outside], ranked[-1 - outside]
-    steps = np.linspace(low, high, TABLE)
-    rank = np.searchsorted(ranked, steps)
-    table = special.ndtri(np.clip((rank + 0.5) / (len(ranked) + 1), MOST_EXTREME, 1 - MOST_EXTREME))
-    scale = (TABLE - 1) / max(high - low, 1e-6)
-    place = np.clip((values - low) * scale + 0.5, 0, TABLE - 1).astype(np.int32)
-    return table.astype(np.float32)[place]
+    rank = np.searchsorted(ranked, np.linspace(low, high, TABLE))
+    share = np.clip((rank + 0.5) / (len(ranked) + 1), MOST_EXTREME, 1 - MOST_EXTREME)
+    return _Ranks(low, (TABLE - 1) / max(high - low, 1e-6), special.ndtri(share).astype(np.float32))

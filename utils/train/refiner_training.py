@@ -3,6 +3,7 @@ import os
 from typing import NamedTuple, Tuple
 
 import numpy as np
+from tqdm import tqdm
 
 from models import gan, tf
 from utils.train import checkpoints, content, history, loop, processes, reports, runs, samplers
@@ -160,14 +161,14 @@ class Trainer:
             self._judge_first()
 
     def _judge_first(self):
-        """The discriminator alone, on drafts that the refiner passes on (SimGAN, section 2.2).
+        """The discriminator alone, on drafts that the refiner passes on; a kill begins it anew.
 
         Else the refiner follows one that knows nothing, and needs hundreds of steps to come back.
         """
         count = self.schedule.discriminator_first
         if count and self.reports:
             print('%s: the discriminator learns alone first, %d updates' % (self.run.folder, count))
-        for _ in range(count):
+        for _ in tqdm(range(count), disable=None if self.reports else True, leave=False):
             refined = self.run.update([self.graph.refined], {})[0]
             self.run.update([self.graph.discriminator_more],
                             {self.graph.history: self.history.mix(refined)})
