@@ -42,7 +42,7 @@ def simulate(index, seed, *, values, measured, psf, folder, constants):
         a line that says what was drawn.
     """
     rng = np.random.default_rng(seed)
-    prior = priors.of(values.stack, values.neuron, measured=measured)
+    prior = priors.of(values.stack, values.neuron, measured=measured, number=index)
     draft = drafts.draw(values, prior, rng=rng, psf=psf)
     corners = drafts.patch_corners(draft, values.patches, rng=rng)
     alone(folder.path, constants)

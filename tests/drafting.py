@@ -26,7 +26,7 @@ def settings_of(measured=None, **constants):
 def draw(seed=0, *, measured=None, psf=None, **constants):
     """A small draft; the paper's, but for the constants given."""
     values = settings_of(measured, **constants)
-    prior = priors.of(values.stack, values.neuron, measured=measured)
+    prior = priors.of(values.stack, values.neuron, measured=measured, number=seed)
     return drafts.draw(values, prior, rng=np.random.default_rng(seed), psf=psf)
 
 

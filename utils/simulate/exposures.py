@@ -125,7 +125,7 @@ def _behind(scene, values, *, prior, rng):
         (slice of z, float32 [z, Y, X]), grey levels.
     """
     shape, texture = scene.label.shape, values.background.texture
-    measured = prior.draw_background(rng)
+    measured = prior.background()
     if texture == 'auto':
         yield from background.textured(shape, measured.texture(), rng=rng)
         return

@@ -21,6 +21,7 @@ PAPER_RADIUS = 1.0, 3.0                  # voxels at depth 0, uniform
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)    # voxels, probabilities (paper)
 DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, uniform (paper)
 SMALLEST_BALL = 0.8                      # voxels, radius of measured debris
+GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 BRIGHTEST_BALL = 8                       # most that a smaller ball's level is raised
 # (bits, kind) -> (low, high) grey levels of the foreground, of the background's mean, of its std
 PAPER = {
@@ -56,15 +57,15 @@ def read(path):
     return measured
 
 
-def of(stack, neuron, *, measured):
+def of(stack, neuron, *, measured, number=0):
     """Priors of a script's settings.
 
     Args:
         stack, neuron: settings.Stack and settings.Neuron; measured: contents of priors.json, or
-        None for the paper's constants.
+        None for the paper's constants; number: of the draft, from 0.
     """
     radius = None if neuron.radius == 'auto' else neuron.radius
-    return Priors(measured, stack.bits, radius=radius)
+    return Priors(measured, stack.bits, radius=radius, number=number)
 
 
 class Behind(NamedTuple):
@@ -85,15 +86,16 @@ class Behind(NamedTuple):
 class Priors:
     """Draws what one stack needs: grey levels, radii, debris."""
 
-    def __init__(self, measured, bits, *, radius=None):
+    def __init__(self, measured, bits, *, radius=None, number=0):
         """Args:
             measured: contents of priors.json, or None for the paper's constants; bits: 8 or 16.
             radius: (low, high) voxels to draw from instead of measured radii, or None.
+            number: of the draft, which tells whose background it has.
 
         `fixed` tells that radii are not measured ones; `unseen` what dim neurites there may be
         (unseen.Unseen).
         """
-        self.measured, self.bits = measured, bits
+        self.measured, self.bits, self.number = measured, bits, number
         self.radius = radius or PAPER_RADIUS
         self.fixed = measured is None or radius is not None
         if measured is not None:
@@ -106,8 +108,11 @@ class Priors:
         (f0, f1), (m0, m1), (s0, s1) = PAPER[self.bits, kind]
         return GreyLevels(int(rng.integers(f0, f1)), int(rng.integers(m0, m1)), rng.uniform(s0, s1))
 
-    def draw_background(self, rng):
-        """Background of a draft: of one of the real stacks, which differ; or of all, pooled.
+    def background(self):
+        """Background of this draft: of one of the real stacks, which differ; or of all, pooled.
+
+        Drafts take turns, each stack by its share: a few drafts drawn at random would leave out
+        some.
 
         Returns:
             Behind; None without measurements.
@@ -120,11 +125,9 @@ class Priors:
             chosen = dict(self.measured['background'], noise=glow.get('noise'),
                           correlation=self.measured['correlation'])
         else:
-            shares = np.array([entry['share'] for entry in among])
-            place = 0
-            if len(among) > 1:                           # else no number is drawn
-                place = rng.choice(len(among), p=shares / shares.sum())
-            chosen = among[place]
+            shares = np.cumsum([entry['share'] for entry in among])
+            turn = (self.number + 0.5) * GOLDEN % 1 * shares[-1]
+            chosen = among[min(int(np.searchsorted(shares, turn)), len(among) - 1)]
         return Behind(*[chosen.get(name) for name in Behind._fields])
 
     def draw_level(self, rng):
