@@ -20,7 +20,7 @@ PAGES = sorted(os.path.join('docs', os.path.basename(path))
 PAGES += ['README.md', os.path.join('models', 'pretrained', 'README.md')]
 # words in capitals that a command or a text has and that are no constants of configs/
 OTHERS = {'NAME', 'PYTHON', 'TF_ENABLE_ONEDNN_OPTS', 'FOLDER', 'ATTACK_ARGS', 'RUN_ARGS', 'SHORT',
-          'ONLY', 'NEURONS', 'OMP_NUM_THREADS', 'PATH', 'BASE', 'REFINED', 'TWICE',
+          'PAPER_ARGS', 'ONLY', 'NEURONS', 'OMP_NUM_THREADS', 'PATH', 'BASE', 'REFINED', 'TWICE',
           'FACTORS', 'DIM'}
 
 
