@@ -62,7 +62,8 @@ demo:
 	step "$$py" 1_simulator.py --config configs/demo/paper_drafts.py \
 	    PRIORS=data/demo/patches/priors.json OUTPUT=data/demo/paper_drafts $(SIM_ARGS) && \
 	step "$$py" 2_mpgan.py --config configs/demo/mpgan.py REAL_PATCHES=data/demo/patches/real.h5 WHOLE_STACKS=False \
-	    DRAFTS=data/demo/paper_drafts RUN_DIR=runs/demo_refining OUTPUT=data/demo/paper_refined $(GAN_ARGS) && \
+	    DRAFTS=data/demo/paper_drafts RUN_DIR=runs/demo_refining OUTPUT=data/demo/paper_refined MAX_STEPS=1200 \
+	    DECAY_STEPS=200 $(GAN_ARGS) && \
 	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py $(SEG_ARGS) && \
 	step "$$py" 3_segmentation.py --config configs/demo/segmentation.py STAGE=predict $(SEG_ARGS) && \
 	step "$$py" 4_reconstruction.py --config configs/demo/reconstruction.py $(TRACE_ARGS) && \
