@@ -99,7 +99,8 @@ def test_refined_stacks_have_no_untouched_rim_and_no_tiles(place):
     draft = voxels_of(place / 'data/simulated/images/0001.tif')
     rim = np.ones(draft.shape, bool)
     rim[2:-2, 2:-2, 2:-2] = False
-    assert (a[rim] != draft[rim]).mean() > 0.9 and (a[rim] != 0).mean() > 0.9
+    changed = a != draft                                 # few steps move few grey levels
+    assert changed[rim].mean() > 0.9 * changed[~rim].mean() > 0.5 and (a[rim] != 0).mean() > 0.9
 
 
 def test_any_stack_of_any_format_can_be_refined(place, tmp_path):
