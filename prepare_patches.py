@@ -99,7 +99,8 @@ def write_priors(measured, cfg, *, real):
     measured: dict from stack name to its measurements; real: PatchFile of all stacks.
     """
     path = os.path.join(cfg.OUTPUT, 'priors.json')
-    found = dict(pool.pool(measured), backgrounds=pool.backgrounds(measured))
+    found = pool.pool(measured)
+    found['backgrounds'] = pool.backgrounds(found)
     origin = files.to_json([real.digest, files.to_json(found), cfg.CALIBRATION_ROUNDS])
     origin = hashlib.sha1(origin.encode()).hexdigest()
     figure = os.path.join(cfg.OUTPUT, 'priors.png')

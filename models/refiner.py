@@ -9,7 +9,7 @@ from models.layers import Conv, centre_tap, conv3d, lrelu, normed
 LIMIT = 0.999           # of intensities whose atanh is taken
 RADIUS = 13             # voxels that the receptive field reaches each way: 2 + 1 + 1 + 4 * 2 + 1
 BLOCKS = 4              # residual blocks
-LEAKY_RELUS = 8         # leaky ReLUs that a draft passes on its way: 3 + BLOCKS + 1
+LEAKY_RELUS = 3 + BLOCKS + 1     # that a draft passes on its way
 START_NOISE = 0.01      # of the first weights that pass it on, factor on He's
 
 

@@ -436,11 +436,11 @@ def test_backgrounds_are_those_of_each_stack_like_the_mean():
              'centreline_voxels': 10}
     other = dict(plain, background={'median': 9.0}, centreline_voxels=30)
     hazy = dict(plain, background={'median': 7.0}, glow={'noise': 2.0}, centreline_voxels=20)
-    found = pool.backgrounds({'a': plain, 'b': other, 'c': hazy})
+    found = pool.backgrounds(pool.pool({'a': plain, 'b': other, 'c': hazy}))
     assert found == [
         {'median': 5.0, 'correlation': [[0.5]], 'share': 0.25, 'noise': None},
         {'median': 9.0, 'correlation': [[0.5]], 'share': 0.75, 'noise': None}]
-    found = pool.backgrounds({'a': plain, 'c': hazy})
+    found = pool.backgrounds(pool.pool({'a': plain, 'c': hazy}))
     assert [(entry['median'], entry['noise'], entry['share']) for entry in found] == [(7, 2, 1)]
 
 

@@ -3,12 +3,12 @@ import json
 
 import numpy as np
 import pytest
-from drafting import draw
+from drafting import draw, settings_of
 
 from utils.common.errors import UserError
 from utils.measure import otsu, pool, stack
 from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
-from utils.simulate import priors, unseen
+from utils.simulate import exposures, priors, unseen
 
 
 def known(**values):
@@ -102,8 +102,25 @@ def test_backgrounds_are_those_of_the_real_stacks_in_turn():
     assert set(drawn) == {40.0, 60.0} and 74 <= drawn.count(60.0) <= 76
     for first in range(0, 96, 7):
         assert 2 <= drawn[first:first + 4].count(60.0) <= 4
-    glowing = dict(dark, noise=3.0)                      # all of its variance is noise
-    assert not priors.Behind(*[glowing.get(k) for k in priors.Behind._fields]).texture().components
+
+
+@pytest.mark.parametrize('noise, smooth', [(None, True), (3.0, False)])
+def test_what_noise_is_known_to_be_is_no_smooth_field(noise, smooth):
+    correlation = [[float(np.exp(-lag / 12)) for lag in LAGS]] * 3
+    behind = priors.Behind(55.0, 3.0, list(50 + 10 * BACKGROUND), correlation, noise)
+    assert bool(behind.texture().components) is smooth               # all 3 of 3 grey levels
+
+
+def test_a_background_without_texture_is_the_papers_or_as_measured():
+    scene = exposures.Scene(None, np.zeros((16, 40, 40), np.uint8),
+                            priors.GreyLevels(500, 70, 4.0))
+    for measured, level, std in ((None, 70, 4.0), (known(), 55.0, 3.0)):
+        values = settings_of(measured, TEXTURE=0.0)
+        slabs = exposures._behind(scene, values, prior=priors.Priors(measured, 16),
+                                  rng=np.random.default_rng(0))
+        image = np.concatenate([slab for _, slab in slabs])
+        assert image.mean() == pytest.approx(level, abs=0.2)
+        assert image.std() == pytest.approx(std, abs=0.1)
 
 
 def test_drafts_of_a_dark_and_a_bright_stack():

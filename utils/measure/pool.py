@@ -32,16 +32,16 @@ def pool(measured):
     return dict(pooled, stacks=measured)
 
 
-def backgrounds(measured):
-    """The background of each stack, as pooled grey levels are no stack's; measured: as of pool.
+def backgrounds(pooled):
+    """The background of each stack, as pooled grey levels are no stack's; pooled: of pool.
 
     Returns:
         list of dicts for priors.json: `median`, `robust_std` and `quantiles` of the background, its
         `correlation`, the `noise` of the glow, or None, and the `share` of all centrelines. Without
         stacks that have no glow where the pool has one, or the other way: theirs is not the same.
     """
-    glows = bool(pool(measured).get('glow'))
-    alike = [m for m in measured.values() if bool(m.get('glow')) == glows]
+    glows = bool(pooled.get('glow'))
+    alike = [m for m in pooled['stacks'].values() if bool(m.get('glow')) == glows]
     total = sum(m[WEIGHT] for m in alike)
     return [dict(m['background'], correlation=m['correlation'], share=m[WEIGHT] / total,
                  noise=(m.get('glow') or {}).get('noise')) for m in alike]

@@ -6,7 +6,7 @@ from scipy import ndimage, spatial
 def skeleton_radii(mask, skeleton, *, block=128, margin=16, sampling=(1, 1, 1)):
     """Distance of each centreline voxel to the nearest background voxel, less half a voxel.
 
-    The nearest background voxel touches the mask by a face, so those alone are searched: ten times
+    The nearest background voxel touches the mask by a face, so those alone are searched: six times
     as fast as a distance transform of all voxels. Blockwise, to bound the memory.
 
     Args:
