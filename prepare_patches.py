@@ -99,8 +99,7 @@ def write_priors(measured, cfg, *, real):
     measured: dict from stack name to its measurements; real: PatchFile of all stacks.
     """
     path = os.path.join(cfg.OUTPUT, 'priors.json')
-    found = pool.pool(measured)
-    found['backgrounds'] = pool.backgrounds(found)
+    found = pool.priors(measured)
     origin = files.to_json([real.digest, files.to_json(found), cfg.CALIBRATION_ROUNDS])
     origin = hashlib.sha1(origin.encode()).hexdigest()
     figure = os.path.join(cfg.OUTPUT, 'priors.png')

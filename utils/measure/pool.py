@@ -32,6 +32,12 @@ def pool(measured):
     return dict(pooled, stacks=measured)
 
 
+def priors(measured):
+    """What step 0 measured for priors.json: the pool of the stacks, with each one's background."""
+    pooled = pool(measured)
+    return dict(pooled, backgrounds=backgrounds(pooled))
+
+
 def backgrounds(pooled):
     """The background of each stack, as pooled grey levels are no stack's; pooled: of pool.
 
