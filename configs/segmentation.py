@@ -50,7 +50,9 @@ AUGMENT_HAZE = 2.0               # light from out of focus, largest factor: dens
 AUGMENT_BLUR = 0.7               # voxels, largest sigma
 AUGMENT_SNR = (1.0, 1.0)         # factor on the signal-to-noise ratio, log-uniform, in half of the
                                  # crops; (0.1, 1.0) for stacks of unlike quality
-AUGMENT_CONTRAST = (0.5, 2.0)    # factor on the deviation from the background, log-uniform
+AUGMENT_CONTRAST = (0.5, 1.0)    # factor on the deviation from the background, log-uniform; above 1
+                                 # background would be as bright as dim neurites, which the network
+                                 # then passes over
 AUGMENT_GAMMA = 0.15             # largest logarithm of the exponent, either way
 AUGMENT_OFFSET = 3.0             # noise levels, largest, either way
 AUGMENT_NOISE = 1.0              # noise levels, largest standard deviation
