@@ -52,7 +52,8 @@ AUGMENT_SNR = (1.0, 1.0)         # factor on the signal-to-noise ratio, log-unif
                                  # crops; (0.1, 1.0) for stacks of unlike quality
 AUGMENT_CONTRAST = (0.5, 1.0)    # factor on the deviation from the background, log-uniform; above 1
                                  # background would be as bright as dim neurites, which the network
-                                 # then passes over
+                                 # then passes over; (0.5, 2.0) with VISIBLE_CONTRAST=0 and a wide
+                                 # AUGMENT_SNR, where it would find noise
 AUGMENT_GAMMA = 0.15             # largest logarithm of the exponent, either way
 AUGMENT_OFFSET = 3.0             # noise levels, largest, either way
 AUGMENT_NOISE = 1.0              # noise levels, largest standard deviation

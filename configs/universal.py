@@ -8,7 +8,7 @@ and its training stand in configs/segmentation.py; each constant of that file ca
 DATA = 'data/universal'          # drafts: kinds/001/ ... to train on, held/001/ ... to score on
 RUN_DIR = 'runs/universal'       # the network
 RESULTS = 'results'              # universal.csv, universal.md, universal_reliability.png
-N_KINDS = 600                    # kinds to train on
+N_KINDS = 800                    # kinds to train on
 N_HELD = 24                      # kinds of other seeds that only score
 STACKS_PER_KIND = 1              # draft stacks of a kind to train on; of one that scores, 1
 DRAFT_SHAPE = (96, 128, 128)     # (z, y, x) isotropic voxels of a draft
@@ -26,7 +26,7 @@ WORKERS = 2                      # scripts at a time
 THREADS = 1                      # of TensorFlow; 0: all cores
 
 # --- network: what differs from configs/segmentation.py ---
-MAX_STEPS = 18000                # steps; so many kinds are not learnt by heart
+MAX_STEPS = 22000                # steps; so many kinds are not learnt by heart
 BATCH_SIZE = 4                   # crops
 CROP_SHAPE = (32, 32, 32)        # (z, y, x) voxels
 LAMBDA_DICE = 0.3                # more finds more of dim neurites, and makes probabilities too
@@ -41,7 +41,8 @@ LABEL_SEEN_LEVEL = 0.5           # and as wide as one sees it, where it is blurr
 IGNORED_RIM = 0                  # voxels; the outline counts, so that probabilities mean shares
 AUGMENT_PUNCTA = 40              # granules beside those that the kinds have
 AUGMENT_HAZE = 1.0               # the drafts' own haze is in the wings of their blur
-AUGMENT_SNR = (0.3, 1.0)         # kinds have signal-to-noise ratios of their own
+AUGMENT_SNR = (0.15, 1.0)        # kinds have signal-to-noise ratios of their own
+AUGMENT_CONTRAST = (0.5, 1.0)    # none higher: background would look like dim neurites
 
 # --- kinds: neurites. (low, high) of a uniform draw, or log-uniform where it says so ---
 KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform, of a kind's middle
@@ -57,7 +58,7 @@ KIND_BOUTONS = (8.0, 40.0)       # voxels between boutons, of half of the kinds
 KIND_SOMATA = 0.3                # share of the kinds whose first neuron may be a dendrite
 
 # --- kinds: light ---
-KIND_SNR = (3.0, 50.0)           # brightness of a neurite in the image over the std of the
+KIND_SNR = (2.0, 50.0)           # brightness of a neurite in the image over the std of the
                                  # background around it, log-uniform
 KIND_STAINED = (0.4, 1.0)        # share of stained voxels
 KIND_SPREAD = (0.0, 1.2)         # std of log brightness from neurite to neurite
@@ -78,6 +79,6 @@ KIND_ILLUMINATION = (0.0, 0.4)   # std of the log of uneven light, of half of th
 # --- kinds: optics and voxels ---
 KIND_BLUR = (0.6, 2.5)           # voxels, sigma of the point-spread function, log-uniform
 KIND_AXIAL = (1.0, 2.5)          # how much wider it is along z, in um
-KIND_WINGS = (0.0, 0.4)          # share of light in wide wings, of half of the kinds
+KIND_WINGS = (0.0, 0.6)          # share of light in wide wings, of half of the kinds
 KIND_ANISOTROPY = (1.0, 3.0)     # height of a voxel over its width, of half of the kinds
 KIND_EIGHT_BIT = 0.35            # share of the kinds with 8 bits

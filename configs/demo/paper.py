@@ -13,6 +13,7 @@ REFINER_STEPS = 150
 REFINER_ARGS = 'DECAY_STEPS=100'
 VISIBLE_CONTRAST = 0.0           # in such noise what can hardly be seen is to be found, too
 AUGMENT_SNR = (0.1, 1.0)         # the phantom's stacks are of unlike quality
+AUGMENT_CONTRAST = (0.5, 2.0)    # with these two, dimmed crops alone would teach it to see noise
 MAX_STEPS = 100                  # of a network
 EVALUATE_EVERY = 50
 SAVE_EVERY = 50
