@@ -42,7 +42,6 @@ IGNORED_RIM = 0                  # voxels; the outline counts, so that probabili
 AUGMENT_PUNCTA = 40              # granules beside those that the kinds have
 AUGMENT_HAZE = 1.0               # the drafts' own haze is in the wings of their blur
 AUGMENT_SNR = (0.15, 1.0)        # kinds have signal-to-noise ratios of their own
-AUGMENT_CONTRAST = (0.5, 1.0)    # none higher: background would look like dim neurites
 
 # --- kinds: neurites. (low, high) of a uniform draw, or log-uniform where it says so ---
 KIND_RADIUS = (0.7, 5.0)         # voxels, log-uniform, of a kind's middle

@@ -442,6 +442,8 @@ def test_backgrounds_are_those_of_each_stack_like_the_mean():
         {'median': 9.0, 'correlation': [[0.5]], 'share': 0.75, 'noise': None}]
     found = pool.backgrounds(pool.pool({'a': plain, 'c': hazy}))
     assert [(entry['median'], entry['noise'], entry['share']) for entry in found] == [(7, 2, 1)]
+    both = pool.priors({'a': plain, 'c': hazy})
+    assert both.pop('backgrounds') == found and both == pool.pool({'a': plain, 'c': hazy})
 
 
 @pytest.mark.parametrize('sizes, words', [

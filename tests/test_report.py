@@ -77,8 +77,10 @@ JUDGEMENTS = [
     (findings_masks.of_mask(0.03, 0.02, name='a'), GREEN, '1.5 times', ''),
     (findings_masks.of_mask(0.1, 0.02, name='a'), YELLOW, 'haze', 'PROBABILITY_THRESHOLD=0.7'),
     (findings_masks.of_mask(0.5, 0.02, name='a'), RED, 'haze', 'PROBABILITY_THRESHOLD=0.7'),
-    (findings_masks.of_mask(0.001, 0.02, name='a'), RED, 'missed', 'VISIBLE_CONTRAST=0'),
-    (findings_masks.of_mask(0.0, 0.02, name='a'), RED, 'empty', 'VISIBLE_CONTRAST=0'),
+    (findings_masks.of_mask(0.001, 0.02, name='a'), RED, 'missed',
+     'VISIBLE_CONTRAST=0 AUGMENT_CONTRAST=0.5,2.0'),
+    (findings_masks.of_mask(0.0, 0.02, name='a'), RED, 'empty',
+     'VISIBLE_CONTRAST=0 AUGMENT_CONTRAST=0.5,2.0'),
     (findings_masks.of_cable(1200.0, 1000.0, trees=9, name='a'), GREEN, '1200 voxels of cable', ''),
     (findings_masks.of_cable(2500.0, 1000.0, trees=9, name='a'), YELLOW, 'haze', 'LOW=0.6'),
     (findings_masks.of_cable(100.0, 1000.0, trees=9, name='a'), RED, 'missed', 'LOW=0.2 HIGH=0.4'),
@@ -102,7 +104,7 @@ def test_changes_are_constants_of_the_steps_that_they_are_for():
                                              'CALIBRATION_ROUNDS=12 FLATTEN_BLOCK=16']),
             (('mpgan',), ['LAMBDA_LABEL=20 MAX_STEPS=1500 DECAY_STEPS=250 CRITIC_STEPS=1600']),
             (('segmentation',), ['MAX_STEPS=800 AUGMENT_SNR=0.1,1.0 VISIBLE_CONTRAST=0 '
-                                 'PROBABILITY_THRESHOLD=0.7']),
+                                 'AUGMENT_CONTRAST=0.5,2.0 PROBABILITY_THRESHOLD=0.7']),
             (('reconstruction', 'otsu'), ['LOW=0.6 HIGH=0.8 COVER_SCALE=2.5 MAX_GAP=12'])):
         config.load(['configs/%s.py' % name for name in names], changes[0].split())
 

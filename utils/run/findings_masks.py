@@ -11,6 +11,8 @@ LEARNT = 0.6, 0.3
 SHARP = 0.45, 0.6
 # voxels of the mask over OTSU's: labels are as wide as neurites look, OTSU misses dim ones
 MASKS = 3.0, 10.0
+# what to try where a mask holds too little; dimmed crops with it would find noise, too
+BOLDER = 'VISIBLE_CONTRAST=0 AUGMENT_CONTRAST=0.5,2.0'
 
 # --- step 4 ---
 # cable over the length of OTSU's centreline, which is its voxels times the mean step between
@@ -46,7 +48,7 @@ def of_calibration(middling, *, name):
 def of_mask(share, otsu, *, name):
     """How much a mask holds against OTSU's; share, otsu: of the stack's voxels."""
     if share == 0:
-        return Finding('masks', RED, '%s: the mask is empty.' % name, change='VISIBLE_CONTRAST=0')
+        return Finding('masks', RED, '%s: the mask is empty.' % name, change=BOLDER)
     ratio = share / max(otsu, 1e-9)
     said = '%s: %.2f %% of the voxels, %.1f times as many as OTSU' % (name, 100 * share, ratio)
     light = light_of(max(ratio, 1 / ratio), MASKS)
@@ -54,7 +56,7 @@ def of_mask(share, otsu, *, name):
         return Finding('masks', light, said + '.')
     if ratio < 1:
         return Finding('masks', light, said + ': dim neurites may be missed.',
-                       change='VISIBLE_CONTRAST=0')
+                       change=BOLDER)
     return Finding('masks', light, said + ': haze or background may be in it.',
                    change='PROBABILITY_THRESHOLD=0.7')
 
