@@ -55,8 +55,7 @@ def of_mask(share, otsu, *, name):
     if light == GREEN:
         return Finding('masks', light, said + '.')
     if ratio < 1:
-        return Finding('masks', light, said + ': dim neurites may be missed.',
-                       change=BOLDER)
+        return Finding('masks', light, said + ': dim neurites may be missed.', change=BOLDER)
     return Finding('masks', light, said + ': haze or background may be in it.',
                    change='PROBABILITY_THRESHOLD=0.7')
 
