@@ -76,7 +76,7 @@ def test_a_fitted_texture_finds_its_own_smooth_fields():
     """The correlation of two known fields gives their shares back."""
     rng = np.random.default_rng(5)
     rows = [[0.3 * a + 0.4 * b for a, b in zip(
-        textures._field_correlation(3.0, rng=rng), textures._field_correlation(12.0, rng=rng))]
+        textures.field_correlation(3.0, rng=rng), textures.field_correlation(12.0, rng=rng))]
         for _ in range(3)]
     texture = textures.fit(90 + 20 * BACKGROUND, rows)
     shares = {}
@@ -89,7 +89,7 @@ def test_a_fitted_texture_finds_its_own_smooth_fields():
 def test_what_is_sharp_in_a_background_is_no_noise_of_neighbours():
     """Sharp fields beside white noise: neighbours correlate by the fields alone."""
     rng = np.random.default_rng(5)
-    rows = [[0.4 * a for a in textures._field_correlation(sigma, rng=rng)]
+    rows = [[0.4 * a for a in textures.field_correlation(sigma, rng=rng)]
             for sigma in (2.0, 1.0, 1.0)]
     texture = textures.fit(90 + 20 * BACKGROUND, rows)
     assert sum(share for _, share in texture.components) == pytest.approx(0.4, abs=0.05)
@@ -100,7 +100,7 @@ def test_noise_is_as_strong_in_dark_places_as_in_bright_ones():
     """A skewed background: its table is five times as steep where it is bright."""
     normal = special.ndtri(BACKGROUND)
     levels = 100 + 20 * np.where(normal > 0, 2 * normal, 0.4 * normal)
-    rows = [[0.9 * v for v in textures._field_correlation(12.0, rng=np.random.default_rng(1))]] * 3
+    rows = [[0.9 * v for v in textures.field_correlation(12.0, rng=np.random.default_rng(1))]] * 3
     texture = textures.fit(levels, rows)
     image = whole(background.textured((48, 128, 128), texture, rng=np.random.default_rng(0)))
     smooth = ndimage.uniform_filter(image, 5)

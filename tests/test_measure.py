@@ -438,8 +438,10 @@ def test_backgrounds_are_those_of_each_stack_like_the_mean():
     hazy = dict(plain, background={'median': 7.0}, glow={'noise': 2.0}, centreline_voxels=20)
     found = pool.backgrounds(pool.pool({'a': plain, 'b': other, 'c': hazy}))
     assert found == [
-        {'median': 5.0, 'correlation': [[0.5]], 'share': 0.25, 'noise': None},
-        {'median': 9.0, 'correlation': [[0.5]], 'share': 0.75, 'noise': None}]
+        {'median': 5.0, 'correlation': [[0.5]], 'share': 0.25, 'noise': None,
+         'structure': None},
+        {'median': 9.0, 'correlation': [[0.5]], 'share': 0.75, 'noise': None,
+         'structure': None}]
     found = pool.backgrounds(pool.pool({'a': plain, 'c': hazy}))
     assert [(entry['median'], entry['noise'], entry['share']) for entry in found] == [(7, 2, 1)]
     both = pool.priors({'a': plain, 'c': hazy})

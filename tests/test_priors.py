@@ -107,7 +107,7 @@ def test_backgrounds_are_those_of_the_real_stacks_in_turn():
 @pytest.mark.parametrize('noise, smooth', [(None, True), (3.0, False)])
 def test_what_noise_is_known_to_be_is_no_smooth_field(noise, smooth):
     correlation = [[float(np.exp(-lag / 12)) for lag in LAGS]] * 3
-    behind = priors.Behind(55.0, 3.0, list(50 + 10 * BACKGROUND), correlation, noise)
+    behind = priors.Behind(55.0, 3.0, list(50 + 10 * BACKGROUND), correlation, noise, None)
     assert bool(behind.texture().components) is smooth               # all 3 of 3 grey levels
 
 

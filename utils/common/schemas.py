@@ -8,6 +8,7 @@ import sys
 from utils.common.errors import UserError
 
 SHARES, LEVELS, LAGS = 25, 20, 9         # lengths of measure.quantiles QUANTILES, BACKGROUND, LAGS
+NEIGHBOURS = 62                          # len(measure.structure.offsets())
 CHORDS = 4                               # of measure.bends
 ROUNDING = 1e-6                          # share by which quantiles may descend
 LARGEST = sys.float_info.max
@@ -76,6 +77,7 @@ RUN = record({}, {'REFINER_CHANNELS': WIDTH, 'CHANNELS': WIDTH, 'LEVELS': whole(
 
 RADIUS = 0.1, 48                         # voxels; three times what OTSU finds at most
 GREY = 0, 65535
+VARIANCE = 0, 65535 ** 2
 LEVEL = 0, 1e12                          # grey levels; the calibration may double them often
 DENSITY = 0, 0.02                        # voxels of centreline per voxel^3
 SPECKS = 0, 0.05                         # objects per voxel; more would touch
@@ -102,6 +104,10 @@ MEASURED = record({'voxel_size': maybe(several(number(1e-6, 1e4), 3)),
 LIGHT = {'median': number(*GREY), 'robust_std': number(*GREY),
          'quantiles': quantiles(*GREY, count=LEVELS)}
 CORRELATION = several(several(known(-2, 2), LAGS), 3)
+STRUCTURE = record({                     # variances in grey levels squared (structure.py)
+    'steps': several(several(known(*VARIANCE), LAGS), 3),
+    'near': several(known(*VARIANCE), NEIGHBOURS), 'third': several(number(*VARIANCE), 3),
+    'photons': number(*GREY), 'stripes': several(number(*GREY), 3)})
 PRIORS = record({
     'drawn': DRAWN,
     'debris': record({'density': number(*SPECKS)}, {
@@ -110,10 +116,11 @@ PRIORS = record({
     'background': record(LIGHT), 'correlation': CORRELATION,
 }, {
     'backgrounds': {'type': 'array', 'items': record(
-        dict(LIGHT, correlation=CORRELATION, share=number(1e-9, 1)), {'noise': known(*GREY)})},
+        dict(LIGHT, correlation=CORRELATION, share=number(1e-9, 1)),
+        {'noise': known(*GREY), 'structure': maybe(STRUCTURE)})},
     'voxel_size': maybe(several(number(1e-6, 1e4), 3)), 'dtype_max': {'enum': [255, 65535]},
     'persistence': known(0, 1e9), 'level_drift': known(0, 100),
-    'noise_std': maybe(several(known(*GREY), 3)),
+    'noise_std': maybe(several(known(*GREY), 3)), 'structure': maybe(STRUCTURE),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'foreground': record({}, {'median': known(*GREY)}),
     'glow': maybe(record({'noise': known(*GREY)})),

@@ -51,6 +51,8 @@ def first_guess(measured):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
     if measured.get('heading'):
         found['heading'] = _possible(crowding.matrix(measured['heading']))
+    if measured.get('structure'):
+        found['photons'] = measured['structure']['photons']
     if measured.get('glow'):
         found.update(_crowds_at_first(measured))
     return {key: _within(value, key) for key, value in found.items()}

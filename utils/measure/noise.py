@@ -26,7 +26,7 @@ def noise_std(voxels, outside):
     Returns:
         list of 3 float (z, y, x), grey levels.
     """
-    box = tuple(slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in voxels.shape)
+    box = middle(voxels.shape)
     levels, there = voxels[box].astype(np.float32), outside[box]
     found = []
     for axis in range(3):
@@ -55,7 +55,7 @@ def correlation(voxels, outside, *, levels):
     ranks = _ranks(np.sort(_dithered(ranked, rng, dtype=np.float32)))
     products, weights = np.zeros((3, len(LAGS))), np.zeros((3, len(LAGS)))
     power = count = 0.0
-    for box in _cubes(voxels.shape):
+    for box in boxes(voxels.shape, CUBE):
         there = outside[box].astype(np.float32)
         cube = _dithered(voxels[box].astype(np.float32), rng, dtype=np.float32)
         cube = ranks.of(cube) * there
@@ -70,6 +70,11 @@ def correlation(voxels, outside, *, levels):
     return [[float(v) if np.isfinite(v) else None for v in row] for row in found]
 
 
+def middle(shape):
+    """The middle of a stack, at most SIDE voxels a side; slices."""
+    return tuple(slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in shape)
+
+
 def _dithered(values, rng, *, dtype=float):
     """Spread whole grey levels over their width: medians and ranks of them would be steps."""
     return values + rng.uniform(-0.5, 0.5, values.shape).astype(dtype)
@@ -82,11 +87,11 @@ def _shifted(axis, lag):
     return tuple(first), tuple(second)
 
 
-def _cubes(shape):
-    """Boxes of CUBE voxels a side at the ends and the middle of each axis; up to 27."""
-    starts = [sorted({0, max(0, (n - CUBE) // 2), max(0, n - CUBE)}) for n in shape]
+def boxes(shape, side):
+    """Boxes of `side` voxels a side at the ends and the middle of each axis; up to 27."""
+    starts = [sorted({0, max(0, (n - side) // 2), max(0, n - side)}) for n in shape]
     for corner in itertools.product(*starts):
-        yield tuple(slice(a, a + CUBE) for a in corner)
+        yield tuple(slice(a, a + side) for a in corner)
 
 
 class _Ranks(NamedTuple):

@@ -43,14 +43,16 @@ def backgrounds(pooled):
 
     Returns:
         list of dicts for priors.json: `median`, `robust_std` and `quantiles` of the background, its
-        `correlation`, the `noise` of the glow, or None, and the `share` of all centrelines. Without
+        `correlation`, the `noise` of the glow and the `structure`, or None, and the `share` of all
+        centrelines. Without
         stacks that have no glow where the pool has one, or the other way: theirs is not the same.
     """
     glows = bool(pooled.get('glow'))
     alike = [m for m in pooled['stacks'].values() if bool(m.get('glow')) == glows]
     total = sum(m[WEIGHT] for m in alike)
     return [dict(m['background'], correlation=m['correlation'], share=m[WEIGHT] / total,
-                 noise=(m.get('glow') or {}).get('noise')) for m in alike]
+                 noise=(m.get('glow') or {}).get('noise'), structure=m.get('structure'))
+            for m in alike]
 
 
 def _mean(values, weights):

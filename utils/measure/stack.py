@@ -3,9 +3,9 @@ import numpy as np
 
 from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
-                           quantiles, radii, skeletons, widths)
+                           quantiles, radii, skeletons, structure, widths)
 
-MEASURES = 2                     # version of what measure() tells; parts with another are made anew
+MEASURES = 3                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -34,9 +34,11 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
     levels = background.grey_levels(behind)
     noises = {'noise_std': noise.noise_std(voxels, outside),
               'correlation': noise.correlation(voxels, outside, levels=behind)}
-    del outside, behind                                  # the memory is wanted below
     local = background.local_level(voxels, flatten_block, middle=levels['median'],
                                    std=levels['robust_std'])
+    if shine is None and like is None:                   # what is drawn is not corrected by drafts'
+        noises['structure'] = structure.measure(voxels, outside, local=local)
+    del outside, behind                                  # the memory is wanted below
     branches = skeletons.branches(skeleton)
     return dict(
         _light(voxels, local, branches=branches, noise=levels['robust_std']),

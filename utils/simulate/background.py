@@ -92,12 +92,12 @@ def textured(shape, texture, *, rng):
         field = next(noise)
         if fields is not None:
             smooth = next(fields)[1]
-            field *= np.take(texture.even, _places(smooth), mode='clip')
+            field *= np.take(texture.even, places(smooth), mode='clip')
             field += smooth
-        yield rows, np.take(texture.table, _places(field), mode='clip')
+        yield rows, np.take(texture.table, places(field), mode='clip')
 
 
-def _places(field):
+def places(field):
     """Where normal values stand in a table; int32, beyond its ends for the largest."""
     return (field * np.float32(TABLE_SIZE / TABLE_WIDTH) + np.float32(TABLE_SIZE / 2)).astype(
         np.int32)

@@ -127,7 +127,7 @@ def _behind(scene, values, *, prior, rng):
     shape, texture = scene.label.shape, values.background.texture
     measured = prior.background()
     if texture == 'auto':
-        yield from background.textured(shape, measured.texture(), rng=rng)
+        yield from measured.draw(shape, rng=rng)
         return
     mean, std = scene.levels.mean, scene.levels.std
     if measured is not None:

@@ -11,7 +11,7 @@ from scipy import special
 from utils.common import files, schemas
 from utils.common.errors import UserError
 from utils.measure.quantiles import QUANTILES
-from utils.simulate import textures, unseen
+from utils.simulate import background, structured, textures, unseen
 from utils.simulate.neurons import SHRINK
 
 # quantiles that are drawn between. Wider radii are mostly neurites that touch, and those the drafts
@@ -75,9 +75,16 @@ class Behind(NamedTuple):
     quantiles: list             # of grey levels, at quantiles.BACKGROUND
     correlation: list           # of noise.correlation
     noise: Optional[float]      # grey levels, std of what is noise, if glow was taken off
+    structure: Optional[dict]   # of structure.measure; None: correlation tells all
+
+    def draw(self, shape, *, rng):
+        """Yield it, slab by slab (background.py); shape: (z, y, x) voxels."""
+        if self.structure:
+            return structured.draw(shape, structured.fit(self), rng=rng)
+        return background.textured(shape, self.texture(), rng=rng)
 
     def texture(self):
-        """What draws it; background.Texture."""
+        """What draws it without a structure; background.Texture."""
         known = self.noise is not None and self.robust_std
         return textures.fit(self.quantiles, self.correlation,
                             noise=(self.noise / self.robust_std) ** 2 if known else None)
@@ -123,7 +130,8 @@ class Priors:
         if not among:
             glow = self.measured.get('glow') or {}
             chosen = dict(self.measured['background'], noise=glow.get('noise'),
-                          correlation=self.measured['correlation'])
+                          correlation=self.measured['correlation'],
+                          structure=self.measured.get('structure'))
         else:
             shares = np.cumsum([entry['share'] for entry in among])
             turn = (self.number + 0.5) * GOLDEN % 1 * shares[-1]

@@ -7,6 +7,7 @@ from utils.simulate import background
 
 SCALES = (0.7, 1.0, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)     # voxels, sigmas of its smooth fields
 STRETCH = (0.5, 1.0, 2.0, 4.0)                   # of z against y and x
+SIGMAS = [(scale * stretch, scale, scale) for scale in SCALES for stretch in STRETCH]
 MOST_SMOOTH = 0.95                               # share of the variance in smooth fields
 SMALLEST_SHARE = 0.005                           # a smooth field with less is left out
 FINE_RANGE = 0.02, 0.66                          # correlation of neighbours in fine noise
@@ -29,10 +30,9 @@ def fit(levels, correlations, *, noise=None):
         background.Texture.
     """
     measured = np.array([[np.nan if v is None else v for v in row] for row in correlations], float)
-    sigmas = [(scale * stretch, scale, scale) for scale in SCALES for stretch in STRETCH]
     rng = np.random.default_rng(0)                       # phases of the knots, which hardly matter
-    columns = [[_field_correlation(s, rng=rng) for s in sigma] for sigma in sigmas]
-    matrix = np.array(columns).reshape(len(sigmas), -1).T        # [3 axes x lags, sigmas]
+    columns = [[field_correlation(s, rng=rng) for s in sigma] for sigma in SIGMAS]
+    matrix = np.array(columns).reshape(len(SIGMAS), -1).T        # [3 axes x lags, sigmas]
     known = np.isfinite(measured.ravel())
     shares = optimize.nnls(matrix[known], np.clip(measured.ravel()[known], 0, 1))[0]
     if noise is None or not shares.any():
@@ -43,7 +43,7 @@ def fit(levels, correlations, *, noise=None):
     smooth = [row @ shares for row in matrix.reshape(3, len(LAGS), -1)[:, 0]]    # at a lag of 1
     fine = tuple(_neighbour_weight((near - part) / rest)
                  for near, part in zip(measured[:, 0], smooth))
-    components = [(sigma, float(share)) for sigma, share in zip(sigmas, shares)
+    components = [(sigma, float(share)) for sigma, share in zip(SIGMAS, shares)
                   if share > SMALLEST_SHARE]
     table = background.grey_table(BACKGROUND, levels)
     return background.Texture(components, fine, table, background.steady(table))
@@ -56,8 +56,8 @@ def _neighbour_weight(correlation):
     return (1 - np.sqrt(1 - 2 * rho * rho)) / (2 * rho) if rho > low else 0.0
 
 
-def _field_correlation(sigma, *, rng, n=128):
-    """Correlation of background.smooth_field along an axis of n voxels; list of float at LAGS."""
+def field_correlation(sigma, *, rng, n=128, lags=LAGS):
+    """Correlation of background.smooth_field along an axis of n voxels; list of float at lags."""
     basis = background.spline_basis(n, sigma, rng=rng).astype(float)
     gram = basis @ basis.T
-    return [float(np.mean(np.diagonal(gram, lag))) for lag in LAGS]
+    return [float(np.mean(np.diagonal(gram, lag))) for lag in lags]

@@ -1,0 +1,189 @@
+"""Backgrounds measured by differences of their voxels, and drawn so."""
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tests.test_priors import known
+from utils.common import schemas
+from utils.common.errors import UserError
+from utils.measure import background, noise, structure
+from utils.measure.quantiles import LAGS
+from utils.simulate import priors, structured
+
+SHAPE = (48, 120, 120)
+
+
+def stack(image):
+    """Grey levels of an image as a 16-bit stack."""
+    return np.clip(np.rint(image), 0, 65535).astype(np.uint16)
+
+
+def measured(image, *, outside=None, local=1000):
+    """structure.measure of an image, all of it background unless said."""
+    voxels = stack(image)
+    outside = np.ones(voxels.shape, bool) if outside is None else outside
+    local = np.broadcast_to(np.rint(local).astype(np.uint16), voxels.shape)
+    return structure.measure(voxels, outside, local=local)
+
+
+def behind(found, *, std, quantiles=None):
+    """priors.Behind of a measured structure on a background of normal grey levels about 1000."""
+    levels = quantiles or background.grey_levels(
+        np.rint(np.random.default_rng(0).normal(1000, std, 200000)))['quantiles']
+    return priors.Behind(1000.0, std, levels, [[0.0] * len(LAGS)] * 3, None, found)
+
+
+def drawn(found, *, std, shape=SHAPE, seed=0):
+    """A background drawn from a measured structure."""
+    slabs = behind(found, std=std).draw(shape, rng=np.random.default_rng(seed))
+    parts = list(slabs)
+    assert [rows.start for rows, _ in parts] == list(range(0, shape[0], 8))
+    image = np.concatenate([slab for _, slab in parts])
+    assert image.shape == shape and image.dtype == np.float32
+    return image
+
+
+def test_white_noise_has_no_structure():
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal(SHAPE))
+    every = found['third'] + found['near'] + sum(found['steps'], [])
+    assert every == pytest.approx([400] * len(every), rel=0.02)
+    assert found['photons'] == 0 and max(found['stripes']) < 0.5
+    assert len(found['near']) == len(structure.offsets()) == schemas.NEIGHBOURS
+
+
+def test_neighbours_are_looked_at_in_every_direction_once():
+    offsets = structure.offsets()
+    both = offsets + [tuple(-np.array(offset)) for offset in offsets]
+    assert len(set(both)) == len(both) == 5 ** 3 - 1 and (0, 0, 0) not in both
+
+
+def test_bright_neurites_count_little():
+    rng = np.random.default_rng(0)
+    image = 1000 + 20 * rng.standard_normal(SHAPE)
+    plain, bright = measured(image), image.copy()
+    bright[:, 40:44, 40:44] += 3000
+    assert measured(bright)['third'] == pytest.approx(plain['third'], rel=0.05)
+    outside = np.ones(SHAPE, bool)
+    outside[:, 38:46, 38:46] = False
+    assert measured(bright, outside=outside)['third'] == pytest.approx(plain['third'], rel=0.01)
+
+
+def test_photons_are_told_by_the_noise_of_bright_and_dark_places():
+    level = np.linspace(400, 1600, SHAPE[1])[:, None]
+    image = level + np.sqrt(2.5 * (level - 100)) * np.random.default_rng(0).standard_normal(SHAPE)
+    assert measured(image, local=level)['photons'] == pytest.approx(2.5, rel=0.05)
+
+
+def test_one_brightness_tells_no_photons():
+    rng = np.random.default_rng(0)
+    image = 1000 + 40 * rng.standard_normal(SHAPE)
+    level = 1000 + 3 * rng.standard_normal((SHAPE[1], 1))                    # by chance
+    assert measured(image, local=level)['photons'] == 0
+
+
+def test_stripes_of_rows_and_planes():
+    rng = np.random.default_rng(0)
+    image = 1000 + 20 * rng.standard_normal(SHAPE)
+    image += 200 * ndimage.gaussian_filter(rng.standard_normal(SHAPE), 4)    # what is smooth
+    image += 3 * rng.standard_normal((48, 1, 1)) + 6 * rng.standard_normal((120, 1))
+    assert measured(image)['stripes'] == pytest.approx([3, 6, 0], abs=0.9)
+
+
+@pytest.mark.parametrize('image', [
+    np.full((40, 40, 40), 7), np.zeros((40, 40, 40)),
+    np.random.default_rng(0).normal(-30, 20, (40, 40, 40))])                 # cut off at 0
+def test_a_background_without_noise_has_no_structure_to_tell(image):
+    assert measured(image) is None
+
+
+def test_a_stack_that_is_all_foreground_has_none():
+    image = 1000 + 20 * np.random.default_rng(0).standard_normal((40, 40, 40))
+    assert measured(image, outside=np.zeros(image.shape, bool)) is None
+
+
+def test_small_stacks_are_measured_as_far_as_they_reach():
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((10, 40, 40)))
+    assert found['steps'][0][LAGS.index(12)] is None and found['steps'][1][LAGS.index(12)]
+    assert found['stripes'][0] == 0 and np.isfinite(drawn(found, std=20.0)).all()
+
+
+def test_what_is_drawn_measures_as_what_was_measured():
+    rng = np.random.default_rng(0)
+    noise_ = 30 * rng.standard_normal(SHAPE)
+    noise_ += 0.3 * np.roll(noise_, (1, 1), (1, 2))                          # along a diagonal
+    fine = ndimage.gaussian_filter(rng.standard_normal(SHAPE), (1.0, 2.0, 2.0))
+    far = ndimage.gaussian_filter(rng.standard_normal(SHAPE), 12.0)
+    image = 1000 + noise_ + 25 * fine / fine.std() + 60 * far / far.std()
+    image += 6 * rng.standard_normal((120, 1))
+    found, std = measured(image), float(image.std())
+    image = drawn(found, std=std)
+    again = measured(image)
+    for key in ('third', 'near'):
+        np.testing.assert_allclose(again[key], found[key], rtol=0.05)
+    np.testing.assert_allclose(np.array(again['steps'])[:, :5], np.array(found['steps'])[:, :5],
+                               rtol=0.15)
+    assert again['stripes'][1] == pytest.approx(found['stripes'][1], rel=0.2)
+    diagonal = [offset for offset in structure.offsets() if offset in ((0, 1, 1), (0, 1, -1))]
+    one, other = [again['near'][structure.offsets().index(offset)] for offset in diagonal]
+    assert abs(one - other) > 150                                            # of some 1,500
+    assert abs(image.std() - std) < 0.25 * std
+
+
+def test_noise_and_structure_grow_with_the_level():
+    level = np.linspace(400, 1600, SHAPE[1])[:, None]
+    rng = np.random.default_rng(0)
+    image = level + np.sqrt(2.0 * level) * rng.standard_normal(SHAPE)
+    found = measured(image, local=level)
+    quantiles = background.grey_levels(stack(image).ravel())['quantiles']
+    how = structured.fit(behind(found, std=350.0, quantiles=quantiles))
+    how = how._replace(level=[((8.0, 12.0, 12.0), 1.0)])                     # it varies, here
+    image = np.concatenate([slab for _, slab in structured.draw(SHAPE, how, rng=rng)])
+    smooth = ndimage.uniform_filter(image, 5)
+    rest = np.diff(image, 3, 2) ** 2 / 20
+    rise, alone = np.polyfit(smooth[:, :, 1:-2].ravel(), rest.ravel(), 1)
+    assert rise == pytest.approx(2.0, rel=0.2) and abs(alone) < 500
+
+
+def test_photon_noise_is_skewed():
+    rng = np.random.default_rng(0)
+    level = np.linspace(50, 150, SHAPE[1])[:, None]
+    found = measured(10.0 * rng.poisson(np.broadcast_to(level / 10, SHAPE)), local=level)
+    assert found['photons'] == pytest.approx(10, rel=0.1)
+    how = structured.fit(behind(found, std=32.0)._replace(median=100.0))
+    noise_ = structured._shot(structured._convolved((40, 60, 60), how.noise, rng=rng).__next__(),
+                              np.full((8, 60, 60), 100, np.float32), how=how)
+    skew = np.mean((noise_ - noise_.mean()) ** 3) / noise_.std() ** 3
+    assert skew == pytest.approx(10 / np.sqrt(1000), rel=0.25)               # 1 / sqrt(10 photons)
+
+
+def test_the_same_seed_draws_the_same_background():
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
+    shape = (20, 40, 50)
+    np.testing.assert_array_equal(drawn(found, std=25.0, shape=shape),
+                                  drawn(found, std=25.0, shape=shape))
+    assert (drawn(found, std=25.0, shape=shape, seed=1)
+            != drawn(found, std=25.0, shape=shape)).mean() > 0.9
+
+
+def test_priors_hand_the_structure_to_the_draft_and_photons_to_its_neurites():
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
+    entry = dict(known()['background'], correlation=[[0.0] * len(LAGS)] * 3, share=1.0)
+    contents = known(structure=found, backgrounds=[dict(entry, structure=found)])
+    schemas.check(contents, schemas.PRIORS, path='priors.json', cure='')
+    assert priors.Priors(contents, 16).background().structure == found
+    assert priors.Priors(known(structure=found), 16).background().structure == found
+    assert priors.Priors(known(), 16).background().structure is None
+
+
+@pytest.mark.parametrize('key, value', [
+    ('near', [1.0] * 3), ('third', [-1.0] * 3), ('stripes', [1.0, None, 1.0]), ('photons', 'much')])
+def test_a_structure_that_cannot_be_is_refused(key, value):
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
+    with pytest.raises(UserError, match=key):
+        schemas.check(known(structure=dict(found, **{key: value})), schemas.PRIORS,
+                      path='priors.json', cure='make it anew')
+
+
+def test_boxes_are_spread_over_a_stack():
+    assert len(list(noise.boxes((64, 160, 160), 48))) == 27
+    assert [box[0] for box in noise.boxes((10, 10, 10), 48)] == [slice(0, 48)]

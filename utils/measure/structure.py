@@ -1,0 +1,146 @@
+"""What the background is made of: white noise, structure in all directions, stripes.
+
+All is told by differences of voxels, by median absolute values: a dim neurite that was taken for
+background counts little, and none twice, as it is drawn, too.
+"""
+import numpy as np
+
+from utils.measure import noise, quantiles
+from utils.measure.quantiles import LAGS
+
+SIDE = 48                    # voxels per side of the cubes, up to 27, that differences are of
+NEAR = 2                     # voxels along each axis: as far off, every direction is measured
+LEAST = 0.5                  # grey levels of noise; with less the background is of one
+MOST_CUT = 0.02              # share of its voxels that are 0; with more it is cut off
+GROUPS, FEWEST = 6, 2000     # of the background by its level, and voxels in each, that tell photons
+MOST = 500000                # third differences that are looked at for them
+ERROR = 2.4                  # of a variance from a median of n absolute values, times root n
+SURE = 4.0                   # errors that the rise must be above 0
+HALF_PLANE = 100             # voxels of half a plane, at least, of which the mean is known
+PLANES = 16                  # such planes, at least; with fewer no stripes are told
+CLIPPED = 4.0                # std of differences beyond which they are cut off
+THIRD = 20.0                 # variance of third differences over that of white noise: 1 + 9 + 9 + 1
+
+
+def measure(voxels, outside, *, local):
+    """Measure the background.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
+        local: uint16 [Z, Y, X], smooth level of the background (background.local_level).
+
+    Returns:
+        dict for priors.json, grey levels and their squares: `steps`, half the variance of the
+        differences at LAGS voxels along each axis; `near`, the same at each of offsets(); `third`,
+        the variance along each axis that third differences would have of white noise; `photons`, by
+        how much that rises with each grey level of the background; `stripes` (see stripes). None
+        where the background is of one grey level, cut off at 0, or too small.
+    """
+    cubes = [(voxels[box].astype(np.float32), outside[box])
+             for box in noise.boxes(voxels.shape, SIDE)]
+    third = [_variance([_third(cube, there, axis=axis) for cube, there in cubes], of=THIRD)
+             for axis in range(3)]
+    dark = [np.count_nonzero(cube[there] == 0) for cube, there in cubes]
+    if (None in third or min(third) < LEAST ** 2
+            or sum(dark) > MOST_CUT * sum(np.count_nonzero(there) for _, there in cubes)):
+        return None
+    steps = [[_difference(cubes, tuple(np.eye(3, dtype=int)[axis] * lag)) for lag in LAGS]
+             for axis in range(3)]
+    return {'steps': steps, 'near': [_difference(cubes, offset) for offset in offsets()],
+            'third': third, 'photons': _photons(voxels, outside, local=local),
+            'stripes': stripes(voxels, outside)}
+
+
+def offsets():
+    """(z, y, x) voxels to the neighbours up to NEAR; of two that are opposite, one; list."""
+    every = [tuple(i - NEAR for i in place) for place in np.ndindex(*[2 * NEAR + 1] * 3)]
+    return every[len(every) // 2 + 1:]
+
+
+def _difference(cubes, offset):
+    """Half the variance of the differences between voxels at an offset; None: there are none."""
+    first = tuple(slice(max(0, -k), min(0, -k) or None) for k in offset)
+    second = tuple(slice(max(0, k), min(0, k) or None) for k in offset)
+    return _variance([(cube[second] - cube[first])[there[first] & there[second]]
+                      for cube, there in cubes], of=2.0)
+
+
+def _third(cube, there, *, axis):
+    """Third differences along an axis whose ends are background; float [N]."""
+    ends = [tuple(slice(*part) if a == axis else slice(None) for a in range(3))
+            for part in ((None, -3), (3, None))]
+    return np.diff(cube, 3, axis)[there[ends[0]] & there[ends[1]]]
+
+
+def _variance(parts, *, of):
+    """Robust variance of whole numbers about 0 over `of`; None without any.
+
+    Args: parts: list of float [N].
+    """
+    values = np.concatenate(parts)
+    if not len(values):
+        return None
+    values += np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
+    return float((quantiles.MAD * np.median(np.abs(values))) ** 2 / of)
+
+
+def _photons(voxels, outside, *, local):
+    """Rise of the noise's variance with the level of the background; 0: none, or not known."""
+    there = np.flatnonzero(outside[:, :, :-3] & outside[:, :, 3:])
+    there = there[::1 + len(there) // MOST]
+    if len(there) < GROUPS * FEWEST:
+        return 0.0
+    z, y, x = np.unravel_index(there, outside[:, :, :-3].shape)
+    row = [voxels[z, y, x + k].astype(np.float32) for k in range(4)]
+    third, level = row[3] - 3 * row[2] + 3 * row[1] - row[0], local[z, y, x + 1].astype(np.float32)
+    groups = np.array_split(np.argsort(level, kind='stable'), GROUPS)
+    light = [float(level[group].mean()) for group in groups]
+    if np.ptp(light) < 1:
+        return 0.0
+    variance = [_variance([third[group]], of=THIRD) for group in groups]
+    rise = float(np.polyfit(light, variance, 1)[0])
+    error = ERROR * np.mean(variance) / np.sqrt(len(there)) / np.std(light)
+    return rise if rise > SURE * error else 0.0
+
+
+# --- stripes ---
+
+def stripes(voxels, outside):
+    """Std of the offsets of whole planes across each axis: a camera's rows, light that flickers.
+
+    Third differences of the planes' means know little of what is smooth, and what noise leaves in
+    the means is not the same in both halves of a plane: offsets are what the halves share.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
+
+    Returns:
+        list of 3 float (z, y, x), grey levels.
+    """
+    box = noise.middle(voxels.shape)
+    return [_stripes(np.moveaxis(voxels[box], axis, 0), np.moveaxis(outside[box], axis, 0))
+            for axis in range(3)]
+
+
+def _stripes(voxels, outside):
+    """As stripes, of the planes across the first axis; 0 where there are too few."""
+    half, means = voxels.shape[2] // 2, []
+    for one in range(len(voxels) - 1):
+        step = voxels[one + 1].astype(np.float32) - voxels[one]
+        there = outside[one] & outside[one + 1]
+        means.append([_clipped_mean(step[:, part][there[:, part]])
+                      for part in (slice(0, half), slice(half, None))])
+    if len(means) < PLANES:
+        return 0.0
+    third = np.diff(np.array(means), 2, axis=0)              # steps of planes: the third ones
+    shared = third[:, 0] * third[:, 1] / THIRD
+    shared = shared[np.isfinite(shared)]
+    return float(np.sqrt(max(shared.mean(), 0.0))) if len(shared) >= PLANES - 2 else 0.0
+
+
+def _clipped_mean(steps):
+    """Mean without what far steps, of neurites, would add; nan of too few."""
+    if len(steps) < HALF_PLANE:
+        return np.nan
+    limit = CLIPPED * max(quantiles.MAD * float(np.median(np.abs(steps))), 1.0)
+    return float(np.clip(steps, -limit, limit).mean())
