@@ -13,11 +13,12 @@ from utils.measure.quantiles import BACKGROUND
 from utils.simulate import background, textures
 
 SHARPEST_LEVEL = 12.0        # voxels: smooth fields with a larger sigma are the level
-FAR = (64.0, 64.0, 64.0)     # voxels, sigma of what the level varies by beyond the longest lag
+FAR = (64.0, 96.0, 128.0)    # voxels, sigmas of the level besides textures.SIGMAS: beyond the lags
 STEADY = 0.05                # least std of the level over the background's
 NARROW = 1.5                 # voxels: fields with a sigma up to it are part of the grain, which ...
 REACH = 6                    # ... is drawn by a kernel of so many voxels to each side
-WEIGHTS = {0: 2.0, -1: 6.0}  # of the differences of neighbours, and of third ones, in the fit
+WEIGHTS = {0: 2.0, -1: 6.0}  # of the differences of neighbours, and of third ones, in the fit ...
+WHOLE = 6.0                  # ... and of the whole variance
 GROWTH = 0.2, 5.0            # smallest and largest factor on structure and on noise's variance
 DEEP = 4 * background.SLAB   # slices that grain is drawn for at a time
 
@@ -52,15 +53,13 @@ def fit(behind):
         Structured.
     """
     found = behind.structure
-    white, parts = _parts(found)
+    white, parts = _parts(found, whole=max(behind.robust_std, 1e-3) ** 2)
     level = [(sigma, v) for sigma, v in parts if sigma[1] > SHARPEST_LEVEL]
     inside = [(sigma, v) for sigma, v in parts if sigma[1] <= SHARPEST_LEVEL]
     rest = behind.robust_std ** 2 - white - sum(v for _, v in inside)
     rest = max(rest, (STEADY * behind.robust_std) ** 2, 1e-6)
     known = sum(v for _, v in level)
-    level = [(sigma, v / max(known, rest)) for sigma, v in level]
-    if known < rest:
-        level.append((FAR, 1 - known / rest))
+    level = [(sigma, v / known) for sigma, v in level] if known else [((FAR[-1],) * 3, 1.0)]
     quantiles = np.asarray(behind.quantiles, float) - behind.median
     quantiles *= np.sqrt(rest) / max(behind.robust_std, 1e-6)
     grain, noise = _kernels(found, white, parts=parts)
@@ -70,8 +69,11 @@ def fit(behind):
                       found['stripes'])
 
 
-def _parts(found):
+def _parts(found, *, whole):
     """What differences along the axes tell.
+
+    Args:
+        found: of structure.measure; whole: variance of the background.
 
     Returns:
         (white, [(sigma, variance)]): variance of white noise, and of smooth fields.
@@ -82,7 +84,8 @@ def _parts(found):
     seen = np.maximum(np.concatenate([steps, third], 1) - stripes, 1e-6)     # [3, lags + 1]
     rng = np.random.default_rng(0)                       # phases of the knots, which hardly matter
     columns = [np.ones(seen.shape)]
-    for sigma in textures.SIGMAS:
+    sigmas = textures.SIGMAS + [(sigma,) * 3 for sigma in FAR]
+    for sigma in sigmas:
         rho = np.array([textures.field_correlation(s, rng=rng) for s in sigma])
         cubic = 1 - (15 * rho[:, 0] - 6 * rho[:, 1] + rho[:, 2]) / 10
         columns.append(np.concatenate([1 - rho, cubic[:, None]], 1))
@@ -90,10 +93,11 @@ def _parts(found):
     for column, factor in WEIGHTS.items():
         weight[:, column] *= factor
     known = np.isfinite(seen)
-    matrix = np.stack([column[known] for column in columns], 1)
-    variances = optimize.nnls(matrix * weight[known][:, None], seen[known] * weight[known])[0]
-    return float(variances[0]), [(sigma, float(v)) for sigma, v in
-                                 zip(textures.SIGMAS, variances[1:]) if v > 0]
+    matrix = np.stack([column[known] for column in columns], 1) * weight[known][:, None]
+    matrix = np.concatenate([matrix, np.full((1, len(columns)), WHOLE / whole)])
+    variances = optimize.nnls(matrix, np.append(seen[known] * weight[known], WHOLE))[0]
+    return float(variances[0]), [(sigma, float(v)) for sigma, v in zip(sigmas, variances[1:])
+                                 if v > 0]
 
 
 def _kernels(found, white, *, parts):
