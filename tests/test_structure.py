@@ -18,12 +18,12 @@ def stack(image):
     return np.clip(np.rint(image), 0, 65535).astype(np.uint16)
 
 
-def measured(image, *, outside=None, local=1000):
+def measured(image, *, outside=None, local=1000, glow=None):
     """structure.measure of an image, all of it background unless said."""
     voxels = stack(image)
     outside = np.ones(voxels.shape, bool) if outside is None else outside
     local = np.broadcast_to(np.rint(local).astype(np.uint16), voxels.shape)
-    return structure.measure(voxels, outside, local=local)
+    return structure.measure(voxels, outside, local=local, glow=glow)
 
 
 def behind(found, *, std, quantiles=None):
@@ -72,6 +72,15 @@ def test_photons_are_told_by_the_noise_of_bright_and_dark_places():
     level = np.linspace(400, 1600, SHAPE[1])[:, None]
     image = level + np.sqrt(2.5 * (level - 100)) * np.random.default_rng(0).standard_normal(SHAPE)
     assert measured(image, local=level)['photons'] == pytest.approx(2.5, rel=0.05)
+
+
+@pytest.mark.parametrize('noise_, left', [(15.0, 225), (5.0, 100), (30.0, 400), (None, 400)])
+def test_noise_that_photons_of_the_glow_leave_is_taken_off(noise_, left):
+    glow = {'photons': None if noise_ is None else 3.0, 'noise': noise_}
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal(SHAPE), glow=glow)
+    assert found['photons'] == (glow['photons'] or 0)
+    every = found['third'] + found['near'] + sum(found['steps'], [])
+    assert every == pytest.approx([left] * len(every), abs=12)               # a quarter stays
 
 
 def test_one_brightness_tells_no_photons():

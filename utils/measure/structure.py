@@ -15,6 +15,7 @@ MOST_CUT = 0.02              # share of its voxels that are 0; with more it is c
 GROUPS, FEWEST = 6, 2000     # of the background by its level, and voxels in each, that tell photons
 MOST = 500000                # third differences that are looked at for them
 ERROR = 2.4                  # of a variance from a median of n absolute values, times root n
+MOST_GLOW = 0.75             # share of the noise that is taken off for the photons of glow, at most
 SURE = 4.0                   # errors that the rise must be above 0
 HALF_PLANE = 100             # voxels of half a plane, at least, of which the mean is known
 PLANES = 16                  # such planes, at least; with fewer no stripes are told
@@ -22,12 +23,14 @@ CLIPPED = 4.0                # std of differences beyond which they are cut off
 THIRD = 20.0                 # variance of third differences over that of white noise: 1 + 9 + 9 + 1
 
 
-def measure(voxels, outside, *, local):
+def measure(voxels, outside, *, local, glow=None):
     """Measure the background.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
         local: uint16 [Z, Y, X], smooth level of the background (background.local_level).
+        glow: dict of priors.json, of a crowded stack, whose voxels are without it: photons are the
+            glow's, and the noise that they leave is taken off; or None.
 
     Returns:
         dict for priors.json, grey levels and their squares: `steps`, half the variance of the
@@ -46,9 +49,19 @@ def measure(voxels, outside, *, local):
         return None
     steps = [[_difference(cubes, tuple(np.eye(3, dtype=int)[axis] * lag)) for lag in LAGS]
              for axis in range(3)]
-    return {'steps': steps, 'near': [_difference(cubes, offset) for offset in offsets()],
-            'third': third, 'photons': _photons(voxels, outside, local=local),
-            'stripes': stripes(voxels, outside)}
+    near = [_difference(cubes, offset) for offset in offsets()]
+    if glow is None or glow['photons'] is None:
+        photons, more = _photons(voxels, outside, local=local), 0.0
+    else:
+        photons, more = glow['photons'], float(np.mean(third)) - glow['noise'] ** 2
+        more = min(max(more, 0.0), MOST_GLOW * min(third))
+    return {'steps': [_less(row, more) for row in steps], 'near': _less(near, more),
+            'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside)}
+
+
+def _less(variances, more):
+    """Variances without `more` of white noise; None stays."""
+    return [None if v is None else max(v - more, 0.0) for v in variances]
 
 
 def offsets():
