@@ -18,8 +18,8 @@ def pool(measured):
 
     Returns:
         dict for priors.json: the same entries pooled, over the stacks that have them (None: no
-        stack has; `glow`, `lines`: less than MAJORITY have; of both, glow counts); and `stacks`, as
-        given.
+        stack has; `glow`, `lines`: less than MAJORITY have; of both, glow counts; `structure`: of
+        the stacks with a glow, or without, as the pool); and `stacks`, as given.
     """
     weights = [m[WEIGHT] for m in measured.values()]
     pooled = _mean(list(measured.values()), weights)
@@ -29,6 +29,8 @@ def pool(measured):
             pooled[key] = None
     if pooled.get('glow'):
         pooled['lines'] = None
+    alike = [m for m in measured.values() if bool(m.get('glow')) == bool(pooled.get('glow'))]
+    pooled['structure'] = _mean([m.get('structure') for m in alike], [m[WEIGHT] for m in alike])
     return dict(pooled, stacks=measured)
 
 
@@ -43,7 +45,7 @@ def backgrounds(pooled):
 
     Returns:
         list of dicts for priors.json: `median`, `robust_std` and `quantiles` of the background, its
-        `correlation`, the `noise` of the glow and the `structure`, or None, and the `share` of all
+        `correlation`, the `noise` of the glow and the `structure`, or None, the `share` of all
         centrelines. Without
         stacks that have no glow where the pool has one, or the other way: theirs is not the same.
     """

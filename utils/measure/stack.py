@@ -36,7 +36,8 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
               'correlation': noise.correlation(voxels, outside, levels=behind)}
     local = background.local_level(voxels, flatten_block, middle=levels['median'],
                                    std=levels['robust_std'])
-    if like is None:                                     # what is drawn is not corrected by drafts'
+    noises['structure'] = None                           # it is not corrected by that of drafts
+    if like is None and levels['robust_std']:
         noises['structure'] = structure.measure(voxels, outside, local=local, glow=shine)
     del outside, behind                                  # the memory is wanted below
     branches = skeletons.branches(skeleton)

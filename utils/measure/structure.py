@@ -10,13 +10,15 @@ from utils.measure.quantiles import LAGS
 
 SIDE = 48                    # voxels per side of the cubes, up to 27, that differences are of
 NEAR = 2                     # voxels along each axis: as far off, every direction is measured
-LEAST = 0.5                  # grey levels of noise; with less the background is of one
+LEAST = 1.5                  # grey levels of noise; with less, whole ones hide what it is
 MOST_CUT = 0.02              # share of its voxels that are 0; with more it is cut off
 GROUPS, FEWEST = 6, 2000     # of the background by its level, and voxels in each, that tell photons
-MOST = 500000                # third differences that are looked at for them
+MOST = 1000000               # differences of a kind that are looked at, about
+APART = 4                    # voxels between them, along x, as neighbours share noise
 ERROR = 2.4                  # of a variance from a median of n absolute values, times root n
 MOST_GLOW = 0.75             # share of the noise that is taken off for the photons of glow, at most
-SURE = 4.0                   # errors that the rise must be above 0
+SURE = 4.0                   # errors that the rise must be above 0 ...
+SHARED = 3.0                 # ... and what halves of planes share
 HALF_PLANE = 100             # voxels of half a plane, at least, of which the mean is known
 PLANES = 16                  # such planes, at least; with fewer no stripes are told
 CLIPPED = 4.0                # std of differences beyond which they are cut off
@@ -33,11 +35,11 @@ def measure(voxels, outside, *, local, glow=None):
             glow's, and the noise that they leave is taken off; or None.
 
     Returns:
-        dict for priors.json, grey levels and their squares: `steps`, half the variance of the
+        dict for priors.json, grey levels and their squares: `steps`, half the variance of
         differences at LAGS voxels along each axis; `near`, the same at each of offsets(); `third`,
-        the variance along each axis that third differences would have of white noise; `photons`, by
-        how much that rises with each grey level of the background; `stripes` (see stripes). None
-        where the background is of one grey level, cut off at 0, or too small.
+        the variance of white noise with their third differences along each axis; `photons`, by
+        how much that rises along x with each grey level of the background; `stripes`, see below.
+        None where the background has hardly any noise, is cut off at 0, or too small.
     """
     cubes = [(voxels[box].astype(np.float32), outside[box])
              for box in noise.boxes(voxels.shape, SIDE)]
@@ -51,7 +53,7 @@ def measure(voxels, outside, *, local, glow=None):
              for axis in range(3)]
     near = [_difference(cubes, offset) for offset in offsets()]
     if glow is None or glow['photons'] is None:
-        photons, more = _photons(voxels, outside, local=local), 0.0
+        photons, more = _photons(cubes, local), 0.0
     else:
         photons, more = glow['photons'], float(np.mean(third)) - glow['noise'] ** 2
         more = min(max(more, 0.0), MOST_GLOW * min(third))
@@ -90,29 +92,36 @@ def _variance(parts, *, of):
 
     Args: parts: list of float [N].
     """
-    values = np.concatenate(parts)
-    if not len(values):
+    count = sum(map(len, parts))
+    if not count:
         return None
+    values = np.concatenate([part[::1 + count // MOST] for part in parts])
     values += np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
     return float((quantiles.MAD * np.median(np.abs(values))) ** 2 / of)
 
 
-def _photons(voxels, outside, *, local):
-    """Rise of the noise's variance with the level of the background; 0: none, or not known."""
-    there = np.flatnonzero(outside[:, :, :-3] & outside[:, :, 3:])
-    there = there[::1 + len(there) // MOST]
-    if len(there) < GROUPS * FEWEST:
+def _photons(cubes, local):
+    """Rise of the noise's variance with the level of the background; 0: none, or not known.
+
+    Args:
+        cubes: list of (float32 [Z, Y, X], bool [Z, Y, X]), at noise.boxes; local: of the stack.
+    """
+    third, level = [], []
+    for (cube, there), box in zip(cubes, noise.boxes(local.shape, SIDE)):
+        cube, there = np.diff(cube, 3, 2), there[:, :, :-3] & there[:, :, 3:]
+        few = (slice(None), slice(None), slice(None, None, APART))
+        third.append(cube[few][there[few]])
+        level.append(local[box][:, :, 1:-2][few][there[few]].astype(np.float32))
+    third, level = np.concatenate(third), np.concatenate(level)
+    if len(level) < GROUPS * FEWEST:
         return 0.0
-    z, y, x = np.unravel_index(there, outside[:, :, :-3].shape)
-    row = [voxels[z, y, x + k].astype(np.float32) for k in range(4)]
-    third, level = row[3] - 3 * row[2] + 3 * row[1] - row[0], local[z, y, x + 1].astype(np.float32)
     groups = np.array_split(np.argsort(level, kind='stable'), GROUPS)
     light = [float(level[group].mean()) for group in groups]
     if np.ptp(light) < 1:
         return 0.0
     variance = [_variance([third[group]], of=THIRD) for group in groups]
     rise = float(np.polyfit(light, variance, 1)[0])
-    error = ERROR * np.mean(variance) / np.sqrt(len(there)) / np.std(light)
+    error = ERROR * np.mean(variance) / np.sqrt(len(level)) / np.std(light)
     return rise if rise > SURE * error else 0.0
 
 
@@ -148,7 +157,10 @@ def _stripes(voxels, outside):
     third = np.diff(np.array(means), 2, axis=0)              # steps of planes: the third ones
     shared = third[:, 0] * third[:, 1] / THIRD
     shared = shared[np.isfinite(shared)]
-    return float(np.sqrt(max(shared.mean(), 0.0))) if len(shared) >= PLANES - 2 else 0.0
+    if len(shared) < PLANES - 2:
+        return 0.0
+    mean, error = shared.mean(), shared.std() / np.sqrt(len(shared))
+    return float(np.sqrt(mean)) if mean > SHARED * error else 0.0
 
 
 def _clipped_mean(steps):

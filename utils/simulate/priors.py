@@ -79,7 +79,7 @@ class Behind(NamedTuple):
 
     def draw(self, shape, *, rng):
         """Yield it, slab by slab (background.py); shape: (z, y, x) voxels."""
-        if self.structure:
+        if self.structure and self.robust_std:
             return structured.draw(shape, structured.fit(self), rng=rng)
         return background.textured(shape, self.texture(), rng=rng)
 

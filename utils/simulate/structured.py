@@ -19,8 +19,11 @@ NARROW = 1.5                 # voxels: fields with a sigma up to it are part of 
 REACH = 6                    # ... is drawn by a kernel of so many voxels to each side
 WEIGHTS = {0: 2.0, -1: 6.0}  # of the differences of neighbours, and of third ones, in the fit ...
 WHOLE = 6.0                  # ... and of the whole variance
+LEAST = 1e-3                 # of the largest variance of differences that any counts as, at least
+MOST_STRIPES = 0.8           # of the variance of differences that stripes may be
 GROWTH = 0.2, 5.0            # smallest and largest factor on structure and on noise's variance
-DEEP = 4 * background.SLAB   # slices that grain is drawn for at a time
+DEEP = 2 * background.SLAB   # slices that grain is drawn for at a time ...
+ROWS = 128                   # ... and rows of them, that a convolution takes no more memory
 
 
 class Structured(NamedTuple):
@@ -32,6 +35,7 @@ class Structured(NamedTuple):
     grain: np.ndarray        # float32 [k, k, k], by which white noise becomes the finest structure
     noise: np.ndarray        # float32 [k, k, k], the same of the noise
     median: float            # grey level
+    lowest: float            # grey level, of what there is besides noise
     growth: float            # of structure and of noise's variance, with each grey level
     photons: float           # by how much noise's variance rises with each, which makes it skewed
     stripes: list            # (z, y, x) std of the planes' offsets, grey levels
@@ -52,21 +56,30 @@ def fit(behind):
     Returns:
         Structured.
     """
-    found = behind.structure
-    white, parts = _parts(found, whole=max(behind.robust_std, 1e-3) ** 2)
+    found = _possible(behind.structure)
+    whole = behind.robust_std ** 2 - sum(np.square(found['stripes']))
+    whole = max(whole, (STEADY * behind.robust_std) ** 2)
+    white, parts = _parts(found, whole=whole)
     level = [(sigma, v) for sigma, v in parts if sigma[1] > SHARPEST_LEVEL]
     inside = [(sigma, v) for sigma, v in parts if sigma[1] <= SHARPEST_LEVEL]
-    rest = behind.robust_std ** 2 - white - sum(v for _, v in inside)
-    rest = max(rest, (STEADY * behind.robust_std) ** 2, 1e-6)
+    rest = max(whole - white - sum(v for _, v in inside), (STEADY * behind.robust_std) ** 2)
     known = sum(v for _, v in level)
     level = [(sigma, v / known) for sigma, v in level] if known else [((FAR[-1],) * 3, 1.0)]
     quantiles = np.asarray(behind.quantiles, float) - behind.median
-    quantiles *= np.sqrt(rest) / max(behind.robust_std, 1e-6)
+    quantiles *= np.sqrt(rest) / behind.robust_std
     grain, noise = _kernels(found, white, parts=parts)
     return Structured(level, background.grey_table(BACKGROUND, behind.median + quantiles),
                       [(sigma, v) for sigma, v in inside if max(sigma) > NARROW], grain, noise,
-                      behind.median, found['photons'] / np.mean(found['third']), found['photons'],
-                      found['stripes'])
+                      behind.median, behind.quantiles[0], found['photons'] / found['third'][2],
+                      found['photons'], found['stripes'])
+
+
+def _possible(found):
+    """A structure whose stripes are less than the differences that hold them."""
+    steps = [min([v for v in row if v is not None] + [third])
+             for row, third in zip(found['steps'], found['third'])]
+    stripes = [min(std, np.sqrt(MOST_STRIPES * step)) for std, step in zip(found['stripes'], steps)]
+    return dict(found, stripes=stripes)
 
 
 def _parts(found, *, whole):
@@ -81,7 +94,8 @@ def _parts(found, *, whole):
     stripes = np.square(found['stripes'])[:, None]
     steps = np.array([[np.nan if v is None else v for v in row] for row in found['steps']])
     third = np.array(found['third'])[:, None]
-    seen = np.maximum(np.concatenate([steps, third], 1) - stripes, 1e-6)     # [3, lags + 1]
+    seen = np.concatenate([steps, third], 1) - stripes                       # [3, lags + 1]
+    seen = np.maximum(seen, LEAST * np.nanmax(seen))
     rng = np.random.default_rng(0)                       # phases of the knots, which hardly matter
     columns = [np.ones(seen.shape)]
     sigmas = textures.SIGMAS + [(sigma,) * 3 for sigma in FAR]
@@ -123,7 +137,7 @@ def _kernels(found, white, *, parts):
     for offset, seen in zip(structure.offsets(), found['near']):
         if seen is None:
             continue
-        seen -= sum(s * s for s, step in zip(found['stripes'], offset) if step)
+        seen = max(seen - sum(s * s for s, step in zip(found['stripes'], offset) if step), 0.0)
         here, there = [tuple(REACH + side * np.array(offset)) for side in (1, -1)]
         more = (total - seen) - every[here]
         own[here] += more
@@ -155,6 +169,7 @@ def draw(shape, how, *, rng):
             detail += next(fields)[1]
         detail *= _growth(slab, how)
         slab += detail
+        np.maximum(slab, np.float32(how.lowest), out=slab)
         slab += _shot(next(noise), slab, how=how)
         slab += offsets[0][rows, None, None] + offsets[1][:, None] + offsets[2]
         yield rows, slab
@@ -171,7 +186,8 @@ def _shot(noise, slab, *, how):
     """Noise of a level `slab`, skewed as counts of photons are; uses up `noise`, float32."""
     variance = float(np.square(how.noise, dtype=float).sum())
     if variance > 0:
-        noise += np.float32(how.photons / variance / 6) * (noise * noise - np.float32(variance))
+        skew = min(how.photons, np.sqrt(variance)) / variance
+        noise += np.float32(skew / 6) * (noise * noise - np.float32(variance))
         noise *= np.sqrt(_growth(slab, how))
     return noise
 
@@ -180,11 +196,15 @@ def _convolved(shape, kernel, *, rng):
     """White noise of unit variance, convolved; yields float32 [z, Y, X], by slabs."""
     margin = len(kernel) - 1
     wide = [n + margin for n in shape[1:]]
-    last = rng.standard_normal([margin] + wide, dtype=np.float32)
+    noise = rng.standard_normal([margin] + wide, dtype=np.float32)
     for first in range(0, shape[0], DEEP):
         depth = min(DEEP, shape[0] - first)
-        fresh = np.concatenate([last, rng.standard_normal([depth] + wide, dtype=np.float32)])
-        last = fresh[-margin:]
-        found = signal.oaconvolve(fresh, kernel, mode='valid')
+        fresh = rng.standard_normal([depth] + wide, dtype=np.float32)
+        noise = np.concatenate([noise[-margin:], fresh])
+        del fresh
+        found = np.empty([depth] + list(shape[1:]), np.float32)
+        for y in range(0, shape[1], ROWS):
+            part = noise[:, y:y + ROWS + margin]
+            found[:, y:y + ROWS] = signal.oaconvolve(part, kernel, mode='valid')
         for z in range(0, depth, background.SLAB):
             yield found[z:z + background.SLAB]
