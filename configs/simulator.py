@@ -86,7 +86,7 @@ TEXTURE = 'auto'                 # std over the mean of autofluorescence; 0 (pap
 TEXTURE_SIGMA = (2.0, 2.0, 2.0)  # um (z, y, x), grain of a TEXTURE given as a number
 LIGHT_NOISE = 'auto'             # variance of the noise that the light of neurites and its glow
                                  # bring, for each grey level of it; auto: mean of the stacks';
-                                 # with a GAIN: 0; paper: 0
+                                 # give 0 beside a GAIN, which brings it, too; paper: 0
 GAIN = 0.0                       # grey levels per photon, Poisson noise of all light; 0: none
 OFFSET = 0.0                     # grey levels of a dark camera, added
 READ_NOISE = 0.0                 # grey levels, std, Gaussian
