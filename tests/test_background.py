@@ -37,6 +37,20 @@ def test_smooth_fields_have_their_variance_and_width():
     assert abs(correlation(field, 2, 0) - correlation(gaussian, 2, 0)) < 0.07
 
 
+def test_a_smooth_field_has_the_mean_that_is_asked_for_and_is_else_as_others():
+    parts, shape = [((12.0, 6.0, 3.0), 3.0), ((40.0, 40.0, 40.0), 1.0)], (32, 48, 48)
+    free = np.array([whole(background.smooth_field(shape, parts, rng=np.random.default_rng(seed)))
+                     for seed in range(60)])
+    held = np.array([whole(background.smooth_field(shape, parts, rng=np.random.default_rng(seed),
+                                                   mean=2.0)) for seed in range(60)])
+    means = held.mean((1, 2, 3))
+    assert np.ptp(means) < 0.03 * means[0]               # the knots' phases differ
+    assert means.mean() == pytest.approx(2 * free.mean((1, 2, 3)).std(), rel=0.25)
+    assert held.var((1, 2, 3)).mean() == pytest.approx(free.var((1, 2, 3)).mean(), rel=0.02)
+    steps = [np.diff(fields, axis=1).var() for fields in (held, free)]
+    assert steps[0] == pytest.approx(steps[1], rel=0.02)
+
+
 def test_variances_of_smooth_fields_add_up():
     parts = [((2.0, 2.0, 2.0), 1.0), ((4.0, 4.0, 4.0), 3.0)]
     field = whole(background.smooth_field((96, 96, 96), parts, rng=np.random.default_rng(0)))

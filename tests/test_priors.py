@@ -104,6 +104,17 @@ def test_backgrounds_are_those_of_the_real_stacks_in_turn():
         assert 2 <= drawn[first:first + 4].count(60.0) <= 4
 
 
+@pytest.mark.parametrize('shares', [None, (0.25, 0.75), (0.5, 0.5)])
+def test_drafts_of_a_stack_take_turns_from_dark_to_bright(shares):
+    among = shares and [dict(known()['background'], median=share, share=share)
+                        for share in shares]
+    drawn = [priors.Priors(known(backgrounds=among), 16, number=i).background() for i in range(60)]
+    for median in {behind.median for behind in drawn}:
+        turns = sorted(behind.turn for behind in drawn if behind.median == median)
+        even = (np.arange(len(turns)) + 0.5) / len(turns)
+        assert turns == pytest.approx(list(even), abs=2.5 / len(turns))
+
+
 @pytest.mark.parametrize('noise, smooth', [(None, True), (3.0, False)])
 def test_what_noise_is_known_to_be_is_no_smooth_field(noise, smooth):
     correlation = [[float(np.exp(-lag / 12)) for lag in LAGS]] * 3

@@ -245,6 +245,20 @@ def test_the_same_seed_draws_the_same_background():
             != drawn(found, std=25.0, shape=shape)).mean() > 0.9
 
 
+def test_drafts_take_turns_from_dark_to_bright_and_else_differ():
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
+    of, images = behind(found, std=60.0), []
+    for turn in (0.1, 0.5, 0.9):
+        slabs = of._replace(turn=turn).draw((20, 40, 50), rng=np.random.default_rng(0))
+        images.append(np.concatenate([slab for _, slab in slabs]))
+    means = [image.mean() for image in images]
+    spread = np.std([drawn(found, std=60.0, shape=(20, 40, 50), seed=seed).mean()
+                     for seed in range(30)])
+    assert means[1] == pytest.approx(1000, abs=0.2 * spread)
+    assert np.diff(means) == pytest.approx([1.28 * spread] * 2, rel=0.35)
+    assert (images[0] != images[1]).all()
+
+
 def test_priors_hand_the_structure_to_the_draft_and_photons_to_its_neurites():
     found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
     entry = dict(known()['background'], correlation=[[0.0] * len(LAGS)] * 3, share=1.0)

@@ -58,24 +58,43 @@ def spline_basis(n, sigma, *, rng):
     return (basis / np.sqrt((basis ** 2).sum(1, keepdims=True))).astype(np.float32)
 
 
-def smooth_field(shape, components, *, rng):
+def smooth_field(shape, components, *, rng, mean=None):
     """Gaussian random field of zero mean, a sum of independent smooth ones; yields as above.
 
     Args:
         components: [(sigma (z, y, x) in voxels, share)]; the field's variance is the sum of shares.
+        mean: None: of this draw chance decides how far its mean over the volume is from 0; or that,
+            in standard deviations of such means. The field is one of those that have this mean.
     """
-    columns, planes = [], []
+    bases, weights = [], []
     for sigma, share in components:
-        z, y, x = [spline_basis(n, s, rng=rng) for n, s in zip(shape, sigma)]
-        splines = z.shape[1], y.shape[1], x.shape[1]
-        coarse = rng.standard_normal(splines, dtype=np.float32)
+        basis = [spline_basis(n, s, rng=rng) for n, s in zip(shape, sigma)]
+        coarse = rng.standard_normal([b.shape[1] for b in basis], dtype=np.float32)
         coarse *= np.float32(np.sqrt(share))
-        planes.append(np.matmul(y, np.matmul(coarse, x.T)).reshape(z.shape[1], -1))
-        columns.append(z)
-    column, plane = np.concatenate(columns, 1), np.concatenate(planes)
+        bases.append(basis)
+        weights.append(coarse)
+    if mean is not None:
+        _condition(weights, bases, shares=[share for _, share in components], mean=mean)
+    planes = [np.matmul(y, np.matmul(coarse, x.T)).reshape(len(coarse), -1)
+              for coarse, (_, y, x) in zip(weights, bases)]
+    column, plane = np.concatenate([z for z, _, _ in bases], 1), np.concatenate(planes)
     for rows in slabs(shape[0]):
         near = np.flatnonzero(column[rows].any(0))       # few splines reach into a slab
         yield rows, (column[rows][:, near] @ plane[near]).reshape((-1,) + tuple(shape[1:]))
+
+
+def _condition(weights, bases, *, shares, mean):
+    """Give a field a mean over the volume: what is most likely of its weights then, and chance.
+
+    Args:
+        weights: list of float32 [splines of z, y, x], normal, of variance `shares`; changed.
+        bases: list of (z, y, x) of spline_basis; mean: as of smooth_field.
+    """
+    part = [np.einsum('i,j,k->ijk', *[b.mean(0, dtype=float) for b in basis]) for basis in bases]
+    variance = sum(share * np.square(p).sum() for share, p in zip(shares, part))
+    found = sum((p * w).sum() for p, w in zip(part, weights))
+    for weight, share, p in zip(weights, shares, part):
+        weight += (share * (mean / np.sqrt(variance) - found / variance) * p).astype(np.float32)
 
 
 # --- measured textures ---

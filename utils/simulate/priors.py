@@ -76,11 +76,13 @@ class Behind(NamedTuple):
     correlation: list           # of noise.correlation
     noise: Optional[float]      # grey levels, std of what is noise, if glow was taken off
     structure: Optional[dict]   # of structure.measure; None: correlation tells all
+    turn: Optional[float] = None     # 0 to 1: share of this stack's drafts whose level is lower;
+                                # None: chance decides
 
     def draw(self, shape, *, rng):
         """Yield it, slab by slab (background.py); shape: (z, y, x) voxels."""
         if self.structure and self.robust_std:
-            return structured.draw(shape, structured.fit(self), rng=rng)
+            return structured.draw(shape, structured.fit(self), rng=rng, turn=self.turn)
         return background.textured(shape, self.texture(), rng=rng)
 
     def texture(self):
@@ -118,15 +120,15 @@ class Priors:
     def background(self):
         """Background of this draft: of one of the real stacks, which differ; or of all, pooled.
 
-        Drafts take turns, each stack by its share: a few drafts drawn at random would leave out
-        some.
+        Drafts take turns, each stack by its share, and within it from dark to bright: a few drafts
+        drawn at random would leave out some.
 
         Returns:
             Behind; None without measurements.
         """
         if self.measured is None:
             return None
-        among = self.measured.get('backgrounds')
+        among, turn = self.measured.get('backgrounds'), (self.number + 0.5) * GOLDEN % 1
         if not among:
             glow = self.measured.get('glow') or {}
             chosen = dict(self.measured['background'], noise=glow.get('noise'),
@@ -134,9 +136,11 @@ class Priors:
                           structure=self.measured.get('structure'))
         else:
             shares = np.cumsum([entry['share'] for entry in among])
-            turn = (self.number + 0.5) * GOLDEN % 1 * shares[-1]
-            chosen = among[min(int(np.searchsorted(shares, turn)), len(among) - 1)]
-        return Behind(*[chosen.get(name) for name in Behind._fields])
+            place = turn * shares[-1]
+            i = min(int(np.searchsorted(shares, place)), len(among) - 1)
+            chosen = among[i]
+            turn = 1 - (shares[i] - place) / chosen['share']
+        return Behind(*[chosen.get(name) for name in Behind._fields[:-1]], turn=turn)
 
     def draw_level(self, rng):
         """Measured grey level of a centreline above the background, blurred and stained; float."""

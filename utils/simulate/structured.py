@@ -6,7 +6,7 @@ of the noise, which is the photons'. Measured by utils/measure/structure.py.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, signal
+from scipy import optimize, signal, special
 
 from utils.measure import structure
 from utils.measure.quantiles import BACKGROUND
@@ -150,14 +150,16 @@ def _kernels(found, white, *, parts):
 
 # --- draw ---
 
-def draw(shape, how, *, rng):
+def draw(shape, how, *, rng, turn=None):
     """A background; yields (slice of z, float32 [z, Y, X]), as those of background.py do.
 
     Args:
         shape: (z, y, x) voxels; how: Structured.
+        turn: share of such volumes, 0 to 1, whose mean level is lower; None: chance decides.
     """
     rngs = [np.random.default_rng(rng.integers(2 ** 63)) for _ in range(5)]  # drawn in turns
-    level = background.smooth_field(shape, how.level, rng=rngs[0])
+    level = background.smooth_field(shape, how.level, rng=rngs[0],
+                                    mean=None if turn is None else special.ndtri(turn))
     fields = background.smooth_field(shape, how.fields, rng=rngs[1]) if how.fields else None
     grain, noise = [_convolved(shape, kernel, rng=one)
                     for kernel, one in ((how.grain, rngs[2]), (how.noise, rngs[3]))]

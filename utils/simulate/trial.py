@@ -27,5 +27,5 @@ def draw(measured, drawn, *, settings, seed=0):
     size = np.asarray(values.stack.voxel_size)
     shape = tuple(int(n * s) for n, s in zip(SHAPE, size / size[2]))
     values = values._replace(stack=values.stack._replace(volume_shape=shape))
-    prior = priors.of(values.stack, values.neuron, measured=known)
+    prior = priors.of(values.stack, values.neuron, measured=known, number=seed)
     return drafts.draw(values, prior, rng=np.random.default_rng(seed)).image
