@@ -61,6 +61,8 @@ STAINED_SHARE = 'auto'           # probability that a foreground voxel is staine
 LEVEL = 'auto'                   # grey levels of a stained voxel above the background, (low, high);
                                  # paper: 100, 1000
 LEVEL_SPREAD = 'auto'            # std of log brightness from neurite to neurite; 0: alike (paper)
+LEVEL_WIDTH = 'auto'             # correlation of measured levels with radii, neurite by neurite,
+                                 # [-0.95, 0.95]; of a given LEVEL none; 0: none (paper)
 LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: constant (paper)
 DRIFT_LENGTH = 'auto'            # voxels over which it changes; without measurement 20
 END_LEVEL = 'auto'               # brightness of a free end over its neurite's; 1: alike (paper)
@@ -73,7 +75,7 @@ PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function;
                                  # isotropic voxel
 PSF_WING_SHARE = 'auto'          # share of the light in the wings of the point-spread function,
                                  # [0, 0.6]; paper: 0
-PSF_WING_WIDTH = 2.5             # width of the wings, in PSF_SIGMA
+PSF_WING_WIDTH = 3.0             # width of the wings, in PSF_SIGMA
 PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead
                                  # of the Gaussian
 ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even

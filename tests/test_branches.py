@@ -4,7 +4,7 @@ import pytest
 from drafting import constant
 
 from utils.data import swc
-from utils.simulate import branches, fibres, neurons, shapes
+from utils.simulate import branches, fibres, neurons, reconstructions, shapes
 
 VOLUME = 128, 256, 128
 
@@ -60,8 +60,17 @@ def test_tortuosity_and_persistence_are_each_other_s_inverse():
 def test_noise_along_a_branch_has_its_length():
     noise = branches.along(np.arange(-1, 49999), 20.0, rng=np.random.default_rng(0))
     assert abs(noise.std() - 1) < 0.05
-    for k in (1, 10):                                    # nodes are 2 voxels apart
-        assert abs(np.corrcoef(noise[k:], noise[:-k])[0, 1] - np.exp(-2 * k / 20)) < 0.05
+    for k in (1, 5, 10):                                 # nodes are 2 voxels apart
+        far = 2.146 * 2 * k / 20
+        wanted = (1 + far) * np.exp(-far)
+        assert abs(np.corrcoef(noise[k:], noise[:-k])[0, 1] - wanted) < 0.05
+    for length in (2.0, 5.0):                            # of a node, and between two
+        noise = branches.along(np.arange(-1, 49999), length, rng=np.random.default_rng(1))
+        near = [1] + [np.corrcoef(noise[k:], noise[:-k])[0, 1] for k in (1, 2, 3, 4)]
+        assert np.interp(length, 2.0 * np.arange(5), near) == pytest.approx(np.exp(-1), abs=0.04)
+    starts = np.array([branches.along(np.array([-1, 0]), 6.0, rng=np.random.default_rng(i))
+                       for i in range(4000)])
+    assert starts.std(0) == pytest.approx([1, 1], abs=0.04)
     forked = [branches.along(np.array([-1, 0, 0]), 1e9, rng=np.random.default_rng(i))
               for i in range(5)]
     for values in forked:                                # daughters go on where their parent is
@@ -90,16 +99,32 @@ def test_walks_end_where_they_would_leave():
 
 
 def test_fibres_fill_to_the_wanted_length_inside_the_volume():
-    shape = (60, 80, 100)
+    shape = np.array((60, 80, 100))
     trees = fibres.fibres(shape, np.random.default_rng(0), total=2000,
                           habit=fibres.Habit(80.0, 60.0, 60.0))
-    total = sum(swc.length_of(t) for t in trees)
-    assert 1500 < total < 2600
+    around, total = (100 - shape) / 2, 0.0               # of the cube that they grow in
     for tree in trees:
         swc.check(tree)
-        assert (tree.position >= 0).all() and (tree.position <= np.array(shape) - 1).all()
+        assert (tree.position >= -around).all() and (tree.position <= shape - 1 + around).all()
+        inside = reconstructions.crop(tree, shape)
+        assert len(inside.parent)
+        total += swc.length_of(inside)
+    assert 1600 < total < 2400
     forks = [(np.bincount(t.parent[t.parent >= 0]) > 1).any() for t in trees]
     assert any(forks)
+
+
+@pytest.mark.parametrize('shape', [(40, 160, 160), (160, 160, 40), (160, 160, 160)])
+def test_straight_fibres_run_anyhow_in_flat_volumes_too(shape):
+    """As much of them along the short axis as along the others."""
+    along = np.zeros(3)
+    for seed in range(4):
+        for tree in fibres.fibres(shape, np.random.default_rng(seed), total=8000,
+                                  habit=fibres.Habit(np.inf, np.inf, 500.0)):
+            tree = reconstructions.crop(tree, shape)
+            child = np.flatnonzero(tree.parent >= 0)
+            along += np.square(tree.position[child] - tree.position[tree.parent[child]]).sum(0)
+    np.testing.assert_allclose(along / along.sum(), 1 / 3, atol=0.06)
 
 
 def test_fibres_have_their_half_length_and_their_branch_spacing():

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from drafting import draw, settings_of
-from scipy import ndimage
+from scipy import ndimage, special
 
 from utils.common.errors import UserError
 from utils.data import stacks, swc
@@ -23,14 +23,28 @@ def test_debris_spares_the_neuron_and_keeps_its_number():
     mask = np.zeros((30, 60, 60), bool)
     mask[10:20] = True
     levels = np.arange(1.0, 51.0)
-    index, ball, level = light.debris(mask.shape, mask, radii=np.full(50, 2.0), levels=levels,
-                                      spacing=(2, 1, 1), rng=np.random.default_rng(0))
+    specks = light.Specks(np.full(50, 2.0), levels, np.full(50, np.inf))
+    index, ball, level = light.debris(mask.shape, mask, specks=specks, spacing=(2, 1, 1),
+                                      rng=np.random.default_rng(0))
     assert not mask.ravel()[index].any()
     assert (np.diff(ball) >= 0).all() and np.array_equal(level, levels[ball])
     assert sorted(set(ball)) == list(range(50))                          # every ball found a place
     whole = np.bincount(ball).argmax()
     z, y, x = np.unravel_index(index[ball == whole], mask.shape)
     assert np.ptp(z) <= 2 and np.ptp(y) <= 4 and np.ptp(x) <= 4 and len(z) > 10
+
+
+def test_specks_fall_off_by_their_sigma():
+    mask, specks = np.zeros((31, 61, 61), bool), light.Specks(*np.array([[6.0], [100.0], [2.0]]))
+    index, _, level = light.debris(mask.shape, mask, specks=specks, spacing=(2, 1, 1),
+                                   rng=np.random.default_rng(3))
+    place = np.stack(np.unravel_index(index, mask.shape), 1) * (2, 1, 1)
+    centre = np.average(place, axis=0, weights=level)
+    square = np.average((place - centre) ** 2, axis=0, weights=level)
+    np.testing.assert_allclose(square, 2.0 ** 2, rtol=0.1)
+    assert 80 < level.max() <= 100
+    # 2 voxels along z are one plane
+    assert 2 * level.sum() == pytest.approx(100 * (2 * np.pi) ** 1.5 * 2.0 ** 3, rel=0.05)
 
 
 def node(count=1, radius=1.0):
@@ -75,7 +89,7 @@ def test_brightness_drifts_over_its_length_on_straight_neurites_too():
 def test_drift_has_its_strength_and_length():
     logs = np.log(bright(node(20000), LEVEL_DRIFT=0.3, DRIFT_LENGTH=50.0) / 100)
     assert abs(logs.std() - 0.3) < 0.03
-    assert abs(np.corrcoef(logs[10:], logs[:-10])[0, 1] - np.exp(-20 / 50)) < 0.08
+    assert abs(np.corrcoef(logs[25:], logs[:-25])[0, 1] - np.exp(-1)) < 0.1      # 50 voxels
 
 
 def test_free_ends_are_brighter_and_cut_ones_are_not():
@@ -96,8 +110,9 @@ def test_free_ends_are_brighter_and_cut_ones_are_not():
 class Measured:
     """Priors whose measured levels are known."""
 
-    def draw_level(self, rng):
-        return 300.0
+    def draw_level(self, rng, *, like, free):
+        assert (like, free) == (0, 1) or abs(free) < 1
+        return 300.0 + 10 * like + 1000 * (free - 1)
 
     def median_level(self):
         return 200.0
@@ -109,11 +124,25 @@ def test_measured_brightness_makes_up_for_blur_and_staining():
     auto = settings_of().light._replace(level='auto', level_spread='auto', stained_share=0.5)
     how = dict(blur=1.0, prior=Measured(), rng=np.random.default_rng(0))
     assert light.brightness(node(), 1.0, light=auto, **how) == pytest.approx(300 / 0.5 / left)
+    thick = auto._replace(level_width=-0.8)              # and dim, as thick ones are
+    for score, wanted in ((None, 300), (1.0, 300 - 8 - 400), (-1.0, 300 + 8 - 400)):
+        assert light.brightness(node(), 1.0, light=thick, thick=score, **how) == pytest.approx(
+            wanted / 0.5 / left)
     alike = auto._replace(level_spread=0)
     assert light.brightness(node(), 1.0, light=alike, **how) == pytest.approx(200 / 0.5 / left)
     assert light.left_by_blur(np.array([0.1, 50.0]), 1.0) == pytest.approx(
         [1 - np.exp(-0.56 ** 2 / 2), 1])                 # a voxel is the thinnest
     assert light.left_by_blur(1.0, 100.0) == 0.1
+
+
+def test_thickness_is_told_among_the_neurites_of_a_draft():
+    """By ranks: what makes all of them thinner, or a soma, changes nothing."""
+    radii = [np.full(3, 1.0), np.array([1.0, 3.0]), np.full(2, 1.5), np.array([1.5, 1.5, 1.5])]
+    low, high, even, too = light.thickness_scores(radii)
+    assert low == -high == special.ndtri(1 / 8) and even == too == 0
+    assert light.thickness_scores([radius / 2 for radius in radii]) == [low, high, even, too]
+    assert light.thickness_scores(radii[:1]) == [None]
+    assert light.thickness_scores([np.full(3, 0.8)] * 4) == [None] * 4
 
 
 def test_the_share_of_dim_neurites_is_dimmer_than_any_measured():

@@ -1,7 +1,7 @@
 """What is measured on a stack: answers known by hand, on lines and tubes drawn here."""
 import numpy as np
 import pytest
-from scipy import ndimage, special
+from scipy import ndimage, special, stats
 
 from utils.common.errors import UserError
 from utils.measure import (background, brightness, debris, noise, otsu, pool, quantiles, radii,
@@ -171,6 +171,30 @@ def test_a_width_without_a_fall_to_half_is_left_out():
     found = widths.apparent(broad, np.full(shape, 500, np.uint16),
                             paths=[line((16, 16, 0), (16, 16, 59))])
     assert [len(w) for w in found] == [0, 0, 0]
+
+
+def fibres_of(sigmas, peaks):
+    """Straight fibres side by side on a background of 500: (voxels, background, paths)."""
+    shape = (33, 24 * len(sigmas), 40)
+    image, paths = np.full(shape, 500.0), []
+    for i, (sigma, peak) in enumerate(zip(sigmas, peaks)):
+        image += fibre(shape, centre=(16, 12 + 24 * i), sigma=sigma, peak=peak)
+        paths.append(line((16, 12 + 24 * i, 0), (16, 12 + 24 * i, 39)))
+    return image.astype(np.uint16), np.full(shape, 500, np.uint16), paths
+
+
+@pytest.mark.parametrize('sign', [-1, 1])
+def test_widths_are_compared_with_brightness(sign):
+    sigmas = np.linspace(0.8, 2.5, 40)
+    peaks = 3000 + sign * 800 * sigmas
+    voxels, local, paths = fibres_of(sigmas, peaks)
+    assert widths.with_level(voxels, local, paths=paths) == pytest.approx(sign, abs=0.02)
+    assert widths.with_level(voxels, local, paths=paths[:20]) is None
+    assert widths.with_level(voxels, local, paths=[path[:9] for path in paths]) is None
+    shuffled = np.random.default_rng(0).permutation(peaks)
+    voxels, local, paths = fibres_of(sigmas, shuffled)
+    rank = stats.spearmanr(sigmas, shuffled)[0]
+    assert widths.with_level(voxels, local, paths=paths) == pytest.approx(rank, abs=0.02)
 
 
 # --- brightness ---

@@ -4,11 +4,13 @@ import json
 import numpy as np
 import pytest
 from drafting import draw, settings_of
+from scipy import ndimage, stats
 
 from utils.common.errors import UserError
+from utils.data import swc
 from utils.measure import otsu, pool, stack
 from utils.measure.quantiles import BACKGROUND, LAGS, QUANTILES
-from utils.simulate import exposures, priors, unseen
+from utils.simulate import exposures, light, priors, unseen
 
 
 def known(**values):
@@ -46,8 +48,9 @@ def test_the_papers_levels_of_8_bit_differ_by_kind(kind, low, high):
 
 def test_the_papers_debris():
     """Balls of 1, 2, 3, 4 voxels with p .7, .25, .04, .01; half to one and a half as bright."""
-    radius, level = priors.Priors(None, 16).draw_debris(20000, 400, blur=1.0,
-                                                        rng=np.random.default_rng(0))
+    radius, level, sigma = priors.Priors(None, 16).draw_debris(20000, 400, blur=1.0,
+                                                               rng=np.random.default_rng(0))
+    assert np.isinf(sigma).all()
     share = np.bincount(radius.astype(int), minlength=5)[1:] / 20000
     np.testing.assert_allclose(share, [0.7, 0.25, 0.04, 0.01], atol=0.01)
     assert 200 <= level.min() < 205 and 595 < level.max() <= 600
@@ -80,14 +83,61 @@ def test_neurites_that_step_0_does_not_see_go_on_to_the_noise():
 
 
 def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():
-    radius, level = priors.Priors(known(), 16).draw_debris(2000, 0, blur=1.5,
-                                                           rng=np.random.default_rng(0))
+    radius, level, sigma = priors.Priors(known(), 16).draw_debris(2000, 0, blur=1.5,
+                                                                  rng=np.random.default_rng(0))
+    assert np.isinf(sigma).all()                         # no threshold is known
     seen = np.sqrt(radius ** 2 + 1.5 ** 2)
     assert 2 <= seen.min() < 2.05 and 2.95 < seen.max() <= 3
     np.testing.assert_allclose(level * radius ** 3, 300 * seen ** 3)     # the same light
-    radius, level = priors.Priors(known(), 16).draw_debris(50, 0, blur=9.0,
-                                                           rng=np.random.default_rng(0))
+    radius, level, _ = priors.Priors(known(), 16).draw_debris(50, 0, blur=9.0,
+                                                              rng=np.random.default_rng(0))
     assert (radius == 0.8).all() and (level == 8 * 300).all()
+
+
+@pytest.mark.parametrize('blur', [0.3, 0.8])
+def test_specks_look_as_measured_above_the_threshold(blur):
+    """Gaussians whose part above 150 has a radius of 2 to 3 voxels and a mean of 300."""
+    specks = light.Specks(*priors.Priors(known(threshold=150.0), 16).draw_debris(
+        40, 0, blur=blur, rng=np.random.default_rng(0)))
+    shape = (70, 180, 180)
+    balls = light.debris(shape, np.zeros(shape, bool), specks=specks, spacing=(1, 1, 1),
+                         rng=np.random.default_rng(0))
+    image = np.zeros(shape, np.float32)
+    np.add.at(image.ravel(), balls.index, balls.level)
+    image = ndimage.gaussian_filter(image, blur)
+    objects, count = ndimage.label(image > 150)
+    index = np.arange(1, count + 1)
+    volume = np.bincount(objects.ravel())[1:]
+    radius = (3 * volume / (4 * np.pi)) ** (1 / 3)
+    level = ndimage.mean(image, objects, index)
+    assert count >= 35
+    assert np.median(radius) == pytest.approx(2.5, abs=0.15)
+    assert np.quantile(radius, (0.1, 0.9)) == pytest.approx((2.1, 2.9), abs=0.25)
+    assert np.median(level) == pytest.approx(300, rel=0.08)
+
+
+def straight(radius):
+    """An axon along x, of some radii."""
+    position = np.zeros((len(radius), 3))
+    position[:, 2] = 2 * np.arange(len(radius))
+    return swc.Tree(np.full(len(radius), swc.AXON), position, radius,
+                    np.arange(-1, len(radius) - 1))
+
+
+def test_thick_neurites_of_a_draft_are_as_bright_as_told():
+    """Of 200 neurites, the rank correlation of the levels drawn with the radii."""
+    radii = [np.full(3, radius) for radius in np.random.default_rng(0).uniform(1, 3, 200)]
+    prior = priors.Priors(known(), 16)
+    for wanted in (-0.8, 0.0, 0.5):
+        how = settings_of().light._replace(level='auto', level_spread='auto', stained_share=1.0,
+                                           level_width=wanted, dim_neurites=False)
+        rng, levels = np.random.default_rng(1), []
+        for radius, thick in zip(radii, light.thickness_scores(radii)):
+            levels.append(light.brightness(straight(radius), 1.0, light=how, blur=0.01, prior=prior, rng=rng,
+                                           thick=thick)[0])
+        assert stats.spearmanr([radius[0] for radius in radii], levels)[0] == pytest.approx(
+            wanted, abs=0.12)
+        assert np.quantile(levels, (0.05, 0.95)) == pytest.approx((107, 193), abs=6)
 
 
 def test_backgrounds_are_those_of_the_real_stacks_in_turn():

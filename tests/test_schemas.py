@@ -46,7 +46,8 @@ NUMBERS = ('drawn.density', 'drawn.keep', 'drawn.halo', 'drawn.blur_sigma.1',
            'background.robust_std', 'background.quantiles.0', 'persistence', 'level_drift',
            'branch_spacing', 'ends_spacing', 'correlation.0.0', 'voxel_size.0')
 OPTIONAL = ('drawn.turns', 'drawn.winding_spread', 'drawn.bundled', 'drawn.level_drift',
-            'drawn.drift_length', 'drawn.end_level', 'drawn.branch_spacing', 'drawn.ends_spacing')
+            'drawn.drift_length', 'drawn.end_level', 'drawn.branch_spacing', 'drawn.ends_spacing',
+            'drawn.level_width')
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -5.0, 1e30, 10 ** 400, 'many', True,

@@ -195,7 +195,7 @@ def test_winding_changes_nothing_where_constants_are_given():
 
 TRUTH = {'turns': [0.03, 0.07, 0.12, 0.2], 'winding_spread': 0.4, 'bundled': 0.25,
          'level_drift': 0.3, 'drift_length': 5.0, 'end_level': 1.6,
-         'branch_spacing': 90.0, 'ends_spacing': 120.0}
+         'branch_spacing': 90.0, 'ends_spacing': 120.0, 'level_width': -0.6}
 
 
 def look(drawn):
@@ -205,7 +205,8 @@ def look(drawn):
             'alignment': 1 / 3 + 0.5 * drawn['bundled'], 'level_drift': 0.8 * drawn['level_drift'],
             'drift_length': 1.5 * drawn['drift_length'],
             'end_level': drawn['end_level'], 'branch_spacing': 0.7 * drawn['branch_spacing'],
-            'ends_spacing': 0.5 * drawn['ends_spacing']}
+            'ends_spacing': 0.5 * drawn['ends_spacing'],
+            'level_width': 0.6 * drawn['level_width'] + 0.05}
 
 
 def test_courses_are_found_again():

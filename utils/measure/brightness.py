@@ -40,7 +40,7 @@ def along(voxels, local, *, paths, noise):
     for path in paths:
         if len(path) < SHORTEST:
             continue
-        excess = _levels_along(voxels, path) - local[tuple(path.T)]
+        excess = levels_along(voxels, path) - local[tuple(path.T)]
         middle = np.median(excess)
         if middle <= 0:
             continue
@@ -72,11 +72,26 @@ def of_ends(voxels, local, *, paths, tips):
                 if tuple(tip) in free]
         if len(path) < LONG or not ends:
             continue
-        excess = _levels_along(voxels, path) - local[tuple(path.T)]
+        excess = levels_along(voxels, path) - local[tuple(path.T)]
         middle = np.median(excess)
         if middle > 0:
             found += [float(excess[part].mean() / middle) for part in ends]
     return float(np.median(found)) if len(found) >= FEWEST_ENDS else None
+
+
+def levels_along(voxels, path):
+    """Grey levels along a path without its staircase, which runs up to a voxel beside the neurite.
+
+    Returns:
+        float32 [L].
+    """
+    low = np.maximum(path.min(0) - 2, 0)
+    box = voxels[tuple(slice(a, b + 3) for a, b in zip(low, path.max(0)))]
+    if box.size > LARGEST_BOX:               # a path across the stack: its box is most of it
+        half = len(path) // 2
+        return np.concatenate([levels_along(voxels, part) for part in (path[:half], path[half:])])
+    points = skeletons.smooth(path, (1, 1, 1)) - low
+    return ndimage.map_coordinates(box.astype(np.float32), points.T, order=1, mode='nearest')
 
 
 def correlation_length(runs):
@@ -99,18 +114,3 @@ def correlation_length(runs):
         return float(LAGS)
     k = below[0]
     return float(k - 1 + (kept[k - 1] - np.exp(-1)) / (kept[k - 1] - kept[k]))
-
-
-def _levels_along(voxels, path):
-    """Grey levels along a path without its staircase, which runs up to a voxel beside the neurite.
-
-    Returns:
-        float32 [L].
-    """
-    low = np.maximum(path.min(0) - 2, 0)
-    box = voxels[tuple(slice(a, b + 3) for a, b in zip(low, path.max(0)))]
-    if box.size > LARGEST_BOX:               # a path across the stack: its box is most of it
-        half = len(path) // 2
-        return np.concatenate([_levels_along(voxels, part) for part in (path[:half], path[half:])])
-    points = skeletons.smooth(path, (1, 1, 1)) - low
-    return ndimage.map_coordinates(box.astype(np.float32), points.T, order=1, mode='nearest')

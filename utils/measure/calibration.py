@@ -19,13 +19,14 @@ TOO_FAR = 1.5                # mismatch over the least one, from which the neare
 BRIGHTER = 2.0               # factor on the levels of a draft in which nothing was found
 DENSER = 1.5                 # factor on the density of a draft whose threshold fell into the noise,
                              # and on the measured density at first: OTSU misses dim neurites
-STAINED = 0.8                # share of stained voxels at first
+STAINED = 0.9                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
-LINE_WINGS = 0.4             # the same with lines (lines.py), in all rounds
+LINE_WINGS = 0.5             # the same with lines (lines.py), in all rounds
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
-KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'clumps', 'heading', 'glow', 'lines')
+KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'clumps', 'heading', 'level_width', 'glow',
+                  'lines', 'depth_width')
                  + courses.RATIOS + courses.AS_MEASURED)
 
 

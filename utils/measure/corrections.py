@@ -13,7 +13,8 @@ STRETCHES = 0.5, 2.0         # the same of the spread of the levels
 DENSEST = 0.02               # voxels of centreline per cubic voxel
 SHARPEST = 0.3               # voxels, sigma of the blur
 SAMPLED = 0.6                # the same of crowded stacks: what is sharper is not sampled well
-KEPT = 0.85                  # least blur over the one that was measured, with lines
+KEPT = 0.8                   # least blur over the one that was measured, with lines ...
+DEEPEST = 1.5                # ... and the most along z, where all widths tell it, not the least
 THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
@@ -39,6 +40,11 @@ def corrected(drawn, measured, *, seen, damping):
         least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
     blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
         drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]
+    if measured.get('depth_width') and seen.get('depth_width') and blur[0]:
+        deep = [side['depth_width'] / FWHM for side in (measured, seen)]
+        most = DEEPEST * measured['blur_sigma'][0]
+        blur[0] = max(blur[0], min(most, blurrier(
+            drawn['blur_sigma'][0], deep[0], seen=deep[1], damping=damping)))
     across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
               if (crowded or by_lines) and now and then]
     found = {
@@ -55,21 +61,16 @@ def corrected(drawn, measured, *, seen, damping):
 
 
 def as_lines(drawn, measured, *, seen, damping):
-    """Levels and density by all centrelines (lines.py); each a factor for all neurites.
+    """Levels, their median and spread, and density by all centrelines (lines.py).
 
-    OTSU leaves the dim ones out, more of them in a draft that has more; so the spread of the levels
-    stays as measured, else drafts fill with neurites that OTSU does not see.
+    OTSU leaves the dim ones out, more of them in a draft that has more: corrected by what it finds,
+    drafts would fill with neurites that it does not see.
     """
     want, got = measured['lines'], seen['lines']
-    bright = np.clip(_median(want) / _median(got), *LIMITS) ** damping
-    return {'level_quantiles': (np.array(drawn['level_quantiles']) * bright).tolist(),
+    return {'level_quantiles': brighter(drawn['level_quantiles'], want['level_quantiles'],
+                                        seen=got['level_quantiles'], damping=damping),
             'density': denser(drawn['density'], want['density'], seen=got['density'],
                               damping=damping)}
-
-
-def _median(side):
-    """Median of level_quantiles, at least a grey level."""
-    return max(float(np.interp(0.5, QUANTILES, side['level_quantiles'])), 1.0)
 
 
 # --- widths ---

@@ -18,6 +18,7 @@ RANGE = {                    # lowest and highest value of an entry
     'winding_spread': (0.0, 0.8),
     'bundled': (0.0, 0.8),
     'clumps': (0.0, 2.0),
+    'level_width': (-0.95, 0.95),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
 TURNS_OFF = 1.5              # factor between drawn and measured turns of crowded stacks, at most:
@@ -27,8 +28,6 @@ RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
-GAPS = 0.5                   # of the correction of free ends that the drift's length takes: where a
-                             # fibre is dim for a few voxels, its mask ends twice
 CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
@@ -40,10 +39,10 @@ def first_guess(measured):
         measured: pooled measurements (pool.pool).
 
     Returns:
-        dict of the entries turns, winding_spread, bundled, clumps, heading, glow, photons,
-        RATIOS and AS_MEASURED that were measured.
+        dict of the entries turns, winding_spread, bundled, clumps, heading, level_width, glow,
+        photons, RATIOS and AS_MEASURED that were measured.
     """
-    found = {key: measured[key] for key in ('turns', *RATIOS, *AS_MEASURED)
+    found = {key: measured[key] for key in ('turns', 'level_width', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
     if measured.get('turn_evenness'):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
@@ -80,7 +79,7 @@ def _without_contacts(measured):
 
 
 def pairs(measured, seen):
-    """(wanted, got) of what both sides know: all but AS_MEASURED, winding_spread and photons.
+    """(wanted, got) of what both sides know; what is no ratio and AS_MEASURED are left out.
 
     Returns:
         list of pairs of float.
@@ -113,9 +112,6 @@ def corrected(drawn, measured, *, seen, damping):
     for key in RATIOS:
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
-    if {'drift_length', 'ends_spacing'} <= set(found) and measured.get('lines'):
-        longer = _within(found['ends_spacing'], 'ends_spacing') / drawn['ends_spacing']
-        found['drift_length'] *= longer ** GAPS
     if 'turns' in found and seen.get('turns'):
         off = TURNS_OFF if measured.get('glow') else np.inf
         found['turns'] = [now if not (now and want and got)
@@ -130,6 +126,8 @@ def corrected(drawn, measured, *, seen, damping):
     if 'bundled' in found and seen.get('alignment'):
         more = (measured['alignment'] - seen['alignment']) / BUNDLES
         found['bundled'] = drawn['bundled'] + damping * more
+    if 'level_width' in found and seen.get('level_width') is not None:
+        found['level_width'] += damping * (measured['level_width'] - seen['level_width'])
     found.update(_crowds(drawn, measured, seen=seen, damping=damping))
     return {key: _within(value, key) for key, value in found.items()}
 

@@ -5,7 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, skeletons, structure, widths)
 
-MEASURES = 3                     # version of what measure() tells; parts with another are made anew
+MEASURES = 4                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -111,11 +111,13 @@ def _light(voxels, local, *, branches, noise):
     return {
         'blur_sigma': widths.blur_sigma(across),
         'width_quantiles': quantiles.of(np.concatenate(across[1:])),     # of y and x
+        'depth_width': widths.median_depth(across),
         'level_quantiles': quantiles.of(bright.levels),
         'level_drift': bright.drift,
         'drift_length': bright.length,
         'end_level': brightness.of_ends(voxels, local, paths=paths, tips=branches.tips),
         'grain': bright.grain,
+        'level_width': widths.with_level(voxels, local, paths=paths),
     }
 
 

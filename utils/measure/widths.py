@@ -1,6 +1,8 @@
 """Apparent widths of neurites, blur included, and what they tell of the blur."""
 import numpy as np
+from scipy import stats
 
+from utils.measure import brightness
 from utils.measure.quantiles import FWHM
 
 REACH = 7                    # voxels to each side of a centreline in which a width is sought
@@ -10,6 +12,8 @@ COSINE = 0.35                # largest cosine between a path and the axis: nearl
 MOST = 4000                  # profiles along an axis
 THIN = 0.15                  # quantile of apparent widths that is taken for the blur's
 FEWEST = 10                  # widths from which a blur is told
+COMPARED = 12                # voxels of the shortest path whose width is compared with its level
+FEWEST_PATHS, MOST_PATHS = 30, 2000      # how many such paths, at least and at most
 
 
 def apparent(voxels, local, *, paths):
@@ -49,6 +53,32 @@ def blur_sigma(widths):
         list of 3 (z, y, x): float, voxels of the axis, or None where too few widths are known.
     """
     return [float(np.quantile(w, THIN) / FWHM) if len(w) >= FEWEST else None for w in widths]
+
+
+def median_depth(widths):
+    """Median width along z, voxels; None where too few are known. widths: of apparent."""
+    return float(np.median(widths[0])) if len(widths[0]) >= FEWEST else None
+
+
+def with_level(voxels, local, *, paths):
+    """Rank correlation (Spearman's) of the widths of neurites with their brightness.
+
+    Args: as of apparent.
+
+    Returns:
+        float, of the medians of each path; None with fewer than FEWEST_PATHS.
+    """
+    long = [path for path in paths if len(path) >= COMPARED]
+    found = []
+    for path in long[:: 1 + len(long) // MOST_PATHS]:
+        across = np.concatenate(apparent(voxels, local, paths=[path])[1:])
+        level = np.median(brightness.levels_along(voxels, path) - local[tuple(path.T)])
+        if len(across) and level > 0:
+            found.append((np.median(across), level))
+    if len(found) < FEWEST_PATHS:
+        return None
+    rank = stats.spearmanr(*np.transpose(found))[0]
+    return float(rank) if np.isfinite(rank) else None
 
 
 def _profiles(voxels, local, *, at, axis):

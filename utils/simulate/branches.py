@@ -3,7 +3,7 @@
 Lengths are isotropic voxels. This is beyond the paper, whose branches are straight.
 """
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, optimize
 
 from utils.data import swc
 
@@ -87,7 +87,10 @@ def sections(parent):
 
 
 def along(parent, length, *, rng, step=STEP):
-    """Gaussian noise along a tree: unit std, correlated over `length`, continuous at branchings.
+    """Gaussian noise along a tree: unit std, smooth, correlated over `length`, also at branchings.
+
+    An autoregression of an autoregression, both of a coefficient k: the correlation over n nodes
+    is k^n (1 + n (1 - k^2) / (1 + k^2)), which is 1 / e at `length`.
 
     Args:
         parent: int [N]; length: voxels; step: voxels between nodes.
@@ -95,13 +98,29 @@ def along(parent, length, *, rng, step=STEP):
     Returns:
         float [N].
     """
-    keep = float(np.exp(-step / length))
-    fresh = float(np.sqrt(1 - keep ** 2))
-    draws = rng.standard_normal(len(parent)).tolist()
+    keep = _smooth_coefficient(length / step)
+    fresh, added = np.sqrt(1 - keep ** 2), (1 - keep ** 2) / np.sqrt(1 + keep ** 2)
+    shared = 1 / np.sqrt(1 + keep ** 2)                  # correlation of the two
+    rough = rng.standard_normal(len(parent)).tolist()
+    begin = rng.standard_normal(len(parent)) * np.sqrt(1 - shared ** 2)
     values = []
-    for p, draw in zip(parent.tolist(), draws):
-        values.append(draw if p < 0 else keep * values[p] + fresh * draw)
+    for i, p in enumerate(parent.tolist()):
+        if p < 0:
+            values.append(shared * rough[i] + begin[i])
+        else:
+            rough[i] = keep * rough[p] + fresh * rough[i]
+            values.append(keep * values[p] + added * rough[i])
     return np.array(values)
+
+
+def _smooth_coefficient(nodes):
+    """k of along, by which the correlation over so many nodes is 1 / e; float in [0, 1)."""
+    def excess(rate):
+        keep = np.exp(-rate / nodes)
+        square = keep ** 2
+        return keep ** nodes * (1 + nodes * (1 - square) / (1 + square)) - np.exp(-1)
+
+    return float(np.exp(-optimize.brentq(excess, 0.1, 3.0) / nodes))
 
 
 # --- winding ---

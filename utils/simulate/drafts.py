@@ -33,13 +33,14 @@ def draw(values, prior, *, rng, psf=None):
     kind, trees = neurites.grow(values, prior, rng=rng)
     levels = prior.grey_levels('dendrite' if kind == 'dendrite' else 'axon', rng=rng)
     kept, shine = [], []
-    for tree in trees:
+    for tree, thick in zip(trees, light.thickness_scores([tree.radius for tree in trees])):
         tree = tree._replace(position=tree.position / spacing)
         tree = reconstructions.crop(tree, shape)
         if len(tree.parent):
             kept.append(tree)
             shine.append(light.brightness(tree, levels.foreground, light=values.light, prior=prior,
-                                          blur=settings.blur_width(values), rng=rng))
+                                          blur=settings.blur_width(values), rng=rng,
+                                          thick=thick))
             if values.light.end_level != 1:
                 shine[-1] *= light.of_ends(tree, shape, level=values.light.end_level)
     tree = swc.join(kept)

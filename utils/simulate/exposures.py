@@ -71,7 +71,7 @@ def _shining(scene, values, *, prior, rng, psf):
     far = _glow(fluorescence, values)
     balls = _debris(mask, scene.levels.foreground, values=values, prior=prior, rng=rng)
     if psf is not None:
-        lit[balls.index] = balls.level
+        np.add.at(lit, balls.index, balls.level)         # specks may overlap
         return [((0, 0, 0), optics.convolve(fluorescence, psf))], far
     sigma = [s / v for s, v in zip(values.optics.psf_sigma, values.stack.voxel_size)]
     share, boxes = np.float32(values.optics.psf_wing_share), []
@@ -113,9 +113,9 @@ def _debris(mask, level, *, values, prior, rng):
     """
     volume = settings.volume(values.stack)
     count = int(round(values.light.debris * volume / settings.PAPER_VOLUME))
-    radii, levels = prior.draw_debris(count, level, blur=settings.blur_width(values), rng=rng)
+    specks = prior.draw_debris(count, level, blur=settings.blur_width(values), rng=rng)
     _, spacing = settings.grid(values.stack)
-    return light.debris(mask.shape, mask, radii=radii, levels=levels, spacing=spacing, rng=rng)
+    return light.debris(mask.shape, mask, specks=light.Specks(*specks), spacing=spacing, rng=rng)
 
 
 def _behind(scene, values, *, prior, rng):

@@ -24,6 +24,7 @@ CELL, CLUMP = 16.0, 32.0        # voxels: places that have their own number of s
 PULL = 7.5                      # 15/2
 MARGIN = 8                      # cells around the volume, so that its border is as its middle
 ASIDE = 15.0                    # degrees between their directions, at most
+AROUND = 64                     # voxels around the volume, at most, in which fibres start, too
 
 
 class Habit(NamedTuple):
@@ -65,22 +66,28 @@ class _Fibre:
 
 
 def fibres(shape, rng, *, total, habit):
-    """Grow fibres that wander both ways from a random place until they end or leave the volume.
+    """Grow fibres that wander both ways from a random place until they end or leave a box.
+
+    The volume is the middle of the box, a cube but for AROUND. In a flat one, those that run along the short axis would
+    be soon outside, and most that are left would run along the others.
 
     Args:
         shape: (z, y, x) voxels; rng: numpy Generator; total: voxels of centreline wanted inside;
         habit: Habit.
 
     Returns:
-        list of swc.Tree (type axon, radius 1, nodes STEP apart), about `total` voxels long in all.
+        list of swc.Tree (type axon, radius 1, nodes STEP apart) that pass the volume, about `total`
+        voxels long inside it in all.
     """
-    limits = np.asarray(shape, float) - 1
+    inside = np.asarray(shape, float) - 1
+    limits = np.minimum(inside.max(), inside + 2 * AROUND)
+    corner, outer = (limits - inside) / 2, np.prod((limits + 1) / shape)
     grown, length = [], 0.0
     anywhere = _Anywhere(limits, habit, rng=rng)
     for wanted in ((1 - habit.bundled) * total, total):  # then those that run beside the first
         beside = bool(grown) and wanted > length
         while length < wanted:
-            count = int(np.ceil((wanted - length) / (2 * habit.half_length)))
+            count = int(np.ceil(outer * (wanted - length) / (2 * habit.half_length)))
             if beside:                                   # others may run beside these in turn
                 count = (count + 1) // 2
             starts = (_beside(grown, count, limits=limits, rng=rng) if beside
@@ -88,10 +95,19 @@ def fibres(shape, rng, *, total, habit):
             for fibre in _batch(limits, rng, starts=starts, habit=habit):
                 if length >= wanted:
                     break
-                length += STEP * max(1, len(fibre.position) - 1)
-                if len(fibre.position) >= FEWEST_NODES:
-                    grown.append(fibre.tree())
-    return grown
+                tree = fibre.tree()
+                nodes = _count_inside(tree, corner=corner, inside=inside)
+                length += STEP * (max(1, nodes - 1) if nodes else 0)
+                if len(tree.parent) >= FEWEST_NODES:
+                    grown.append(tree)
+    return [tree._replace(position=tree.position - corner) for tree in grown
+            if _count_inside(tree, corner=corner, inside=inside)]
+
+
+def _count_inside(tree, *, corner, inside):
+    """Nodes of a tree in a box; corner: its lowest, inside: voxels from there to its highest."""
+    place = tree.position - corner
+    return int(((place > -0.5) & (place < inside + 0.5)).all(1).sum())       # as when cropped
 
 
 class _Anywhere:

@@ -5,6 +5,7 @@ Light is in grey levels; a neurite's is that above the background.
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special, stats
 
 from utils.data import swc
 from utils.simulate import branches, raster, settings
@@ -16,7 +17,23 @@ BORDER = 3.0                    # voxels from the stack's border within which an
 DIMMEST = 0.1                   # share of its brightness that blur leaves of any neurite, at least
 
 
-def brightness(tree, level, *, light, blur, prior, rng):
+def thickness_scores(radii):
+    """How thick neurites are among those of their draft.
+
+    Args:
+        radii: list of float [N], of the nodes of each neurite.
+
+    Returns:
+        list of float, standard normal scores of the ranks of their means; all None where they do
+        not differ.
+    """
+    means = np.array([np.mean(radius) for radius in radii])
+    if len(means) < 2 or np.ptp(means) < 1e-6 * means.max():
+        return [None] * len(means)
+    return special.ndtri((stats.rankdata(means) - 0.5) / len(means)).tolist()
+
+
+def brightness(tree, level, *, light, blur, prior, rng, thick=None):
     """Grey level of each node of one neurite above the background, where it is stained.
 
     A measured level is that of a centreline as it looks. So that a neurite looks as bright, thin
@@ -25,6 +42,7 @@ def brightness(tree, level, *, light, blur, prior, rng):
     Args:
         tree: swc.Tree, radii in isotropic voxels; level: the paper's foreground grey level.
         light: settings.Light; blur: isotropic voxels, sigma; prior: priors.Priors.
+        thick: of thickness_scores, which its measured level follows by light.level_width.
 
     Returns:
         float [N].
@@ -35,7 +53,8 @@ def brightness(tree, level, *, light, blur, prior, rng):
         elif light.level_spread != 'auto':
             level = prior.median_level()
         else:
-            level = prior.draw_level(rng)
+            share = 0.0 if thick is None else light.level_width
+            level = prior.draw_level(rng, like=share * (thick or 0.0), free=np.sqrt(1 - share ** 2))
         level = level / light.stained_share / left_by_blur(tree.radius, blur)
     elif light.level is not None:
         level = rng.uniform(*light.level)
@@ -113,6 +132,13 @@ def stain(level, share, *, rng):
     return light
 
 
+class Specks(NamedTuple):
+    """Debris to be placed; each float [N]."""
+    radius: np.ndarray          # isotropic voxels, of the ball
+    level: np.ndarray           # grey level of its middle
+    sigma: np.ndarray           # isotropic voxels, of a Gaussian that it falls off by; inf: even
+
+
 class Balls(NamedTuple):
     """Voxels of debris, ball after ball."""
     index: np.ndarray           # int [M], into the flattened stack
@@ -120,29 +146,35 @@ class Balls(NamedTuple):
     level: np.ndarray           # float [M], grey levels
 
 
-def debris(shape, mask, *, radii, levels, spacing, rng):
+def debris(shape, mask, *, specks, spacing, rng):
     """Place bright balls outside the neuron; one that would touch it is put somewhere else.
 
     Args:
-        mask: bool [Z, Y, X], the neuron; radii: float [N], isotropic voxels.
-        levels: float [N], grey levels; spacing: (z, y, x) isotropic voxels per voxel.
+        mask: bool [Z, Y, X], the neuron; specks: Specks; spacing: (z, y, x) isotropic voxels per
+        voxel.
 
     Returns:
         Balls. One that finds no place in ten tries or falls between voxels has no voxel.
     """
-    waiting, found = np.arange(len(radii)), [(np.zeros(0, int), np.zeros(0, int))]
+    waiting = np.arange(len(specks.radius))
+    found = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0))]
     for _ in range(DEBRIS_TRIES):
         if len(waiting) == 0:
             break
         n = len(waiting)
         centres = rng.uniform(0, 1, (n, 3)) * np.asarray(shape)
-        index, row, _ = raster.voxels(shape, centres, radius=radii[waiting],
+        index, row, _ = raster.voxels(shape, centres, radius=specks.radius[waiting],
                                       parent=np.full(n, -1), spacing=spacing)
         touching = np.zeros(n, bool)
         touching[row[mask.ravel()[index]]] = True
         good = ~touching[row]
-        found.append((index[good], waiting[row[good]]))
+        index, row = index[good], row[good]
+        away = np.stack(np.unravel_index(index, shape), 1) - centres[row]
+        square = ((away * np.asarray(spacing)) ** 2).sum(1)
+        found.append((index, waiting[row], square))
         waiting = waiting[touching]
-    index, ball = [np.concatenate(parts) for parts in zip(*found)]
+    index, ball, square = [np.concatenate(parts) for parts in zip(*found)]
     order = np.argsort(ball, kind='stable')
-    return Balls(index[order], ball[order], levels[ball[order]])
+    index, ball, square = index[order], ball[order], square[order]
+    fall = np.exp(-square / (2 * specks.sigma[ball] ** 2))
+    return Balls(index, ball, specks.level[ball] * fall)

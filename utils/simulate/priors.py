@@ -21,8 +21,11 @@ PAPER_RADIUS = 1.0, 3.0                  # voxels at depth 0, uniform
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)    # voxels, probabilities (paper)
 DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, uniform (paper)
 SMALLEST_BALL = 0.8                      # voxels, radius of measured debris
-GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 BRIGHTEST_BALL = 8                       # most that a smaller ball's level is raised
+SMALLEST_SPECK = 0.6                     # voxels, sigma of debris that falls off ...
+SPECK_REACH = 2.5                        # ... and is drawn so many sigmas far
+SPECK_PEAKS = np.linspace(0.4, 6, 60)    # log of its peak over the threshold that found it
+GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 # (bits, kind) -> (low, high) grey levels of the foreground, of the background's mean, of its std
 PAPER = {
     (16, 'dendrite'): ((100, 1000), (1, 200), (0, 20)),
@@ -142,9 +145,15 @@ class Priors:
             turn = 1 - (shares[i] - place) / chosen['share']
         return Behind(*[chosen.get(name) for name in Behind._fields[:-1]], turn=turn)
 
-    def draw_level(self, rng):
-        """Measured grey level of a centreline above the background, blurred and stained; float."""
-        return float(np.interp(rng.uniform(*LEVELS), QUANTILES, self.levels))
+    def draw_level(self, rng, *, like=0.0, free=1.0):
+        """Measured grey level of a centreline above the background, blurred and stained; float.
+
+        Args:
+            like: what its standard normal score has in common with another; free: std of the rest.
+        """
+        low, high = LEVELS
+        share = special.ndtr(like + free * special.ndtri(rng.random()))
+        return float(np.interp(low + (high - low) * share, QUANTILES, self.levels))
 
     def draw_unseen(self, rng):
         """The same of a neurite dimmer than any measured, log-uniform; grey level, float."""
@@ -165,23 +174,42 @@ class Priors:
         return np.interp(np.clip(special.ndtr(normal), *RADII), QUANTILES, self.radii)
 
     def draw_debris(self, count, level, *, blur, rng):
-        """Radii, voxels, and grey levels of `count` bright balls.
+        """Bright specks: the paper's balls, or Gaussians of measured size and brightness.
 
-        Measured ones are what blurred balls look like: a ball as much smaller as the blur is wide,
-        of the same light, stands for each.
+        Of a measured speck the part above a threshold is known, its volume and mean level: they
+        tell how high and how wide a Gaussian is. One as much narrower as the blur is wide, of the
+        peak's light, is drawn. Where no threshold is known, it is a ball.
 
         Args:
             level: the paper's foreground grey level; blur: voxels, sigma.
 
         Returns:
-            (radii, levels), float [count] each.
+            (radii, levels, sigmas) of light.Specks, float [count] each.
         """
         debris = self.measured and self.measured['debris']
         if not debris or not debris.get('radius_quantiles'):
             radius = rng.choice(DEBRIS_RADIUS[0], count, p=DEBRIS_RADIUS[1]).astype(float)
             foreground = self.median_level() if self.measured else level
-            return radius, foreground * rng.uniform(*DEBRIS_LEVEL, size=count)
+            return (radius, foreground * rng.uniform(*DEBRIS_LEVEL, size=count),
+                    np.full(count, np.inf))
         seen = np.interp(rng.uniform(size=count), QUANTILES, debris['radius_quantiles'])
         shine = np.interp(rng.uniform(size=count), QUANTILES, debris['level_quantiles'])
-        radius = np.sqrt(np.maximum(seen ** 2 - blur ** 2, SMALLEST_BALL ** 2))
-        return radius, shine * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL)
+        cut = self.measured.get('threshold')
+        if not cut or cut <= 0:
+            radius = np.sqrt(np.maximum(seen ** 2 - blur ** 2, SMALLEST_BALL ** 2))
+            return (radius, shine * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
+                    np.full(count, np.inf))
+        peak = np.interp(shine / cut, _means_above(SPECK_PEAKS), SPECK_PEAKS)
+        sigma = seen / np.sqrt(2 * peak)
+        own = np.sqrt(np.maximum(sigma ** 2 - blur ** 2, SMALLEST_SPECK ** 2))
+        return SPECK_REACH * own, cut * np.exp(peak) * (sigma / own) ** 3, own
+
+
+def _means_above(peaks):
+    """Mean over the part of a Gaussian speck above a threshold, in thresholds.
+
+    Args:
+        peaks: float [N], logarithm of its peak in thresholds.
+    """
+    away = (np.arange(200) + 0.5) / 200                          # of the radius of that part
+    return 3 * (np.exp(peaks[:, None] * (1 - away ** 2)) * away ** 2).mean(1)

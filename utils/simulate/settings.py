@@ -57,6 +57,7 @@ class Light(NamedTuple):
     stained_share: float             # probability that a foreground voxel is stained
     level: tuple                     # (low, high) grey levels; None: the paper's; 'auto': measured
     level_spread: float              # std of log brightness between neurites; 'auto': measured
+    level_width: float               # correlation of brightness with radius, of measured ones
     level_drift: float               # std of log brightness along a neurite
     drift_length: float              # voxels over which it changes
     end_level: float                 # brightness of a free end over its neurite's; 1: alike
@@ -138,6 +139,7 @@ AUTO = {
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
     'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
     'level_spread': Auto(1, 0.0, 0.0, 3.0),
+    'level_width': Auto(1, 0.0, -0.95, 0.95),
     'level_drift': Auto(1, 0.0, 0.0, 3.0),
     'drift_length': Auto(1, 20.0, 0.1, 1e6),
     'end_level': Auto(1, 1.0, 0.1, 5.0),
@@ -212,6 +214,7 @@ def _of_measured(measured, voxel_size):
         'radius_length': length,
         'stained_share': drawn['keep'],
         'psf_wing_share': drawn['halo'],
+        'level_width': drawn.get('level_width') or 0.0,
         'level_drift': drawn.get('level_drift', measured.get('level_drift')) or 0.0,
         'drift_length': length,
         'end_level': drawn.get('end_level') or 1.0,
