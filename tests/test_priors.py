@@ -133,8 +133,8 @@ def test_thick_neurites_of_a_draft_are_as_bright_as_told():
                                            level_width=wanted, dim_neurites=False)
         rng, levels = np.random.default_rng(1), []
         for radius, thick in zip(radii, light.thickness_scores(radii)):
-            levels.append(light.brightness(straight(radius), 1.0, light=how, blur=0.01, prior=prior, rng=rng,
-                                           thick=thick)[0])
+            levels.append(light.brightness(straight(radius), 1.0, light=how, blur=0.01,
+                                           prior=prior, rng=rng, thick=thick)[0])
         assert stats.spearmanr([radius[0] for radius in radii], levels)[0] == pytest.approx(
             wanted, abs=0.12)
         assert np.quantile(levels, (0.05, 0.95)) == pytest.approx((107, 193), abs=6)

@@ -238,6 +238,13 @@ def test_tips_are_joined_over_a_gap_of_so_many_dark_voxels(gap, values, count):
         assert sorted(found.position[:, 2]) == list(range(5, 40))
 
 
+@pytest.mark.parametrize('outside', [-4.8, 4.8])
+def test_tips_a_little_outside_of_the_stack_are_joined(outside):
+    parts = [part._replace(position=part.position + (outside, 0, 0))
+             for part in (along_x(5, 20), along_x(25, 40))]
+    assert trees_of(bridged(*parts)) == 1
+
+
 @pytest.mark.parametrize('shift, max_angle, count', [
     (2, 45, 1), (8, 45, 2), (8, 80, 1), (2, 10, 2)])
 def test_bridges_go_on_in_the_tips_direction(shift, max_angle, count):

@@ -68,8 +68,8 @@ class _Fibre:
 def fibres(shape, rng, *, total, habit):
     """Grow fibres that wander both ways from a random place until they end or leave a box.
 
-    The volume is the middle of the box, a cube but for AROUND. In a flat one, those that run along the short axis would
-    be soon outside, and most that are left would run along the others.
+    The volume is the middle of the box, a cube but for AROUND. In a flat one, those that run along
+    the short axis would be soon outside, and most that are left would run along the others.
 
     Args:
         shape: (z, y, x) voxels; rng: numpy Generator; total: voxels of centreline wanted inside;

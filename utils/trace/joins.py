@@ -172,12 +172,13 @@ def _way(evidence, ends, *, spacing, low):
     """Cheapest way between two nodes through their surroundings.
 
     Args:
-        ends: float [2, 3], voxels; the rest as in bridge.
+        ends: float [2, 3], voxels; smoothed and centred ones may lie a little outside of the stack.
+            The rest as in bridge.
 
     Returns:
         (int [L, 3] voxels, both ends among them; its dark length, x voxels).
     """
-    ends = np.rint(ends).astype(int)
+    ends = np.clip(np.rint(ends).astype(int), 0, np.array(evidence.shape) - 1)
     margin = np.ceil(AROUND / spacing).astype(int)
     first = np.maximum(ends.min(0) - margin, 0)
     last = np.minimum(ends.max(0) + margin + 1, evidence.shape)
