@@ -82,7 +82,7 @@ def fibres(shape, rng, *, total, habit):
     inside = np.asarray(shape, float) - 1
     limits = np.minimum(inside.max(), inside + 2 * AROUND)
     corner, outer = (limits - inside) / 2, np.prod((limits + 1) / shape)
-    grown, length = [], 0.0
+    grown, passing, length = [], [], 0.0
     anywhere = _Anywhere(limits, habit, rng=rng)
     for wanted in ((1 - habit.bundled) * total, total):  # then those that run beside the first
         beside = bool(grown) and wanted > length
@@ -100,8 +100,9 @@ def fibres(shape, rng, *, total, habit):
                 length += STEP * (max(1, nodes - 1) if nodes else 0)
                 if len(tree.parent) >= FEWEST_NODES:
                     grown.append(tree)
-    return [tree._replace(position=tree.position - corner) for tree in grown
-            if _count_inside(tree, corner=corner, inside=inside)]
+                    if nodes:
+                        passing.append(tree._replace(position=tree.position - corner))
+    return passing
 
 
 def _count_inside(tree, *, corner, inside):

@@ -21,11 +21,11 @@ PAPER_RADIUS = 1.0, 3.0                  # voxels at depth 0, uniform
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)    # voxels, probabilities (paper)
 DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, uniform (paper)
 SMALLEST_BALL = 0.8                      # voxels, radius of measured debris
+GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 BRIGHTEST_BALL = 8                       # most that a smaller ball's level is raised
 SMALLEST_SPECK = 0.6                     # voxels, sigma of debris that falls off ...
 SPECK_REACH = 2.5                        # ... and is drawn so many sigmas far
 SPECK_PEAKS = np.linspace(0.4, 6, 60)    # log of its peak over the threshold that found it
-GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 # (bits, kind) -> (low, high) grey levels of the foreground, of the background's mean, of its std
 PAPER = {
     (16, 'dendrite'): ((100, 1000), (1, 200), (0, 20)),

@@ -172,7 +172,7 @@ def _way(evidence, ends, *, spacing, low):
     """Cheapest way between two nodes through their surroundings.
 
     Args:
-        ends: float [2, 3], voxels; smoothed and centred ones may lie a little outside of the stack.
+        ends: float [2, 3], voxels; smoothed ones may lie up to a voxel outside of the stack.
             The rest as in bridge.
 
     Returns:
