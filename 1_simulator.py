@@ -93,8 +93,8 @@ def check(cfg, measured):
         cfg, N_STACKS=(1, 9999), PATCH_EVERY=(1, None), MAX_PATCHES=(1, None), SEED=(0, None),
         AXON_SHARE=(0, 1), DENDRITE_DEPTH=(1, 12), AXON_DEPTH=(1, 100), TAPER=(0, 0.99),
         RANDOM_PATCHES=(0, 1), DENSITY_FACTOR=(0.01, 100), BOUTON_SPACING=(0, 1e6),
-        PSF_WING_WIDTH=(1, 10), ILLUMINATION=(0, 3), ILLUMINATION_SIGMA=(0.1, 1e6),
-        ATTENUATION=(0, 1e6), TEXTURE_SIGMA=(0, 1e4), GAIN=(0, 65535),
+        ILLUMINATION=(0, 3), ILLUMINATION_SIGMA=(0.1, 1e6), ATTENUATION=(0, 1e6),
+        TEXTURE_SIGMA=(0, 1e4), GAIN=(0, 65535),
         OFFSET=(-65535, 65535), READ_NOISE=(0, 65535), SATURATION=(0, 65535), SWC_SCALE=(1e-6, 1e6),
         VOLUME_SHAPE=(4, None), PATCH_SHAPE=(2, None))
     values = settings.Settings(*[config.pick(cfg, group) for group in settings.GROUPS])

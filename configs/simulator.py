@@ -51,6 +51,9 @@ CLUMPS = 'auto'                  # std of the log of how many passing fibres sta
                                  # over some 32 voxels, [0, 2]; 0: they start anywhere
 RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
                                  # measurement 20
+FLATNESS = 'auto'              # how far from round neurites are across: std of the log of half of
+                                 # what their sections are wider in one direction, [0, 1]; 0: round
+                                 # (paper)
 TAPER = 0.0                      # share of its radius that a branch loses to its tip, [0, 1)
 BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
 
@@ -74,8 +77,10 @@ GLOW = 'auto'                    # light between the neurites, out of focus or s
 PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function; paper: one
                                  # isotropic voxel
 PSF_WING_SHARE = 'auto'          # share of the light in the wings of the point-spread function,
-                                 # [0, 0.6]; paper: 0
-PSF_WING_WIDTH = 3.0             # width of the wings, in PSF_SIGMA
+                                 # [0, 0.85]; paper: 0
+PSF_WING_WIDTH = 'auto'          # width of the wings in plane, in PSF_SIGMA, from 1 on; without
+                                 # measurement 3
+PSF_WING_DEPTH = 'auto'          # the same along z: light sheets spread light further there
 PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead
                                  # of the Gaussian
 ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even

@@ -13,8 +13,9 @@ CHORDS = (3, 6, 12, 24)      # voxels of the chords whose turns are measured
 EVEN = 1                     # place of the chord whose turns tell how evenly neurites wind
 FEWEST = 200                 # turns from which their mean is told
 STRAIGHTEST = 1e-5           # turns count as this much at least
-NEAR, FAR = 6, 16            # voxels between places whose directions are compared
-MOST = 4000                  # places that are compared with those near them
+NEAR = 6, 16, 4000           # voxels between places whose directions are compared, least and most;
+                             # places, at most, that are compared with others
+FAR = 28, 44, 1000           # the same, of neurites that are no bundle
 AHEAD = 3                    # voxels to each side over which a direction is taken there
 
 
@@ -74,15 +75,16 @@ def winding(paths, spacing):
     return Winding(means, float(max(np.median(found[EVEN]), STRAIGHTEST) / means[EVEN]))
 
 
-def alignment(paths, spacing):
-    """How parallel neurites run to others near them.
+def alignment(paths, spacing, *, apart=NEAR):
+    """How parallel neurites run to others.
 
     Args:
         paths: list of int [L, 3] (skeletons.branches); spacing: (z, y, x) size of a voxel.
+        apart: NEAR or FAR.
 
     Returns:
-        float in [0, 1]: mean squared cosine between directions of different paths at places NEAR to
-        FAR voxels apart; 1/3: they run anyhow, 1: all parallel. None with too few such places.
+        float in [0, 1]: mean squared cosine between directions of different paths at places so
+        far apart; 1/3: they run anyhow, 1: all parallel. None with too few such places.
     """
     places, towards, owner = [], [], []
     for number, path in enumerate(paths):
@@ -95,19 +97,20 @@ def alignment(paths, spacing):
     if not places:
         return None
     places, towards, owner = [np.concatenate(a) for a in (places, towards, owner)]
-    some = np.arange(0, len(places), 1 + len(places) // MOST)
-    a, b = _pairs(places, some)
+    some = np.arange(0, len(places), 1 + len(places) // apart[2])
+    a, b = _pairs(places, some, apart=apart)
     other = owner[a] != owner[b]
     if other.sum() < FEWEST:
         return None
     return float(((towards[a[other]] * towards[b[other]]).sum(1) ** 2).mean())
 
 
-def _pairs(places, some):
-    """Rows (a, b) of places NEAR to FAR voxels apart, a among `some`; int [K] each."""
+def _pairs(places, some, *, apart):
+    """Rows (a, b) of places as far apart as told, a among `some`; int [K] each."""
+    least, most, _ = apart
     tree = cKDTree(places)
-    near = tree.query_ball_point(places[some], FAR)
+    near = tree.query_ball_point(places[some], most)
     a = np.repeat(some, [len(n) for n in near])
     b = np.concatenate(near).astype(int)
-    far = ((places[a] - places[b]) ** 2).sum(1) >= NEAR ** 2
+    far = ((places[a] - places[b]) ** 2).sum(1) >= least ** 2
     return a[far], b[far]

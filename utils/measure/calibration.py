@@ -25,8 +25,8 @@ LINE_WINGS = 0.5             # the same with lines (lines.py), in all rounds
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
-KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'clumps', 'heading', 'level_width', 'glow',
-                  'lines', 'depth_width')
+KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'alignment_far', 'clumps', 'heading',
+                  'level_width', 'glow', 'lines', 'depth_width', 'wings', 'roundness')
                  + courses.RATIOS + courses.AS_MEASURED)
 
 
@@ -134,7 +134,20 @@ def first_guess(measured):
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': measured['blur_sigma'], 'keep': STAINED,
             'halo': LINE_WINGS if measured.get('lines') else WINGS,
-            **courses.first_guess(measured)}
+            **_wings(measured), **courses.first_guess(measured)}
+
+
+def _wings(measured):
+    """Wings of the blur at first, where they were measured; dict.
+
+    A long line's light in the middle goes with 1 over both widths across it.
+    """
+    seen = measured.get('wings')
+    if not seen or None in measured['blur_sigma']:
+        return {}
+    odds = seen['share'] / (1 - seen['share']) * np.prod(seen['wide']) / np.prod(seen['core'])
+    return {'wing_sigma': seen['wide'],
+            'halo': float(min(odds / (1 + odds), corrections.WIDEST))}
 
 
 def mismatch(measured, seen):

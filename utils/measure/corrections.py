@@ -18,7 +18,8 @@ DEEPEST = 1.5                # ... and the most along z, where all widths tell i
 THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
-WIDEST = 0.6                 # largest share of the light in the wings of the blur
+WIDEST = 0.85                # largest share of the light in the wings of the blur
+BESIDE = 1.2                 # least width of the wings over the core's
 
 
 def corrected(drawn, measured, *, seen, damping):
@@ -35,16 +36,10 @@ def corrected(drawn, measured, *, seen, damping):
         return correct(drawn[name], measured[by], seen=seen[by], damping=damping)
 
     crowded, by_lines = bool(measured.get('glow')), bool(measured.get('lines'))
-    least = [SAMPLED if crowded else SHARPEST] * 3
-    if by_lines:
-        least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
-    blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
-        drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]
-    if measured.get('depth_width') and seen.get('depth_width') and blur[0]:
-        deep = [side['depth_width'] / FWHM for side in (measured, seen)]
-        most = DEEPEST * measured['blur_sigma'][0]
-        blur[0] = max(blur[0], min(most, blurrier(
-            drawn['blur_sigma'][0], deep[0], seen=deep[1], damping=damping)))
+    if has_wings(drawn, measured):
+        blur, more = _core_and_wings(drawn, measured, seen=seen, damping=damping)
+    else:
+        blur, more = _blur(drawn, measured, seen=seen, damping=damping), {}
     across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
               if (crowded or by_lines) and now and then]
     found = {
@@ -53,11 +48,54 @@ def corrected(drawn, measured, *, seen, damping):
             damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
         'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
         **courses.corrected(drawn, measured, seen=seen, damping=damping)}
+    found.update(more)
     if by_lines:
         return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
-    return dict(found, halo=wider_wings(drawn['halo'], measured, seen=seen, damping=damping),
-                level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'),
-                density=moved(denser, 'density', by='density'))
+    if not more:
+        found['halo'] = wider_wings(drawn['halo'], measured, seen=seen, damping=damping)
+    return dict(found, density=moved(denser, 'density', by='density'),
+                level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'))
+
+
+def has_wings(drawn, measured):
+    """Whether core and wings of the blur follow what light beside neurites says (wings.py)."""
+    return bool(measured.get('wings') and drawn.get('wing_sigma'))
+
+
+def _blur(drawn, measured, *, seen, damping):
+    """Blur that follows the thinnest neurites, and along z the middle one; list of 3."""
+    least = [SAMPLED if measured.get('glow') else SHARPEST] * 3
+    if measured.get('lines'):
+        least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
+    blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
+        drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]
+    if measured.get('depth_width') and seen.get('depth_width') and blur[0]:
+        deep = [side['depth_width'] / FWHM for side in (measured, seen)]
+        most = DEEPEST * measured['blur_sigma'][0]
+        blur[0] = max(blur[0], min(most, blurrier(
+            drawn['blur_sigma'][0], deep[0], seen=deep[1], damping=damping)))
+    return blur
+
+
+def _core_and_wings(drawn, measured, *, seen, damping):
+    """Blur, and its wings, that follow how light falls off beside neurites.
+
+    Returns:
+        (blur, entries): list of 3; dict of `wing_sigma` and `halo`.
+    """
+    want, got = measured['wings'], seen.get('wings')
+    if not got:
+        return drawn['blur_sigma'], {key: drawn[key] for key in ('wing_sigma', 'halo')}
+    least = SAMPLED if measured.get('glow') else SHARPEST
+    blur = [blurrier(now, want['core'][k], seen=got['core'][k], damping=damping, least=least)
+            for now, k in zip(drawn['blur_sigma'], (0, 1, 1))]
+    wide = [blurrier(now, want['wide'][k], seen=got['wide'][k], damping=damping,
+                     least=BESIDE * max(blur[k:k + 1 + k]))
+            for k, now in enumerate(drawn['wing_sigma'])]
+    odds = [side['share'] / (1 - side['share']) for side in (want, got)]
+    now = drawn['halo'] / (1 - drawn['halo'])
+    now *= float(np.clip(odds[0] / odds[1], *LIMITS)) ** damping
+    return blur, {'wing_sigma': wide, 'halo': min(now / (1 + now), WIDEST)}
 
 
 def as_lines(drawn, measured, *, seen, damping):

@@ -18,6 +18,8 @@ RANGE = {                    # lowest and highest value of an entry
     'winding_spread': (0.0, 0.8),
     'bundled': (0.0, 0.8),
     'clumps': (0.0, 2.0),
+    'heading_spread': (0.0, 0.6),
+    'flatness': (0.0, 0.8),
     'level_width': (-0.95, 0.95),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
@@ -26,9 +28,11 @@ TURNS_OFF = 1.5              # factor between drawn and measured turns of crowde
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
-THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
 CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
+STILL_ALIKE = 0.6            # correlation of headings at the distances of alignment_far, as drawn
+FLAT_AT_FIRST = 0.3
+FLATTER = 0.22               # roundness lost by the square of flatness, about
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 
@@ -39,8 +43,8 @@ def first_guess(measured):
         measured: pooled measurements (pool.pool).
 
     Returns:
-        dict of the entries turns, winding_spread, bundled, clumps, heading, level_width, glow,
-        photons, RATIOS and AS_MEASURED that were measured.
+        dict of the entries turns, winding_spread, bundled, clumps, heading, heading_spread,
+        flatness, level_width, glow, photons, RATIOS and AS_MEASURED that were measured.
     """
     found = {key: measured[key] for key in ('turns', 'level_width', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
@@ -50,11 +54,21 @@ def first_guess(measured):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
     if measured.get('heading'):
         found['heading'] = _possible(crowding.matrix(measured['heading']))
+        if measured.get('alignment_far'):
+            found['heading_spread'] = _spread(_differing(measured) / STILL_ALIKE)
+    if measured.get('roundness'):
+        found['flatness'] = FLAT_AT_FIRST
     if measured.get('structure'):
         found['photons'] = measured['structure']['photons']
     if measured.get('glow'):
         found.update(_crowds_at_first(measured))
     return {key: _within(value, key) for key, value in found.items()}
+
+
+def _differing(measured):
+    """Mean square by which the headings of places that are FAR apart differ alike from the mean."""
+    mean = crowding.matrix(measured['heading'])
+    return measured['alignment_far'] - (mean ** 2).sum()
 
 
 def _crowds_at_first(measured):
@@ -86,7 +100,7 @@ def pairs(measured, seen):
     """
     found = list(zip(measured.get('turns') or [], seen.get('turns') or []))
     found += [(measured.get(key), seen.get(key))
-              for key in ('turn_evenness', 'alignment', *RATIOS)]
+              for key in ('turn_evenness', 'alignment', 'alignment_far', 'roundness', *RATIOS)]
     if measured.get('glow') and seen.get('glow'):
         found.append((measured['glow']['level'], seen['glow']['level']))
         if measured.get('clumps') is not None and seen.get('clumps') is not None:
@@ -128,6 +142,9 @@ def corrected(drawn, measured, *, seen, damping):
         found['bundled'] = drawn['bundled'] + damping * more
     if 'level_width' in found and seen.get('level_width') is not None:
         found['level_width'] += damping * (measured['level_width'] - seen['level_width'])
+    if 'flatness' in found and seen.get('roundness'):
+        more = (seen['roundness'] - measured['roundness']) / FLATTER
+        found['flatness'] = _spread(drawn['flatness'] ** 2 + damping * more)
     found.update(_crowds(drawn, measured, seen=seen, damping=damping))
     return {key: _within(value, key) for key, value in found.items()}
 
@@ -141,6 +158,9 @@ def _crowds(drawn, measured, *, seen, damping):
     if 'heading' in drawn and seen.get('heading'):
         now, want, got = [crowding.matrix(m['heading']) for m in (drawn, measured, seen)]
         found['heading'] = _possible(now + damping * (want - got))
+    if 'heading_spread' in drawn and seen.get('alignment_far') and seen.get('heading'):
+        more = (_differing(measured) - _differing(seen)) / STILL_ALIKE
+        found['heading_spread'] = _spread(drawn['heading_spread'] ** 2 + damping * more)
     if 'glow' in drawn and seen.get('glow') and seen['glow']['level'] > 0:
         ratio = _ratio(measured['glow']['level'], seen['glow']['level'], damping=damping)
         found['glow'] = [min(share * ratio, BRIGHTEST) for share in drawn['glow']]
@@ -148,10 +168,8 @@ def _crowds(drawn, measured, *, seen, damping):
 
 
 def _possible(matrix):
-    """The heading nearest to a symmetric matrix, float [3, 3]: of positive eigenvalues, sum 1."""
-    values, vectors = np.linalg.eigh(matrix)
-    values = np.maximum(values, THINNEST)
-    found = (vectors * (values / values.sum())) @ vectors.T
+    """Entries of the possible heading nearest to a symmetric matrix; list of 6 float."""
+    found = crowding.possible(matrix)
     return [float(found[pair]) for pair in crowding.PAIRS]
 
 

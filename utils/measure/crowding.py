@@ -5,6 +5,7 @@ from utils.measure import bends
 
 BLOCK = 32.0                 # voxels per side of the blocks whose centrelines are counted
 FEWEST = 8                   # neighbouring blocks, at least
+THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
 AHEAD = 3                    # voxels to each side over which a direction is taken
 
 
@@ -63,3 +64,13 @@ def matrix(entries):
     for value, (i, j) in zip(entries, PAIRS):
         whole[i, j] = whole[j, i] = value
     return whole
+
+
+def possible(matrices):
+    """The headings nearest to symmetric matrices, float [..., 3, 3]: of positive eigenvalues, whose
+    sum is 1.
+    """
+    values, vectors = np.linalg.eigh(matrices)
+    values = np.maximum(values, THINNEST)
+    values = values / values.sum(-1, keepdims=True)
+    return (vectors * values[..., None, :]) @ np.swapaxes(vectors, -1, -2)

@@ -3,9 +3,9 @@ import numpy as np
 
 from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
-                           quantiles, radii, skeletons, structure, widths)
+                           quantiles, radii, sections, skeletons, structure, widths, wings)
 
-MEASURES = 4                     # version of what measure() tells; parts with another are made anew
+MEASURES = 5                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -106,12 +106,15 @@ def _light(voxels, local, *, branches, noise):
         background, grey levels.
     """
     paths = branches.paths
-    across = widths.apparent(voxels, local, paths=paths)
+    profiles = widths.profiles(voxels, local, paths=paths)
+    across = [widths.full_widths(found) for found in profiles]
     bright = brightness.along(voxels, local, paths=paths, noise=noise)
     return {
         'blur_sigma': widths.blur_sigma(across),
         'width_quantiles': quantiles.of(np.concatenate(across[1:])),     # of y and x
         'depth_width': widths.median_depth(across),
+        'wings': wings.measure(profiles),
+        'roundness': sections.roundness(voxels, local, paths=paths),
         'level_quantiles': quantiles.of(bright.levels),
         'level_drift': bright.drift,
         'drift_length': bright.length,
@@ -139,6 +142,7 @@ def _morphology(branches, count, *, spacing, shape):
         'turns': winding.turns,
         'turn_evenness': winding.evenness,
         'alignment': bends.alignment(branches.paths, spacing),
+        'alignment_far': bends.alignment(branches.paths, spacing, apart=bends.FAR),
         'angle_quantiles': quantiles.of(angles),
         'density': float(count / np.prod(shape) / np.prod(spacing)),     # voxels / voxel^3
         'branch_spacing': float(count / max(1, len(angles))),            # voxels per side branch

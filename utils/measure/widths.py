@@ -19,12 +19,24 @@ FEWEST_PATHS, MOST_PATHS = 30, 2000      # how many such paths, at least and at 
 def apparent(voxels, local, *, paths):
     """Full widths at half maximum across the neurites, for each axis those at right angles to it.
 
+    Args: as of profiles.
+
+    Returns:
+        list of three float arrays, voxels of that axis.
+    """
+    return [full_widths(found) for found in profiles(voxels, local, paths=paths)]
+
+
+def profiles(voxels, local, *, paths):
+    """Light across the neurites, for each axis across those at right angles to it.
+
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
         paths: list of int [L, 3] (skeletons.branches).
 
     Returns:
-        list of three float arrays, voxels of that axis.
+        list of three float32 arrays [N, 2 REACH + 1], grey levels above the background, from REACH
+        voxels of that axis before a centreline to as many behind it.
     """
     points, towards = [np.zeros((0, 3), int)], [np.zeros((0, 3))]
     for path in paths:
@@ -36,8 +48,8 @@ def apparent(voxels, local, *, paths):
     for axis in range(3):
         across = np.abs(ahead[:, axis]) < COSINE * np.sqrt((ahead ** 2).sum(1))
         across &= (at[:, axis] >= REACH) & (at[:, axis] < voxels.shape[axis] - REACH)
-        profiles = _profiles(voxels, local, at=at[across][:: 1 + across.sum() // MOST], axis=axis)
-        found.append(_widths(profiles))
+        found.append(_profiles(voxels, local, axis=axis,
+                               at=at[across][:: 1 + across.sum() // MOST]))
     return found
 
 
@@ -89,30 +101,34 @@ def _profiles(voxels, local, *, at, axis):
     return voxels[tuple(index)].astype(np.float32) - local[tuple(at.T)].astype(np.float32)[:, None]
 
 
-def _widths(profiles):
+def full_widths(found):
     """Full widths at half maximum of profiles; those that do not fall that low are left out.
 
     The maximum is sought within a voxel of the middle. Between the last voxel above half of it
     and the next, the grey level is taken to be linear.
 
     Args:
-        profiles: float32 [N, 2 REACH + 1], grey levels above the background.
+        found: float32 [N, 2 REACH + 1], of profiles.
 
     Returns:
         float [at most N], voxels.
     """
-    rows = np.arange(len(profiles))
-    peak = profiles[:, REACH - 1:REACH + 2].argmax(1) + REACH - 1
-    half = profiles[rows, peak] / 2
-    widths = np.zeros(len(profiles))
+    rows, peak = np.arange(len(found)), peaks(found)
+    half = found[rows, peak] / 2
+    widths = np.zeros(len(found))
     good = half > 0
     for sign in (-1, 1):
         place = peak.copy()
         for _ in range(REACH):
-            higher = (profiles[rows, place] > half) & (place > 0) & (place < 2 * REACH)
+            higher = (found[rows, place] > half) & (place > 0) & (place < 2 * REACH)
             place = place + sign * higher
-        above, below = profiles[rows, place - sign * (place != peak)], profiles[rows, place]
+        above, below = found[rows, place - sign * (place != peak)], found[rows, place]
         good &= below <= half
         share = np.where(above > below, (above - half) / np.maximum(above - below, 1e-6), 0)
         widths += np.abs(place - peak) - 1 + share
     return widths[good]
+
+
+def peaks(found):
+    """Where profiles are highest, within a voxel of their middle; int [N]."""
+    return found[:, REACH - 1:REACH + 2].argmax(1) + REACH - 1

@@ -5,7 +5,7 @@ import numpy as np
 
 from utils.common.errors import UserError
 from utils.data import swc
-from utils.simulate import exposures, light, neurites, raster, reconstructions, settings
+from utils.simulate import exposures, light, neurites, raster, reconstructions, sections, settings
 
 
 class Draft(NamedTuple):
@@ -32,7 +32,7 @@ def draw(values, prior, *, rng, psf=None):
     shape, spacing = settings.grid(values.stack)
     kind, trees = neurites.grow(values, prior, rng=rng)
     levels = prior.grey_levels('dendrite' if kind == 'dendrite' else 'axon', rng=rng)
-    kept, shine = [], []
+    kept, shine, flat = [], [], []
     for tree, thick in zip(trees, light.thickness_scores([tree.radius for tree in trees])):
         tree = tree._replace(position=tree.position / spacing)
         tree = reconstructions.crop(tree, shape)
@@ -43,8 +43,12 @@ def draw(values, prior, *, rng, psf=None):
                                           thick=thick))
             if values.light.end_level != 1:
                 shine[-1] *= light.of_ends(tree, shape, level=values.light.end_level)
+            if values.branches.flatness:
+                flat.append(sections.draw(tree, values.branches.flatness, rng=rng,
+                                          length=values.branches.radius_length))
     tree = swc.join(kept)
-    label, found, line = _labelled(shape, tree, spacing=spacing)
+    label, found, line = _labelled(shape, tree, spacing=spacing,
+                                   flat=np.concatenate(flat) if flat else None)
     instance = None
     if values.stack.instances:
         number = np.repeat(np.arange(1, len(kept) + 1), [len(t.parent) for t in kept])
@@ -56,7 +60,7 @@ def draw(values, prior, *, rng, psf=None):
     return Draft(image, label, instance, tree, line, kind, len(kept))
 
 
-def _labelled(shape, tree, *, spacing):
+def _labelled(shape, tree, *, spacing, flat):
     """Label of a tree: the voxels of its balls and cones, and those of its centreline.
 
     A twig thinner than a voxel falls between voxel centres; its centreline keeps it whole.
@@ -66,7 +70,7 @@ def _labelled(shape, tree, *, spacing):
         the centreline included; int [M, 3], voxels of the centreline.
     """
     index, row, t = raster.voxels(shape, tree.position, radius=tree.radius, parent=tree.parent,
-                                  spacing=spacing)
+                                  spacing=spacing, flat=flat)
     line, line_row = raster.centreline_rows(shape, tree.position, parent=tree.parent)
     label = np.zeros(shape, np.uint8)
     label.ravel()[index] = 1

@@ -8,10 +8,10 @@ import numpy as np
 from scipy import ndimage
 
 from utils.data import swc
-from utils.measure import crowding
 from utils.simulate import winding
 from utils.simulate.branches import STEP
 from utils.simulate.directions import tilt
+from utils.simulate.headings import Headings
 
 BEND_LENGTH = 6.0               # voxels over which a bend keeps its direction
 SIDE_ANGLE = 35.0, 85.0         # degrees at which a fibre's branches leave it, uniform
@@ -21,7 +21,6 @@ FEWEST_NODES = 6                # shorter fibres are dropped
 BESIDE = 3.0, 14.0              # voxels from a fibre to one that starts beside it, uniform
 CELL, CLUMP = 16.0, 32.0        # voxels: places that have their own number of starts, and sigma
                                 # over which it is alike
-PULL = 7.5                      # 15/2
 MARGIN = 8                      # cells around the volume, so that its border is as its middle
 ASIDE = 15.0                    # degrees between their directions, at most
 AROUND = 64                     # voxels around the volume, at most, in which fibres start, too
@@ -36,6 +35,7 @@ class Habit(NamedTuple):
     bundled: float = 0.0         # share of their length that starts beside another fibre, along it
     clumps: float = 0.0          # std of the log of how many start at a place
     heading: list = None         # which way they run (crowding.heading); None: anyhow
+    heading_spread: float = 0.0  # how much that differs from place to place (headings.Headings)
 
 
 class Start(NamedTuple):
@@ -92,7 +92,7 @@ def fibres(shape, rng, *, total, habit):
                 count = (count + 1) // 2
             starts = (_beside(grown, count, limits=limits, rng=rng) if beside
                       else anywhere.starts(count, rng=rng))
-            for fibre in _batch(limits, rng, starts=starts, habit=habit):
+            for fibre in _batch(starts, rng, habit=habit, headings=anywhere.headings):
                 if length >= wanted:
                     break
                 tree = fibre.tree()
@@ -115,7 +115,7 @@ class _Anywhere:
     """Where fibres start that run beside no other: more at some places, and some ways, if told."""
 
     def __init__(self, limits, habit, *, rng):
-        self.limits, self.cells, self.heading = limits, None, None
+        self.limits, self.cells = limits, None
         if habit.clumps:
             self.cells = [max(1, int(round(side / CELL))) for side in limits + 1]
             field = ndimage.gaussian_filter(rng.standard_normal(
@@ -123,8 +123,8 @@ class _Anywhere:
             field = habit.clumps * field[(slice(MARGIN, -MARGIN),) * 3] / field.std()
             weight = np.exp(field - field.max()).ravel()
             self.share = np.cumsum(weight) / weight.sum()
-        if habit.heading is not None:
-            self.heading = crowding.matrix(habit.heading)
+        self.headings = Headings(limits, heading=habit.heading, spread=habit.heading_spread,
+                                 rng=rng)
 
     def starts(self, count, *, rng):
         """Places and directions of fibres; float [count, 3] each."""
@@ -132,25 +132,10 @@ class _Anywhere:
         if self.cells:
             cell = np.searchsorted(self.share, rng.random(count)).clip(0, len(self.share) - 1)
             share = (np.stack(np.unravel_index(cell, self.cells), 1) + share) / self.cells
-        towards = rng.standard_normal((count, 3))
-        if self.heading is not None:                     # unit vectors of these have about that one
-            towards = towards @ self.heading
-        return share * self.limits, _unit(towards)
-
-
-def _pull(habit):
-    """What turns walks back to where all run, as much as bends turn them away; None: nothing.
-
-    A direction a that diffuses by 1 / P a voxel, P the persistence, and drifts by A a is spread as
-    exp(P a A a), whose heading is 1/3 + 2/15 P A to the first order.
-
-    Returns:
-        float [3, 3], of a step.
-    """
-    if habit.heading is None:
-        return None
-    aside = crowding.matrix(habit.heading) - np.eye(3) / 3
-    return PULL * STEP * aside / max(habit.persistence, STEP)
+        places, towards = share * self.limits, rng.standard_normal((count, 3))
+        if self.headings.known:                          # unit vectors of these have about that one
+            towards = (towards[:, None] @ self.headings.at(places))[:, 0]
+        return places, _unit(towards)
 
 
 def _beside(grown, count, *, limits, rng):
@@ -172,11 +157,12 @@ def _beside(grown, count, *, limits, rng):
     return np.clip(places, 0, limits), np.array(towards)
 
 
-def _batch(limits, rng, *, starts, habit):
+def _batch(starts, rng, *, habit, headings):
     """Grow fibres side by side, generation by generation.
 
     Args:
         starts: (places, towards), float [N, 3] each; fibres grow both ways from there.
+        headings: Headings of the box.
 
     Returns:
         list of _Fibre.
@@ -191,7 +177,7 @@ def _batch(limits, rng, *, starts, habit):
         begin = [batch[fibre].position[node] for fibre, node in zip(start.fibre, start.node)]
         begin = np.array(begin).reshape(-1, 3)
         length = np.maximum(SHORTEST, rng.exponential(mean, len(begin)))
-        paths = walk(begin, start.towards, length=length, habit=habit, limits=limits, rng=rng)
+        paths = walk(begin, start.towards, length=length, habit=habit, headings=headings, rng=rng)
         forks = []
         for fibre, node, path in zip(start.fibre, start.node, paths):
             first = batch[fibre].extend(node, path)
@@ -213,13 +199,13 @@ def _sides(path, spacing, *, rng):
     return sides
 
 
-def walk(start, towards, *, length, habit, limits, rng):
+def walk(start, towards, *, length, habit, headings, rng):
     """Smooth random walks side by side: the bending is the noise, correlated over BEND_LENGTH.
 
     Args:
         start: float [N, 3] voxels; towards: unit vectors [N, 3].
         length: float [N] voxels, at most; habit: Habit, of which persistence and wiggle count.
-        limits: [3] voxels; a walk ends where it would leave [0, limits].
+        headings: Headings; a walk ends where it would leave their box.
 
     Returns:
         list of N float [M, 3], nodes STEP apart, without the start; M may be 0.
@@ -229,12 +215,13 @@ def walk(start, towards, *, length, habit, limits, rng):
     place, ahead = start.copy(), towards.copy()
     going, track = np.ones(n, bool), []
     reached = np.zeros(n, int)
-    bends, pull = _Bends(n, habit, rng=rng), _pull(habit)
+    bends = _Bends(n, habit, rng=rng)
     for i in range(steps.max() if n else 0):
         bend, aside = bends.step()
-        ahead = _unit(ahead + bend if pull is None else ahead + bend + ahead @ pull)
+        ahead = _unit(bend + headings.pulled(ahead, places=place, step=STEP,
+                                             persistence=habit.persistence))
         place = place + STEP * (ahead if aside is None else _unit(ahead + aside))
-        going &= (i < steps) & (place >= 0).all(1) & (place <= limits).all(1)
+        going &= (i < steps) & (place >= 0).all(1) & (place <= headings.limits).all(1)
         if not going.any():
             break
         track.append(place)

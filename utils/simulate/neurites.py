@@ -85,7 +85,7 @@ def _passing(shape, total, *, extras, prior, rng):
     habit = fibres.Habit(
         branches.persistence_of(extras.tortuosity), spacing, ends,
         winding.Wiggle(extras.wiggle, extras.wiggle_length, extras.winding_spread), extras.bundled,
-        extras.clumps, drawn.get('heading'))
+        extras.clumps, drawn.get('heading'), drawn.get('heading_spread') or 0.0)
     return [fibre._replace(radius=_radii(fibre, prior, length=extras.radius_length, rng=rng))
             for fibre in fibres.fibres(shape, rng, total=total, habit=habit)]
 

@@ -23,9 +23,12 @@ class _Pieces(NamedTuple):
     slope: np.ndarray       # change of the radius along the axis
     row: np.ndarray         # int, the node whose ball or whose edge to its parent it is
     scale: np.ndarray       # 1 / length of the edge; 0 for a ball
+    wide: np.ndarray        # float [N, 3], unit vector across the axis in which sections are wider;
+    #                         zero: they are round
+    stretch: np.ndarray     # factor on the radius along `wide`; the one across it is divided by it
 
 
-def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
+def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=None):
     """List the voxels of a tree (docs/method.md: a node is a ball, an edge a truncated cone).
 
     Args:
@@ -34,6 +37,9 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
         radius: float [N], in units of `spacing` (with the default: voxels).
         parent: int [N], row of the parent or -1.
         spacing: (z, y, x) size of a voxel; distances are measured in these units.
+        flat: float [N, 3] or None, how sections are flattened (sections.draw): a node's and its
+            edge's have the axes radius exp(h) along the vector and radius exp(-h) across it, h the
+            vector's length. None: they are round.
 
     Returns:
         (index, row, t): int64 [M] into the flattened grid; int [M], the node whose ball or whose
@@ -43,7 +49,7 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
     shape, spacing = np.asarray(shape), np.asarray(spacing, float)
     points = np.asarray(position, float).reshape(-1, 3) * spacing
     pieces = _pieces(points, np.asarray(radius, float), parent=np.asarray(parent),
-                     longest=PIECE * spacing.min())
+                     longest=PIECE * spacing.min(), flat=flat)
     some, first, size = _boxes(shape, pieces, spacing=spacing)
     pieces = _Pieces(*[column[some] for column in pieces])
     order = np.lexsort(size.T)
@@ -59,7 +65,7 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
     return tuple(np.concatenate(parts) for parts in zip(*found))
 
 
-def _pieces(points, radius, *, parent, longest):
+def _pieces(points, radius, *, parent, longest, flat):
     """Cut a tree, points [N, 3] in units of the spacing, into pieces of at most `longest`."""
     n = len(points)
     child = np.flatnonzero(parent >= 0)
@@ -72,15 +78,31 @@ def _pieces(points, radius, *, parent, longest):
     cut = (length / steps)[which]
     edge, base = child[which], parent[child[which]]
     zeros = np.zeros(n)
+    unit = np.concatenate([np.zeros((n, 3)), (axis / length[:, None])[which]])
+    row = np.concatenate([np.arange(n), edge])
     return _Pieces(
         start=np.concatenate([points, points[base]]),
-        unit=np.concatenate([np.zeros((n, 3)), (axis / length[:, None])[which]]),
+        unit=unit,
         near=np.concatenate([zeros, number * cut]),
         far=np.concatenate([zeros, (number + 1) * cut]),
         radius=np.concatenate([radius, radius[base]]),
         slope=np.concatenate([zeros, ((radius[child] - radius[parent[child]]) / length)[which]]),
-        row=np.concatenate([np.arange(n), edge]),
-        scale=np.concatenate([zeros, (1 / length)[which]]))
+        row=row,
+        scale=np.concatenate([zeros, (1 / length)[which]]),
+        **_flattened(unit, None if flat is None else np.asarray(flat, float)[row]))
+
+
+def _flattened(unit, flat):
+    """How sections of pieces are flattened; dict of `wide` and `stretch`.
+
+    Args:
+        unit: float [N, 3], of _Pieces; flat: float [N, 3], or None.
+    """
+    if flat is None:
+        return {'wide': np.zeros(unit.shape), 'stretch': np.ones(len(unit))}
+    across = flat - (flat * unit).sum(1, keepdims=True) * unit
+    much = np.sqrt((across ** 2).sum(1))
+    return {'wide': across / np.maximum(much, 1e-9)[:, None], 'stretch': np.exp(much)}
 
 
 def _boxes(shape, pieces, *, spacing):
@@ -91,7 +113,10 @@ def _boxes(shape, pieces, *, spacing):
         voxels along z, y, x; even sizes, so that many boxes are alike, inside the grid.
     """
     start, unit = pieces.start, pieces.unit
-    reach = np.sqrt(np.maximum(1 - unit ** 2, 0))        # of a disc of radius 1 along each axis
+    # of a disc of radius 1 along each axis
+    long, short = [(pieces.stretch ** power)[:, None] for power in (2, -2)]
+    reach = np.sqrt(np.maximum(1 - unit ** 2 - pieces.wide ** 2, 0) * short
+                    + pieces.wide ** 2 * long)
     ends = [start + unit * at[:, None] for at in (pieces.near, pieces.far)]
     reaches = [(pieces.radius + pieces.slope * at)[:, None] * reach
                for at in (pieces.near, pieces.far)]
@@ -110,8 +135,15 @@ def _inside(shape, pieces, *, first, box, spacing):
     Args:
         first: int [N, 3], corner of each piece's box; box: int [3], its voxels along z, y, x.
     """
-    along, across = _coordinates(first, box, start=pieces.start, unit=pieces.unit, spacing=spacing)
+    place = [(first[:, axis, None] + np.arange(box[axis])) * spacing[axis]
+             - pieces.start[:, axis, None] for axis in range(3)]
+    along = _summed([p * pieces.unit[:, k, None] for k, p in enumerate(place)])
+    across = _summed([p ** 2 for p in place]) - along ** 2
     each = (slice(None), None, None, None)
+    if (pieces.stretch > 1).any():
+        aside = _summed([p * pieces.wide[:, k, None] for k, p in enumerate(place)]) ** 2
+        square = (pieces.stretch ** 2)[each]
+        across = aside / square + (across - aside) * square
     r = along * pieces.slope[each]
     r += pieces.radius[each]
     inside = across <= r * r
@@ -124,17 +156,10 @@ def _inside(shape, pieces, *, first, box, spacing):
     return index, pieces.row[which], t.astype(np.float32)
 
 
-def _coordinates(first, box, *, start, unit, spacing):
-    """Distance along each piece's axis and squared distance across it; float64 [N, z, y, x]."""
-    along = across = 0
-    for axis in range(3):
-        voxel = (first[:, axis, None] + np.arange(box[axis])) * spacing[axis]
-        place = voxel - start[:, axis, None]
-        view = [len(first), 1, 1, 1]
-        view[1 + axis] = box[axis]
-        along = along + (place * unit[:, axis, None]).reshape(view)
-        across = across + (place ** 2).reshape(view)
-    return along, across - along ** 2
+def _summed(parts):
+    """Sum of numbers for each z, each y and each x, float [N, z], [N, y], [N, x]; [N, z, y, x]."""
+    z, y, x = parts
+    return z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]
 
 
 def label(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):

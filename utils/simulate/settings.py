@@ -46,6 +46,7 @@ class Branches(NamedTuple):
     bundled: float                   # share of passing fibres that run beside another one
     clumps: float                # std of the log of how many fibres start at a place; 0: anywhere
     radius_length: float             # voxels over which a fibre's measured radius changes
+    flatness: float                  # how far from round neurites are across (sections.draw)
     taper: float                     # share of its radius that a branch loses, [0, 1)
     bouton_spacing: float            # voxels between boutons, mean; 0: none
 
@@ -69,7 +70,8 @@ class Optics(NamedTuple):
     """From light to an image of it."""
     psf_sigma: tuple                 # um (z, y, x), Gaussian point-spread function
     psf_wing_share: float            # share of the light in its wings
-    psf_wing_width: float            # width of the wings, in psf_sigma
+    psf_wing_width: float            # width of the wings in plane, in psf_sigma
+    psf_wing_depth: float            # the same along z
     illumination: float              # std of the log of uneven illumination; 0: even
     illumination_sigma: float        # um over which it changes
     attenuation: float               # um of depth over which light falls to 1/e; 0: none
@@ -136,6 +138,7 @@ AUTO = {
     'bundled': Auto(1, 0.0, 0.0, 0.9),
     'clumps': Auto(1, 0.0, 0.0, 2.0),
     'radius_length': Auto(1, 20.0, 0.1, 1e6),
+    'flatness': Auto(1, 0.0, 0.0, 1.0),
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
     'level': Auto(2, None, 0.0, 65535.0),                # paper: priors.PAPER, by bits and kind
     'level_spread': Auto(1, 0.0, 0.0, 3.0),
@@ -147,7 +150,9 @@ AUTO = {
     'glow': Auto(3, (0.0, 0.0, 0.0), 0.0, 20.0),
     'light_noise': Auto(1, 0.0, 0.0, 65535.0),
     'psf_sigma': Auto(3, None, 0.0, 1e4),                # paper: one isotropic voxel
-    'psf_wing_share': Auto(1, 0.0, 0.0, 0.6),
+    'psf_wing_share': Auto(1, 0.0, 0.0, 0.85),
+    'psf_wing_width': Auto(1, 3.0, 1.0, 20.0),
+    'psf_wing_depth': Auto(1, 3.0, 1.0, 20.0),
     'texture': Auto(1, 0.0, 0.0, 3.0),
 }
 
@@ -212,8 +217,9 @@ def _of_measured(measured, voxel_size):
         'bundled': drawn.get('bundled') or 0.0,
         'clumps': drawn.get('clumps') or 0.0,
         'radius_length': length,
+        'flatness': drawn.get('flatness') or 0.0,
         'stained_share': drawn['keep'],
-        'psf_wing_share': drawn['halo'],
+        **_wings(drawn, [b or known[0] for b in blur]),
         'level_width': drawn.get('level_width') or 0.0,
         'level_drift': drawn.get('level_drift', measured.get('level_drift')) or 0.0,
         'drift_length': length,
@@ -223,6 +229,14 @@ def _of_measured(measured, voxel_size):
         'light_noise': drawn.get('photons') or 0.0,
         'psf_sigma': tuple((b or known[0]) * s for b, s in zip(blur, voxel_size)),
     }
+
+
+def _wings(drawn, blur):
+    """Share and widths of the wings of the blur, list of 3 sigmas; dict."""
+    deep, wide = drawn.get('wing_sigma') or [AUTO[name].paper * sigma for name, sigma in (
+        ('psf_wing_depth', blur[0]), ('psf_wing_width', np.mean(blur[1:])))]
+    return {'psf_wing_share': drawn['halo'], 'psf_wing_depth': max(deep / blur[0], 1.0),
+            'psf_wing_width': max(wide / float(np.mean(blur[1:])), 1.0)}
 
 
 def _winding(measured, drawn):
