@@ -69,6 +69,9 @@ LEVEL_WIDTH = 'auto'             # correlation of measured levels with radii, ne
 LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: constant (paper)
 DRIFT_LENGTH = 'auto'            # voxels over which it changes; without measurement 20
 END_LEVEL = 'auto'               # brightness of a free end over its neurite's; 1: alike (paper)
+EDGE = 'auto'                    # voxels over which a neurite's light falls at its border: partly
+                                 # covered voxels shine partly, without steps; 0 (paper): sharp;
+                                 # with measurement 1
 DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
 GLOW = 'auto'                    # light between the neurites, out of focus or scattered: shares of
                                  # their own that are spread by 8, 16 and 32 voxels; paper: 0, 0, 0

@@ -82,7 +82,8 @@ def test_the_point_spread_function_is_um_of_each_axis():
 
 def test_wings_have_their_share_and_width():
     """A share s with sigmas w times as wide: variance (1 - s) + s w^2 of the narrow one's."""
-    image = one_spot(PSF_SIGMA=(2.0, 1.0, 1.0), PSF_WING_SHARE=0.5, PSF_WING_WIDTH=2.0)
+    image = one_spot(PSF_SIGMA=(2.0, 1.0, 1.0), PSF_WING_SHARE=0.5, PSF_WING_WIDTH=2.0,
+                     PSF_WING_DEPTH=2.0)
     np.testing.assert_allclose(variances(image), [2.5] * 3, rtol=0.15)
     assert abs(image.sum() / 1e4 - 1) < 0.05
 

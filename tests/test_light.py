@@ -57,7 +57,7 @@ def node(count=1, radius=1.0):
 
 def bright(tree, seed=0, *, prior=None, blur=1.0, level=100.0, **constants):
     """light.brightness of a tree by some constants."""
-    return light.brightness(tree, level, light=settings_of(**constants).light, blur=blur,
+    return light.brightness(tree, level, light=settings_of(**constants).light, blur=[(1.0, blur)],
                             prior=prior or priors.Priors(None, 16),
                             rng=np.random.default_rng(seed))
 
@@ -80,7 +80,7 @@ def test_brightness_drifts_over_its_length_on_straight_neurites_too():
         values = settings_of(AXON_SHARE=1.0, LEVEL_DRIFT=0.5, VOLUME_SHAPE=(256, 256, 256))
         prior = priors.Priors(None, 16)
         _, trees = neurites.grow(values, prior, rng=np.random.default_rng(seed))
-        levels.append(np.log(light.brightness(trees[0], 100.0, light=values.light, blur=1.0,
+        levels.append(np.log(light.brightness(trees[0], 100.0, light=values.light, blur=[(1.0, 1.0)],
                                               prior=prior, rng=np.random.default_rng(seed))))
     near, far = [np.mean([np.corrcoef(v[k:], v[:-k])[0, 1] for v in levels]) for k in (1, 20)]
     assert near > 0.75 and far < 0.4                     # 2 and 40 voxels apart, 20 voxels of drift
@@ -122,7 +122,7 @@ def test_measured_brightness_makes_up_for_blur_and_staining():
     """A cylinder of radius 1 blurred by 1 keeps 1 - exp(-1/2); half of its voxels are stained."""
     left = 1 - np.exp(-0.5)
     auto = settings_of().light._replace(level='auto', level_spread='auto', stained_share=0.5)
-    how = dict(blur=1.0, prior=Measured(), rng=np.random.default_rng(0))
+    how = dict(blur=[(1.0, 1.0)], prior=Measured(), rng=np.random.default_rng(0))
     assert light.brightness(node(), 1.0, light=auto, **how) == pytest.approx(300 / 0.5 / left)
     thick = auto._replace(level_width=-0.8)              # and dim, as thick ones are
     for score, wanted in ((None, 300), (1.0, 300 - 8 - 400), (-1.0, 300 + 8 - 400)):
@@ -155,13 +155,13 @@ def test_the_share_of_dim_neurites_is_dimmer_than_any_measured():
     auto = settings_of().light._replace(level='auto', level_spread='auto', stained_share=1.0)
     rng = np.random.default_rng(0)
     for wanted, on in ((0.3, True), (0, False)):
-        values = [light.brightness(node(), 1.0, light=auto._replace(dim_neurites=on), blur=1.0,
-                                   prior=Dim(), rng=rng)[0] for _ in range(1000)]
+        values = [light.brightness(node(), 1.0, light=auto._replace(dim_neurites=on),
+                                   blur=[(1.0, 1.0)], prior=Dim(), rng=rng)[0] for _ in range(1000)]
         assert np.mean(np.array(values) < 100) == pytest.approx(wanted, abs=0.05)
 
 
 def test_light_changes_linearly_along_an_edge():
-    found = np.array([4, 6, 8]), np.array([1, 1, 0]), np.array([0.25, 1.0, 1.0])
+    found = raster.Found(np.array([4, 6, 8]), np.array([1, 1, 0]), np.array([0.25, 1.0, 1.0]), None)
     shining = light.on_voxels((1, 1, 10), found, shine=np.array([100.0, 200.0]),
                               parent=np.array([-1, 0]))
     assert shining[0, 0].tolist() == [0, 0, 0, 0, 125, 0, 200, 0, 100, 0]

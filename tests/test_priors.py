@@ -133,7 +133,7 @@ def test_thick_neurites_of_a_draft_are_as_bright_as_told():
                                            level_width=wanted, dim_neurites=False)
         rng, levels = np.random.default_rng(1), []
         for radius, thick in zip(radii, light.thickness_scores(radii)):
-            levels.append(light.brightness(straight(radius), 1.0, light=how, blur=0.01,
+            levels.append(light.brightness(straight(radius), 1.0, light=how, blur=[(1.0, 0.01)],
                                            prior=prior, rng=rng, thick=thick)[0])
         assert stats.spearmanr([radius[0] for radius in radii], levels)[0] == pytest.approx(
             wanted, abs=0.12)

@@ -93,7 +93,7 @@ DRAWN = record({
     'drift_length': known(0.1, 1000), 'end_level': known(0.1, 5),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
     'clumps': known(0, 2), 'level_width': known(-0.95, 0.95), 'heading_spread': known(0, 0.6),
-    'wing_sigma': maybe(several(number(0.1, 64), 2)), 'flatness': known(0, 0.8),
+    'wing_sigma': maybe(several(number(0.1, 64), 2)), 'flatness': known(0, 1),
     'heading': maybe(several(number(-1, 1), 6)),
     'glow': maybe(several(number(0, 20), 3)), 'photons': known(*GREY),
     'best': whole(0, 1000),

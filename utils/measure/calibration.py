@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.common.errors import UserError
 from utils.measure import corrections, courses
-from utils.measure.quantiles import QUANTILES
+from utils.measure.quantiles import FWHM, QUANTILES
 
 DAMPING = 0.5                # share of a correction that is made: measurements of a draft are noisy
 SMALLER = 0.8                # factor on DAMPING after a round that was not nearer than the last one
@@ -125,29 +125,40 @@ def first_guess(measured):
     Returns:
         dict, as of calibrate but for `best` and `rounds`.
     """
-    blur = [sigma for sigma in measured['blur_sigma'][1:] if sigma]
-    radii = corrections.thickness(measured['width_quantiles'], blur)
+    sharp, wings = _wings(measured)
+    blur = [sigma for sigma in sharp[1:] if sigma]
+    widths = measured['width_quantiles']
+    if wings and widths is not None:         # those of the core alone
+        core = FWHM * measured['wings']['core'][1]
+        widths = np.array(widths) * core / np.interp(0.5, QUANTILES, widths)
+    radii = corrections.thickness(widths, blur)
     if radii is None:                        # no width could be measured: take OTSU's radii
         radii = np.array(measured['radius_quantiles'])
     return {'radius_quantiles': np.maximum(radii, corrections.thinnest(measured)).tolist(),
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
-            'blur_sigma': measured['blur_sigma'], 'keep': STAINED,
+            'blur_sigma': sharp, 'keep': STAINED,
             'halo': LINE_WINGS if measured.get('lines') else WINGS,
-            **_wings(measured), **courses.first_guess(measured)}
+            **wings, **courses.first_guess(measured)}
 
 
 def _wings(measured):
-    """Wings of the blur at first, where they were measured; dict.
+    """Blur at first, and its wings where they were measured.
 
     A long line's light in the middle goes with 1 over both widths across it.
+
+    Returns:
+        (blur, entries): list of 3; dict of `wing_sigma` and `halo`, empty without measurement.
     """
-    seen = measured.get('wings')
-    if not seen or None in measured['blur_sigma']:
-        return {}
+    seen, blur = measured.get('wings'), measured['blur_sigma']
+    if not seen or None in blur:
+        return blur, {}
+    thin = corrections.thinnest(measured) ** 2 / 4
+    blur = [float(np.sqrt(max(core ** 2 - thin, corrections.SHARPEST ** 2)))
+            for core in corrections.cores(measured)]
     odds = seen['share'] / (1 - seen['share']) * np.prod(seen['wide']) / np.prod(seen['core'])
-    return {'wing_sigma': seen['wide'],
-            'halo': float(min(odds / (1 + odds), corrections.WIDEST))}
+    return blur, {'wing_sigma': seen['wide'],
+                  'halo': float(min(odds / (1 + odds), corrections.WIDEST))}
 
 
 def mismatch(measured, seen):

@@ -16,7 +16,7 @@ SAMPLED = 0.6                # the same of crowded stacks: what is sharper is no
 KEPT = 0.8                   # least blur over the one that was measured, with lines ...
 DEEPEST = 1.5                # ... and the most along z, where all widths tell it, not the least
 THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
-THINNEST = 0.8               # voxels, radius: thinner neurites would be strings of single voxels
+THINNEST = 1.0               # voxels, radius: thinner neurites would be strings of single voxels
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
 WIDEST = 0.85                # largest share of the light in the wings of the blur
 BESIDE = 1.2                 # least width of the wings over the core's
@@ -87,8 +87,8 @@ def _core_and_wings(drawn, measured, *, seen, damping):
     if not got:
         return drawn['blur_sigma'], {key: drawn[key] for key in ('wing_sigma', 'halo')}
     least = SAMPLED if measured.get('glow') else SHARPEST
-    blur = [blurrier(now, want['core'][k], seen=got['core'][k], damping=damping, least=least)
-            for now, k in zip(drawn['blur_sigma'], (0, 1, 1))]
+    blur = [blurrier(now, core, seen=core_seen, damping=damping, least=least)
+            for now, core, core_seen in zip(drawn['blur_sigma'], cores(measured), cores(seen))]
     wide = [blurrier(now, want['wide'][k], seen=got['wide'][k], damping=damping,
                      least=BESIDE * max(blur[k:k + 1 + k]))
             for k, now in enumerate(drawn['wing_sigma'])]
@@ -96,6 +96,18 @@ def _core_and_wings(drawn, measured, *, seen, damping):
     now = drawn['halo'] / (1 - drawn['halo'])
     now *= float(np.clip(odds[0] / odds[1], *LIMITS)) ** damping
     return blur, {'wing_sigma': wide, 'halo': min(now / (1 + now), WIDEST)}
+
+
+def cores(measured):
+    """Cores of what light beside neurites looks like, list of 3 sigmas, voxels.
+
+    The two in plane are as unlike as the blurs that the thinnest neurites tell.
+    """
+    deep, plane = measured['wings']['core']
+    _, *blur = measured['blur_sigma']
+    if None in blur:
+        return [deep, plane, plane]
+    return [deep] + [plane * sigma / np.mean(blur) for sigma in blur]
 
 
 def as_lines(drawn, measured, *, seen, damping):

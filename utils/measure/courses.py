@@ -19,7 +19,7 @@ RANGE = {                    # lowest and highest value of an entry
     'bundled': (0.0, 0.8),
     'clumps': (0.0, 2.0),
     'heading_spread': (0.0, 0.6),
-    'flatness': (0.0, 0.8),
+    'flatness': (0.0, 0.5),
     'level_width': (-0.95, 0.95),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
@@ -31,8 +31,8 @@ AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask a
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
 CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
 STILL_ALIKE = 0.6            # correlation of headings at the distances of alignment_far, as drawn
-FLAT_AT_FIRST = 0.3
-FLATTER = 0.22               # roundness lost by the square of flatness, about
+FLAT_AT_FIRST = 0.4          # flatness
+FLATTER = 0.45               # roundness lost by the square of flatness, about
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
 
 

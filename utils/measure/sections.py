@@ -5,17 +5,19 @@ from scipy import ndimage
 FINE, COARSE = 1.0, 2.0      # voxels: sigma of the image whose gradient is taken, and of the window
 REACH = 6                    # voxels to each side of a place that are looked at
 SHORTEST = 8                 # voxels of the shortest path measured
-EDGE = 3                     # voxels of its ends that are left out
+EDGE = 3                     # voxels of its ends that are left out; to each side over which a path's
+                             # direction is taken
+UPRIGHT = 0.8                # least cosine between a path and z
 MOST = 2000                  # places
 FEWEST = 50                  # places from which it is told
 BATCH = 250                  # places looked at together
 
 
 def roundness(voxels, local, *, paths):
-    """Middle over largest eigenvalue of the structure tensor along neurites.
+    """Middle over largest eigenvalue of the structure tensor along neurites that run along z.
 
     The least is that along the neurite; the others say how steep it falls across. They are alike
-    for a round one and a round blur.
+    for a round one. The blur, which is wider along z, makes others flat.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
@@ -24,8 +26,13 @@ def roundness(voxels, local, *, paths):
     Returns:
         float in [0, 1], mean of the places; None with too few.
     """
-    at = np.concatenate([np.zeros((0, 3), int)] + [path[EDGE:-EDGE] for path in paths
-                                                   if len(path) >= SHORTEST])
+    at = [np.zeros((0, 3), int)]
+    for path in paths:
+        if len(path) >= SHORTEST:
+            ahead = (path[2 * EDGE:] - path[:-2 * EDGE]).astype(float)
+            upright = np.abs(ahead[:, 0]) > UPRIGHT * np.sqrt((ahead ** 2).sum(1))
+            at.append(path[EDGE:-EDGE][upright])
+    at = np.concatenate(at)
     inside = ((at >= REACH) & (at < np.array(voxels.shape) - REACH)).all(1)
     at = at[inside]
     at = at[::1 + len(at) // MOST]

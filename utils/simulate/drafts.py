@@ -39,20 +39,19 @@ def draw(values, prior, *, rng, psf=None):
         if len(tree.parent):
             kept.append(tree)
             shine.append(light.brightness(tree, levels.foreground, light=values.light, prior=prior,
-                                          blur=settings.blur_width(values), rng=rng,
-                                          thick=thick))
+                                          blur=settings.blurs(values), rng=rng, thick=thick))
             if values.light.end_level != 1:
                 shine[-1] *= light.of_ends(tree, shape, level=values.light.end_level)
             if values.branches.flatness:
                 flat.append(sections.draw(tree, values.branches.flatness, rng=rng,
                                           length=values.branches.radius_length))
     tree = swc.join(kept)
-    label, found, line = _labelled(shape, tree, spacing=spacing,
+    label, found, line = _labelled(shape, tree, spacing=spacing, edge=values.light.edge,
                                    flat=np.concatenate(flat) if flat else None)
     instance = None
     if values.stack.instances:
         number = np.repeat(np.arange(1, len(kept) + 1), [len(t.parent) for t in kept])
-        instance = instances(shape, number, index=found[0], row=found[1])
+        instance = instances(shape, number, found=found)
     bright = light.on_voxels(shape, found, shine=np.concatenate(shine), parent=tree.parent)
     del found                                            # as large as the stack for crowded ones
     scene = exposures.Scene(bright, label, levels)
@@ -60,33 +59,45 @@ def draw(values, prior, *, rng, psf=None):
     return Draft(image, label, instance, tree, line, kind, len(kept))
 
 
-def _labelled(shape, tree, *, spacing, flat):
+def _labelled(shape, tree, *, spacing, edge, flat):
     """Label of a tree: the voxels of its balls and cones, and those of its centreline.
 
     A twig thinner than a voxel falls between voxel centres; its centreline keeps it whole.
 
+    Args:
+        edge, flat: as of raster.voxels.
+
     Returns:
-        (label, found, line): uint8 {0, 1} [Z, Y, X]; (index, row, t) as of raster.voxels, those of
-        the centreline included; int [M, 3], voxels of the centreline.
+        (label, found, line): uint8 {0, 1} [Z, Y, X]; raster.Found, the voxels of the centreline
+        included; int [M, 3], voxels of the centreline.
     """
-    index, row, t = raster.voxels(shape, tree.position, radius=tree.radius, parent=tree.parent,
-                                  spacing=spacing, flat=flat)
+    found = raster.voxels(shape, tree.position, radius=tree.radius, parent=tree.parent,
+                          spacing=spacing, flat=flat, edge=edge)
     line, line_row = raster.centreline_rows(shape, tree.position, parent=tree.parent)
     label = np.zeros(shape, np.uint8)
-    label.ravel()[index] = 1
+    label.ravel()[_within(found).index] = 1
     thin = np.ravel_multi_index(line.T, shape)
     missing = label.ravel()[thin] == 0
     label.ravel()[thin] = 1
-    found = (np.r_[index, thin[missing]], np.r_[row, line_row[missing]],
-             np.r_[t, np.ones(missing.sum(), t.dtype)])
-    return label, found, line
+    more = missing.sum()
+    return label, raster.Found(
+        np.r_[found.index, thin[missing]], np.r_[found.row, line_row[missing]],
+        np.r_[found.t, np.ones(more, np.float32)],
+        None if found.cover is None else np.r_[found.cover, np.full(more, raster.HALF)]), line
 
 
-def instances(shape, number, *, index, row):
+def _within(found):
+    """Those of raster.Found that are inside, not beside."""
+    if found.cover is None:
+        return found
+    return raster.Found(*[column[found.cover >= raster.HALF] for column in found])
+
+
+def instances(shape, number, *, found):
     """Number of the neurite of each labelled voxel; where two overlap, the later one's.
 
     Args:
-        number: int [N], neurite of each node, from 1; index, row: int [M], of raster.voxels.
+        number: int [N], neurite of each node, from 1; found: raster.Found.
 
     Returns:
         uint16 [Z, Y, X].
@@ -97,10 +108,10 @@ def instances(shape, number, *, index, row):
     if number[-1] > 65535:
         raise UserError('%d neurites are more than an instance label counts: lower DENSITY'
                         % number[-1])
-    found = np.zeros(shape, np.uint16)
-    order = np.argsort(number[row], kind='stable')
-    found.ravel()[index[order]] = number[row][order]
-    return found
+    named, found = np.zeros(shape, np.uint16), _within(found)
+    order = np.argsort(number[found.row], kind='stable')
+    named.ravel()[found.index[order]] = number[found.row][order]
+    return named
 
 
 def patch_corners(draft, patches, *, rng):

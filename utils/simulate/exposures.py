@@ -10,7 +10,7 @@ from utils.simulate.priors import GreyLevels
 
 class Scene(NamedTuple):
     """What shines in front of the microscope."""
-    light: np.ndarray           # float32 [Z, Y, X], grey levels of the label's voxels, unstained
+    light: np.ndarray           # float32 [Z, Y, X], grey levels of neurites' voxels, unstained
     label: np.ndarray           # uint8 {0, 1} [Z, Y, X]
     levels: GreyLevels          # the paper's, of this stack
 
@@ -65,7 +65,7 @@ def _shining(scene, values, *, prior, rng, psf):
     """
     fluorescence, shape = scene.light, scene.label.shape
     mask = scene.label.view(bool)
-    inside = np.flatnonzero(mask)
+    inside = np.flatnonzero(fluorescence)
     lit = fluorescence.ravel()
     lit[inside] = light.stain(lit[inside], values.light.stained_share, rng=rng)
     far = _glow(fluorescence, values)

@@ -41,7 +41,8 @@ def brightness(tree, level, *, light, blur, prior, rng, thick=None):
 
     Args:
         tree: swc.Tree, radii in isotropic voxels; level: the paper's foreground grey level.
-        light: settings.Light; blur: isotropic voxels, sigma; prior: priors.Priors.
+        light: settings.Light; blur: list of (share of the light, sigma in isotropic voxels), the
+        Gaussians of the point-spread function; prior: priors.Priors.
         thick: of thickness_scores, which its measured level follows by light.level_width.
 
     Returns:
@@ -55,7 +56,8 @@ def brightness(tree, level, *, light, blur, prior, rng, thick=None):
         else:
             share = 0.0 if thick is None else light.level_width
             level = prior.draw_level(rng, like=share * (thick or 0.0), free=np.sqrt(1 - share ** 2))
-        level = level / light.stained_share / left_by_blur(tree.radius, blur)
+        left = sum(part * left_by_blur(tree.radius, sigma) for part, sigma in blur)
+        level = level / light.stained_share / left
     elif light.level is not None:
         level = rng.uniform(*light.level)
     if light.level_spread not in ('auto', 0):
@@ -101,27 +103,33 @@ def left_by_blur(radius, sigma):
 
 
 def on_voxels(shape, found, *, shine, parent):
-    """Grey levels of the labelled voxels; where neurites overlap one of them shows.
+    """Grey levels of the voxels of neurites; where these overlap one shows, with an edge the
+    brightest.
 
     Args:
-        found: (index, row, t) of raster.voxels; parent: int [N].
-        shine: float [N], grey level of each node; it changes linearly along an edge.
+        found: raster.Found; parent: int [N].
+        shine: float [N], grey level of each node; it changes linearly along an edge of the tree.
 
     Returns:
         float32 [Z, Y, X].
     """
-    index, row, t = found
     light = np.zeros(shape, np.float32)
-    base = np.where(parent >= 0, parent, np.arange(len(parent)))
-    light.ravel()[index] = shine[base[row]] + t * (shine[row] - shine[base[row]])
+    base = np.where(parent >= 0, parent, np.arange(len(parent)))[found.row]
+    level = (shine[base] + found.t * (shine[found.row] - shine[base])).astype(np.float32)
+    index = found.index
+    if found.cover is not None:
+        level *= found.cover
+        order = np.argsort(level, kind='stable')
+        index, level = index[order], level[order]
+    light.ravel()[index] = level
     return light
 
 
 def stain(level, share, *, rng):
-    """Punctate staining with photon noise: each foreground voxel shines with probability `share`.
+    """Punctate staining with photon noise: each voxel of neurites shines with probability `share`.
 
     Args:
-        level: float [M], grey level of each foreground voxel.
+        level: float [M], grey level of each such voxel.
 
     Returns:
         float32 [M]: Poisson counts of mean `level` where the stain took, else 0.
@@ -163,8 +171,9 @@ def debris(shape, mask, *, specks, spacing, rng):
             break
         n = len(waiting)
         centres = rng.uniform(0, 1, (n, 3)) * np.asarray(shape)
-        index, row, _ = raster.voxels(shape, centres, radius=specks.radius[waiting],
-                                      parent=np.full(n, -1), spacing=spacing)
+        balls = raster.voxels(shape, centres, radius=specks.radius[waiting],
+                              parent=np.full(n, -1), spacing=spacing)
+        index, row = balls.index, balls.row
         touching = np.zeros(n, bool)
         touching[row[mask.ravel()[index]]] = True
         good = ~touching[row]

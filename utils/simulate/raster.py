@@ -10,6 +10,7 @@ import numpy as np
 
 PIECE = 8.0             # voxels of the finest axis; longer edges are cut, so that boxes stay slim
 BATCH = 1 << 17         # voxels tested at a time: as many as a processor's cache holds
+HALF = np.float32(0.5)
 SLACK = 1e-9            # of a piece's ends, so that two pieces of an edge leave no voxel between
 
 
@@ -28,7 +29,15 @@ class _Pieces(NamedTuple):
     stretch: np.ndarray     # factor on the radius along `wide`; the one across it is divided by it
 
 
-def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=None):
+class Found(NamedTuple):
+    """Voxels of a tree; one in several balls and cones comes several times."""
+    index: np.ndarray       # int64 [M], into the flattened grid
+    row: np.ndarray         # int [M], the node whose ball or whose edge to its parent it lies in
+    t: np.ndarray           # float32 [M], 0 at the parent, 1 at the node and in its ball
+    cover: np.ndarray       # float32 [M], share that is covered, from a half on inside; None: all
+
+
+def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=None, edge=0.0):
     """List the voxels of a tree (docs/method.md: a node is a ball, an edge a truncated cone).
 
     Args:
@@ -41,28 +50,30 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=Non
             edge's have the axes radius exp(h) along the vector and radius exp(-h) across it, h the
             vector's length. None: they are round.
 
+        edge: units of `spacing` over which the cover falls from 1 to 0, in the middle of which the
+            border lies; 0: voxels inside alone are told.
+
     Returns:
-        (index, row, t): int64 [M] into the flattened grid; int [M], the node whose ball or whose
-        edge to its parent the voxel lies in; float32 [M], 0 at the parent, 1 at the node and in its
-        ball. A voxel in several of them comes several times.
+        Found.
     """
     shape, spacing = np.asarray(shape), np.asarray(spacing, float)
     points = np.asarray(position, float).reshape(-1, 3) * spacing
     pieces = _pieces(points, np.asarray(radius, float), parent=np.asarray(parent),
                      longest=PIECE * spacing.min(), flat=flat)
-    some, first, size = _boxes(shape, pieces, spacing=spacing)
+    some, first, size = _boxes(shape, pieces, spacing=spacing, more=edge / 2)
     pieces = _Pieces(*[column[some] for column in pieces])
     order = np.lexsort(size.T)
     breaks = np.flatnonzero(np.diff(size[order], axis=0).any(1)) + 1
-    found = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32))]
+    found = [(np.zeros(0, int), np.zeros(0, int)) + 2 * (np.zeros(0, np.float32),)]
     for group in np.split(order, breaks) if len(order) else ():
         box = size[group[0]]
         step = max(1, BATCH // int(box.prod()))
         for i in range(0, len(group), step):
             k = group[i:i + step]
             found.append(_inside(shape, _Pieces(*[column[k] for column in pieces]),
-                                 first=first[k], box=box, spacing=spacing))
-    return tuple(np.concatenate(parts) for parts in zip(*found))
+                                 first=first[k], box=box, spacing=spacing, edge=edge))
+    found = Found(*[np.concatenate(parts) for parts in zip(*found)])
+    return found if edge else found._replace(cover=None)
 
 
 def _pieces(points, radius, *, parent, longest, flat):
@@ -105,8 +116,8 @@ def _flattened(unit, flat):
     return {'wide': across / np.maximum(much, 1e-9)[:, None], 'stretch': np.exp(much)}
 
 
-def _boxes(shape, pieces, *, spacing):
-    """Boxes around the pieces that meet the grid.
+def _boxes(shape, pieces, *, spacing, more):
+    """Boxes around the pieces that meet the grid; more: what the radius counts more.
 
     Returns:
         (some, first, size): int [M], the pieces; int [M, 3], corner of each one's box and its
@@ -118,7 +129,7 @@ def _boxes(shape, pieces, *, spacing):
     reach = np.sqrt(np.maximum(1 - unit ** 2 - pieces.wide ** 2, 0) * short
                     + pieces.wide ** 2 * long)
     ends = [start + unit * at[:, None] for at in (pieces.near, pieces.far)]
-    reaches = [(pieces.radius + pieces.slope * at)[:, None] * reach
+    reaches = [(pieces.radius + pieces.slope * at + more)[:, None] * reach
                for at in (pieces.near, pieces.far)]
     low = np.minimum(*[end - r for end, r in zip(ends, reaches)])
     high = np.maximum(*[end + r for end, r in zip(ends, reaches)])
@@ -129,8 +140,8 @@ def _boxes(shape, pieces, *, spacing):
     return some, np.minimum(first[some], shape - size), size
 
 
-def _inside(shape, pieces, *, first, box, spacing):
-    """Voxels of some pieces whose boxes are of one size; (index, row, t) as of voxels().
+def _inside(shape, pieces, *, first, box, spacing, edge):
+    """Voxels of some pieces whose boxes are of one size; as of Found, the cover 1 without an edge.
 
     Args:
         first: int [N, 3], corner of each piece's box; box: int [3], its voxels along z, y, x.
@@ -146,14 +157,27 @@ def _inside(shape, pieces, *, first, box, spacing):
         across = aside / square + (across - aside) * square
     r = along * pieces.slope[each]
     r += pieces.radius[each]
-    inside = across <= r * r
-    inside &= (along >= (pieces.near - SLACK)[each]) & (along <= (pieces.far + SLACK)[each])
-    which, z, y, x = np.nonzero(inside)
+    near = across <= (r + edge / 2) ** 2
+    near &= (along >= (pieces.near - SLACK)[each]) & (along <= (pieces.far + SLACK)[each])
+    which, z, y, x = np.nonzero(near)
     low = first[which]
     index = ((low[:, 0] + z) * shape[1] + low[:, 1] + y) * shape[2] + low[:, 2] + x
-    t = along[inside] * pieces.scale[which]
+    t = along[near] * pieces.scale[which]
     t[pieces.scale[which] == 0] = 1                      # a ball
-    return index, pieces.row[which], t.astype(np.float32)
+    return (index, pieces.row[which], t.astype(np.float32),
+            _cover(r[near], across[near], edge=edge))
+
+
+def _cover(radius, across, *, edge):
+    """Share of voxels that is covered; across: squared distance from the axis; float32 [M]."""
+    if not edge:
+        return np.ones(len(radius), np.float32)
+    cover = np.clip((radius - np.sqrt(np.maximum(across, 0))) / edge + 0.5, 0, 1)
+    cover = cover.astype(np.float32)
+    inside = across <= radius * radius                   # exactly those without an edge
+    cover[inside] = np.maximum(cover[inside], HALF)
+    cover[~inside] = np.minimum(cover[~inside], np.nextafter(HALF, np.float32(0)))
+    return cover
 
 
 def _summed(parts):
@@ -169,8 +193,8 @@ def label(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0)):
         bool [Z, Y, X].
     """
     mask = np.zeros(shape, bool)
-    index, _, _ = voxels(shape, position, radius=radius, parent=parent, spacing=spacing)
-    mask.ravel()[index] = True
+    found = voxels(shape, position, radius=radius, parent=parent, spacing=spacing)
+    mask.ravel()[found.index] = True
     return mask
 
 

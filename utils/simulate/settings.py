@@ -62,6 +62,7 @@ class Light(NamedTuple):
     level_drift: float               # std of log brightness along a neurite
     drift_length: float              # voxels over which it changes
     end_level: float                 # brightness of a free end over its neurite's; 1: alike
+    edge: float                      # voxels over which the light falls at a neurite's border
     debris: float                    # balls per PAPER_VOLUME
     glow: tuple                      # shares of the neurites' light spread by glow.SPREADS
 
@@ -146,6 +147,7 @@ AUTO = {
     'level_drift': Auto(1, 0.0, 0.0, 3.0),
     'drift_length': Auto(1, 20.0, 0.1, 1e6),
     'end_level': Auto(1, 1.0, 0.1, 5.0),
+    'edge': Auto(1, 0.0, 0.0, 2.0),
     'debris': Auto(1, 1024, 0.0, schemas.SPECKS[1] * PAPER_VOLUME),
     'glow': Auto(3, (0.0, 0.0, 0.0), 0.0, 20.0),
     'light_noise': Auto(1, 0.0, 0.0, 65535.0),
@@ -224,6 +226,7 @@ def _of_measured(measured, voxel_size):
         'level_drift': drawn.get('level_drift', measured.get('level_drift')) or 0.0,
         'drift_length': length,
         'end_level': drawn.get('end_level') or 1.0,
+        'edge': 1.0,
         'debris': measured['debris']['density'] * PAPER_VOLUME,
         'glow': tuple(drawn.get('glow') or AUTO['glow'].paper),
         'light_noise': drawn.get('photons') or 0.0,
@@ -274,6 +277,15 @@ def grid(stack):
 def blur_width(settings):
     """Sigma of the point-spread function, mean over the axes; isotropic voxels, float."""
     return float(np.mean(settings.optics.psf_sigma) / settings.stack.voxel_size[2])
+
+
+def blurs(settings):
+    """The Gaussians of the point-spread function: list of (share of the light, blur_width)."""
+    optics, core = settings.optics, blur_width(settings)
+    times = [optics.psf_wing_depth] + 2 * [optics.psf_wing_width]
+    wide = np.mean(np.multiply(times, optics.psf_sigma)) / settings.stack.voxel_size[2]
+    share = optics.psf_wing_share
+    return [(1 - share, core), (share, float(wide))] if share else [(1.0, core)]
 
 
 def volume(stack):
