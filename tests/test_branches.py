@@ -84,8 +84,8 @@ def test_noise_along_a_branch_has_its_length():
 def test_walks_lose_their_direction_over_the_persistence_length(persistence):
     n = 400
     walks = fibres.walk(np.zeros((n, 3)) + 1e4, np.tile([0, 0, 1.0], (n, 1)),
-                        length=np.full(n, 120.0), habit=habit(persistence), headings=Headings([2e4] * 3),
-                        rng=np.random.default_rng(0))
+                        length=np.full(n, 120.0), habit=habit(persistence),
+                        headings=Headings([2e4] * 3), rng=np.random.default_rng(0))
     assert all(len(w) == 60 for w in walks)
     steps = np.diff(np.array(walks), axis=1)
     steps /= np.linalg.norm(steps, axis=2, keepdims=True)
@@ -95,7 +95,8 @@ def test_walks_lose_their_direction_over_the_persistence_length(persistence):
 
 def test_walks_end_where_they_would_leave():
     path, = fibres.walk(np.array([[5.0, 5, 5]]), np.array([[0, 0, 1.0]]), length=np.array([99.0]),
-                        habit=habit(np.inf), headings=Headings([9, 9, 12]), rng=np.random.default_rng(0))
+                        habit=habit(np.inf), headings=Headings([9, 9, 12]),
+                        rng=np.random.default_rng(0))
     np.testing.assert_allclose(path, [[5, 5, 7], [5, 5, 9], [5, 5, 11]], atol=1e-3)
 
 

@@ -233,11 +233,13 @@ def test_every_node_lies_in_its_label_and_instances_cover_it(change):
 
 def test_instances_are_drawn_only_if_wanted_and_the_later_one_shows():
     assert draw(5, AXON_SHARE=1.0).instance is None
-    found = drafts.instances((1, 1, 3), np.array([1, 2]), index=np.array([1, 0, 1]),
-                             row=np.array([1, 0, 0]))
+    inside = raster.Found(np.array([1, 0, 1]), np.array([1, 0, 0]), np.ones(3, np.float32), None)
+    found = drafts.instances((1, 1, 3), np.array([1, 2]), found=inside)
     assert found.ravel().tolist() == [1, 2, 0]
+    half = inside._replace(cover=np.float32([0.4, 0.5, 1]))          # the first lies beside
+    assert drafts.instances((1, 1, 3), np.array([1, 2]), found=half).ravel().tolist() == [1, 1, 0]
     with pytest.raises(UserError, match='DENSITY'):
-        drafts.instances((1, 1, 1), np.array([65536]), index=[0], row=[0])
+        drafts.instances((1, 1, 1), np.array([65536]), found=inside)
 
 
 def test_paper_neuron_is_what_rasteriser_and_growth_give():

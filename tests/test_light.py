@@ -8,7 +8,7 @@ from scipy import ndimage, special
 
 from utils.common.errors import UserError
 from utils.data import stacks, swc
-from utils.simulate import camera, light, neurites, optics, priors, settings
+from utils.simulate import camera, light, neurites, optics, priors, raster, settings
 
 
 # --- fluorescence ---
@@ -80,8 +80,9 @@ def test_brightness_drifts_over_its_length_on_straight_neurites_too():
         values = settings_of(AXON_SHARE=1.0, LEVEL_DRIFT=0.5, VOLUME_SHAPE=(256, 256, 256))
         prior = priors.Priors(None, 16)
         _, trees = neurites.grow(values, prior, rng=np.random.default_rng(seed))
-        levels.append(np.log(light.brightness(trees[0], 100.0, light=values.light, blur=[(1.0, 1.0)],
-                                              prior=prior, rng=np.random.default_rng(seed))))
+        levels.append(np.log(light.brightness(trees[0], 100.0, light=values.light, prior=prior,
+                                              blur=[(1.0, 1.0)],
+                                              rng=np.random.default_rng(seed))))
     near, far = [np.mean([np.corrcoef(v[k:], v[:-k])[0, 1] for v in levels]) for k in (1, 20)]
     assert near > 0.75 and far < 0.4                     # 2 and 40 voxels apart, 20 voxels of drift
 
@@ -161,7 +162,8 @@ def test_the_share_of_dim_neurites_is_dimmer_than_any_measured():
 
 
 def test_light_changes_linearly_along_an_edge():
-    found = raster.Found(np.array([4, 6, 8]), np.array([1, 1, 0]), np.array([0.25, 1.0, 1.0]), None)
+    found = raster.Found(np.array([4, 6, 8]), np.array([1, 1, 0]), np.array([0.25, 1.0, 1.0]),
+                         None)
     shining = light.on_voxels((1, 1, 10), found, shine=np.array([100.0, 200.0]),
                               parent=np.array([-1, 0]))
     assert shining[0, 0].tolist() == [0, 0, 0, 0, 125, 0, 200, 0, 100, 0]

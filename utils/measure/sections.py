@@ -5,8 +5,8 @@ from scipy import ndimage
 FINE, COARSE = 1.0, 2.0      # voxels: sigma of the image whose gradient is taken, and of the window
 REACH = 6                    # voxels to each side of a place that are looked at
 SHORTEST = 8                 # voxels of the shortest path measured
-EDGE = 3                     # voxels of its ends that are left out; to each side over which a path's
-                             # direction is taken
+EDGE = 3                     # voxels of its ends that are left out, and to each side over which a
+                             # path's direction is taken
 UPRIGHT = 0.8                # least cosine between a path and z
 MOST = 2000                  # places
 FEWEST = 50                  # places from which it is told

@@ -3,7 +3,6 @@ import numpy as np
 
 from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
-                         
                            quantiles, radii, sections, skeletons, structure, widths, wings)
 
 MEASURES = 5                     # version of what measure() tells; parts with another are made anew

@@ -89,6 +89,8 @@ def blur(light, at, *, sigma):
     """
     halo = _halo(sigma)
     blocks = _blocks_near(light.shape, at, halo=halo)
+    if not len(blocks):
+        return []
     if len(blocks) * np.prod([b + 2 * h for b, h in zip(BLOCK, halo)]) > 1.2 * light.size:
         ndimage.gaussian_filter(light, sigma, output=light, mode='constant', truncate=TRUNCATE)
         return [((0, 0, 0), light)]
