@@ -51,9 +51,8 @@ CLUMPS = 'auto'                  # std of the log of how many passing fibres sta
                                  # over some 32 voxels, [0, 2]; 0: they start anywhere
 RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
                                  # measurement 20
-FLATNESS = 'auto'              # how far from round neurites are across: std of the log of half of
-                                 # what their sections are wider in one direction, [0, 1]; 0: round
-                                 # (paper)
+FLATNESS = 'auto'                # sections are ellipses with the axes r exp(h) and r exp(-h): std
+                                 # of each of the two parts of h, [0, 1]; 0: round (paper)
 TAPER = 0.0                      # share of its radius that a branch loses to its tip, [0, 1)
 BOUTON_SPACING = 0.0             # voxels between boutons of axons and fibres, mean; 0: none
 
@@ -69,9 +68,9 @@ LEVEL_WIDTH = 'auto'             # correlation of measured levels with radii, ne
 LEVEL_DRIFT = 'auto'             # std of log brightness along a neurite; 0: constant (paper)
 DRIFT_LENGTH = 'auto'            # voxels over which it changes; without measurement 20
 END_LEVEL = 'auto'               # brightness of a free end over its neurite's; 1: alike (paper)
-EDGE = 'auto'                    # voxels over which a neurite's light falls at its border: partly
-                                 # covered voxels shine partly, without steps; 0 (paper): sharp;
-                                 # with measurement 1
+EDGE = 'auto'                    # voxels over which a neurite's light falls at its border, [0, 2]:
+                                 # partly covered ones shine partly; 0: sharp (paper); with
+                                 # measurement 1
 DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
 GLOW = 'auto'                    # light between the neurites, out of focus or scattered: shares of
                                  # their own that are spread by 8, 16 and 32 voxels; paper: 0, 0, 0
@@ -81,9 +80,9 @@ PSF_SIGMA = 'auto'               # um (z, y, x), Gaussian point-spread function;
                                  # isotropic voxel
 PSF_WING_SHARE = 'auto'          # share of the light in the wings of the point-spread function,
                                  # [0, 0.85]; paper: 0
-PSF_WING_WIDTH = 'auto'          # width of the wings in plane, in PSF_SIGMA, from 1 on; without
+PSF_WING_WIDTH = 'auto'          # width of the wings in plane, in PSF_SIGMA, [1, 20]; without
                                  # measurement 3
-PSF_WING_DEPTH = 'auto'          # the same along z: light sheets spread light further there
+PSF_WING_DEPTH = 'auto'          # the same along z, [1, 20]: light sheets spread light further
 PSF_FILE = None                  # TIFF of a measured point-spread function at VOXEL_SIZE, instead
                                  # of the Gaussian
 ILLUMINATION = 0.0               # std of the log of uneven illumination; 0: even

@@ -83,8 +83,8 @@ def test_the_point_spread_function_is_um_of_each_axis():
 def test_wings_have_their_share_and_width():
     """A share s with sigmas w times as wide: variance (1 - s) + s w^2 of the narrow one's."""
     image = one_spot(PSF_SIGMA=(2.0, 1.0, 1.0), PSF_WING_SHARE=0.5, PSF_WING_WIDTH=2.0,
-                     PSF_WING_DEPTH=2.0)
-    np.testing.assert_allclose(variances(image), [2.5] * 3, rtol=0.15)
+                     PSF_WING_DEPTH=3.0)
+    np.testing.assert_allclose(variances(image), [5.0, 2.5, 2.5], rtol=0.15)
     assert abs(image.sum() / 1e4 - 1) < 0.05
 
 
@@ -233,10 +233,10 @@ def test_every_node_lies_in_its_label_and_instances_cover_it(change):
 
 def test_instances_are_drawn_only_if_wanted_and_the_later_one_shows():
     assert draw(5, AXON_SHARE=1.0).instance is None
-    inside = raster.Found(np.array([1, 0, 1]), np.array([1, 0, 0]), np.ones(3, np.float32), None)
+    inside = raster.Found(np.array([1, 0, 1]), np.array([1, 0, 0]), np.ones(3), None, None)
     found = drafts.instances((1, 1, 3), np.array([1, 2]), found=inside)
     assert found.ravel().tolist() == [1, 2, 0]
-    half = inside._replace(cover=np.float32([0.4, 0.5, 1]))          # the first lies beside
+    half = inside._replace(cover=np.ones(3), inside=np.array([False, True, True]))
     assert drafts.instances((1, 1, 3), np.array([1, 2]), found=half).ravel().tolist() == [1, 1, 0]
     with pytest.raises(UserError, match='DENSITY'):
         drafts.instances((1, 1, 1), np.array([65536]), found=inside)

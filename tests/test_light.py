@@ -131,9 +131,14 @@ def test_measured_brightness_makes_up_for_blur_and_staining():
             wanted / 0.5 / left)
     alike = auto._replace(level_spread=0)
     assert light.brightness(node(), 1.0, light=alike, **how) == pytest.approx(200 / 0.5 / left)
-    assert light.left_by_blur(np.array([0.1, 50.0]), 1.0) == pytest.approx(
+    assert light.left_by_blur(np.array([0.1, 50.0]), how['blur']) == pytest.approx(
         [1 - np.exp(-0.56 ** 2 / 2), 1])                 # a voxel is the thinnest
-    assert light.left_by_blur(1.0, 100.0) == 0.1
+    assert light.left_by_blur(1.0, [(1.0, 100.0)]) == 0.1
+    both = [(0.4, 1.0), (0.6, 3.0)]                      # a core and wings
+    left = 0.4 * (1 - np.exp(-2)) + 0.6 * (1 - np.exp(-2 / 9))
+    assert light.left_by_blur(2.0, both) == pytest.approx(left)
+    assert light.brightness(node(radius=2.0), 1.0, light=alike, **dict(how, blur=both)) \
+        == pytest.approx(200 / 0.5 / left)
 
 
 def test_thickness_is_told_among_the_neurites_of_a_draft():
@@ -163,7 +168,7 @@ def test_the_share_of_dim_neurites_is_dimmer_than_any_measured():
 
 def test_light_changes_linearly_along_an_edge():
     found = raster.Found(np.array([4, 6, 8]), np.array([1, 1, 0]), np.array([0.25, 1.0, 1.0]),
-                         None)
+                         None, None)
     shining = light.on_voxels((1, 1, 10), found, shine=np.array([100.0, 200.0]),
                               parent=np.array([-1, 0]))
     assert shining[0, 0].tolist() == [0, 0, 0, 0, 125, 0, 200, 0, 100, 0]

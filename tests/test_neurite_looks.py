@@ -3,12 +3,14 @@ import numpy as np
 import pytest
 from drafting import draw, settings_of
 from test_measure import fibre, line
+from test_priors import known
 from test_raster import slow_label
 
 from utils.data import swc
-from utils.measure import bends, corrections, courses, crowding, otsu, skeletons, widths, wings
+from utils.measure import (bends, calibration, corrections, courses, crowding, otsu, skeletons,
+                           widths, wings)
 from utils.measure import sections as seen_sections
-from utils.simulate import fibres, light, raster, sections, settings
+from utils.simulate import fibres, light, optics, raster, sections
 from utils.simulate.headings import Headings
 
 ALONG_Z = [0.6, 0.2, 0.2, 0.0, 0.0, 0.0]
@@ -49,8 +51,10 @@ def test_fibres_run_as_others_do_some_way_off():
         paths = [np.unique(np.rint(tree.position), axis=0, return_index=True) for tree in grown]
         paths = [np.rint(tree.position)[np.sort(first)].astype(int)
                  for tree, (_, first) in zip(grown, paths)]
-        found.append(bends.alignment(paths, (1, 1, 1), apart=bends.FAR))
-    assert abs(found[0] - 1 / 3) < 0.03 and found[1] > found[0] + 0.03
+        found.append(crowding.headings_alike(paths, (1, 1, 1)))
+    assert abs(found[0]) < 0.03 and found[1] > found[0] + 0.03
+    assert crowding.headings_alike(paths[:1], (1, 1, 1)) is None
+    assert bends.alignment(paths, (1, 1, 1), apart=bends.FAR) > found[1] + 0.3
 
 
 # --- sections that are not round, borders ---
@@ -100,14 +104,16 @@ def test_what_flattens_a_neurite_spares_its_soma():
 
 def test_partly_covered_voxels_take_the_steps_from_thin_neurites():
     """The light of a tube that shifts by parts of a voxel: nearly the same, its label is not."""
-    hard, soft = [], []
-    for aside in (0.0, 0.25, 0.5, 0.75):
-        hard.append(len(set(tube(0.8, aside=aside).index)))
-        soft.append(covered(tube(0.8, aside=aside, edge=1.0)).sum())
-    assert np.ptp(hard) > 0.3 * np.mean(hard) and np.ptp(soft) < 0.1 * np.mean(soft)
+    flat = np.array([[0, 0, 0.4]] * 2)                   # thin along y
+    for how, wanted in ((dict(), 0.1), (dict(flat=flat), 0.15)):
+        hard, soft = [], []
+        for aside in (0.0, 0.25, 0.5, 0.75):
+            hard.append(len(set(tube(0.8, aside=aside, **how).index)))
+            soft.append(covered(tube(0.8, aside=aside, edge=1.0, **how)).sum())
+        assert np.ptp(hard) > 0.3 * np.mean(hard) and np.ptp(soft) < wanted * np.mean(soft)
     found, inside = tube(2.3, aside=0.3, edge=1.0), tube(2.3, aside=0.3)
     assert inside.cover is None
-    assert set(found.index[found.cover >= 0.5]) == set(inside.index)     # the label is the same
+    assert set(found.index[found.inside]) == set(inside.index)     # the label is the same
     assert found.cover.max() == 1 and 0 < found.cover.min() < 0.5
 
 
@@ -119,7 +125,7 @@ def test_the_label_of_a_draft_does_not_know_the_edge():
 
 def test_where_neurites_overlap_the_brightest_shows():
     found = raster.Found(np.array([2, 2, 5]), np.array([0, 1, 1]), np.ones(3, np.float32),
-                         np.float32([1.0, 0.25, 0.5]))
+                         np.float32([1.0, 0.25, 0.5]), np.ones(3, bool))
     shining = light.on_voxels((1, 1, 7), found, shine=np.array([40.0, 100.0]),
                               parent=np.array([-1, -1]))
     assert shining.ravel().tolist() == [0, 0, 40, 0, 0, 50, 0]
@@ -208,13 +214,39 @@ def test_core_and_wings_that_were_drawn_are_found_again():
         np.testing.assert_allclose(drawn[key], wanted, rtol=0.02, err_msg=key)
 
 
-def test_neurites_look_as_bright_with_wings():
-    """What the wings leave of a line's middle, too, is made up for."""
+def test_brightness_knows_core_and_wings():
     values = settings_of(PSF_SIGMA=(1.0, 1.0, 1.0), PSF_WING_SHARE=0.6, PSF_WING_WIDTH=2.0,
-                         PSF_WING_DEPTH=4.0)
-    (near, core), (far, wide) = settings.blurs(values)
-    assert (near, far) == pytest.approx((0.4, 0.6))
-    assert wide / core == pytest.approx((4 + 2 + 2) / 3)
+                         PSF_WING_DEPTH=4.0, VOXEL_SIZE=(1.0, 1.0, 1.0))
+    (near, core), (far, wide) = optics.blurs(values)
+    assert (near, far) == pytest.approx((0.4, 0.6)) and core == pytest.approx(1)
+    assert wide == pytest.approx((4 + 2 + 2) / 3)
+    kernel = np.zeros((1, 1, 3))
+    kernel[0, 0] = 0.25, 0.5, 0.25
+    assert optics.blurs(values, psf=kernel) == [(1.0, pytest.approx(np.sqrt(0.5) / 3))]
+
+
+def test_measured_wings_are_drawn():
+    drawn = dict(known()['drawn'], blur_sigma=[1.0, 0.5, 0.7], wing_sigma=[3.5, 1.8], halo=0.7)
+    optic = settings_of(dict(known(), drawn=drawn)).optics
+    assert (optic.psf_wing_share, optic.psf_wing_depth) == pytest.approx((0.7, 3.5))
+    assert optic.psf_wing_width == pytest.approx(3.0)
+    before = settings_of(dict(known(), drawn=dict(drawn, wing_sigma=None)))
+    assert (before.optics.psf_wing_depth, before.optics.psf_wing_width) == pytest.approx((3, 3))
+    assert before.light.edge == 1 and settings_of().light.edge == 0      # paper: sharp
+    seen = {'share': 0.4, 'core': [1.2, 0.9], 'wide': [3.0, 2.0]}
+    measured = dict(look(TRUE), wings=seen, blur_sigma=[1.2, 0.8, 1.0], threshold=50.0)
+    guess = calibration.first_guess(measured)
+    odds = 0.4 / 0.6 * 6 / (1.2 * 0.9)
+    assert guess['wing_sigma'] == [3.0, 2.0]
+    assert guess['halo'] == pytest.approx(odds / (1 + odds))
+    np.testing.assert_allclose(guess['blur_sigma'], np.sqrt(np.square([1.2, 0.8, 1.0]) - 0.25))
+
+
+def test_neurites_too_wide_tell_no_wings():
+    away = np.arange(-widths.REACH, widths.REACH + 1.0)
+    broad = np.tile(1000 * np.exp(-away ** 2 / (2 * 7.0 ** 2)), (400, 1)).astype(np.float32)
+    assert wings.measure([broad] * 3) is None
+    assert wings.measure([-broad] * 3) is None           # darker than the background
 
 
 # --- calibration ---
@@ -223,9 +255,8 @@ def test_flatness_and_spread_of_headings_are_found_again():
     true = {'flatness': 0.35, 'heading_spread': 0.3, 'heading': ALONG_Z}
 
     def see(drawn):
-        mean = (crowding.matrix(drawn['heading']) ** 2).sum()
         return {'roundness': 0.8 - 0.4 * drawn['flatness'] ** 2, 'heading': drawn['heading'],
-                'alignment_far': mean + 0.5 * drawn['heading_spread'] ** 2}
+                'headings_alike': 0.5 * drawn['heading_spread'] ** 2}
 
     real = see(true)
     drawn = courses.first_guess(real)
@@ -233,4 +264,5 @@ def test_flatness_and_spread_of_headings_are_found_again():
         drawn = courses.corrected(drawn, real, seen=see(drawn), damping=0.7)
     for key in ('flatness', 'heading_spread'):
         assert drawn[key] == pytest.approx(true[key], rel=0.02)
-    assert courses.first_guess(dict(real, roundness=None, alignment_far=None)).keys() == {'heading'}
+    bare = dict(real, roundness=None, headings_alike=None)
+    assert courses.first_guess(bare).keys() == {'heading'}

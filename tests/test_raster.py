@@ -52,7 +52,7 @@ def test_ball_and_cylinder_known_by_hand():
 def test_voxels_tell_their_node_and_their_place_on_its_edge():
     """A thin edge along x, cut into pieces: t runs from 0 at the parent to 1 at the node."""
     position = [[4, 4, 2], [4, 4, 32]]
-    index, row, t, _ = raster.voxels((9, 9, 40), position, radius=[0.4, 0.4], parent=[-1, 0])
+    index, row, t, _, _ = raster.voxels((9, 9, 40), position, radius=[0.4, 0.4], parent=[-1, 0])
     z, y, x = np.unravel_index(index, (9, 9, 40))
     assert (z == 4).all() and (y == 4).all() and set(x) == set(range(2, 33))
     root = row == 0

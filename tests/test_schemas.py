@@ -47,7 +47,7 @@ NUMBERS = ('drawn.density', 'drawn.keep', 'drawn.halo', 'drawn.blur_sigma.1',
            'branch_spacing', 'ends_spacing', 'correlation.0.0', 'voxel_size.0')
 OPTIONAL = ('drawn.turns', 'drawn.winding_spread', 'drawn.bundled', 'drawn.level_drift',
             'drawn.drift_length', 'drawn.end_level', 'drawn.branch_spacing', 'drawn.ends_spacing',
-            'drawn.level_width')
+            'drawn.level_width', 'drawn.flatness', 'drawn.heading_spread')
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -5.0, 1e30, 10 ** 400, 'many', True,
@@ -65,7 +65,8 @@ def test_absurd_values_are_refused_with_the_keys_name(tmp_path, value):
     ('drawn', None), ('debris', []), ('debris', None), ('background', 3), ('correlation', []),
     ('correlation.1', [0.1]), ('voxel_size', [1, 1]), ('voxel_size', 0.5), ('voxel_size.1', 0),
     ('drawn.best', 1000), ('drawn.best', 1), ('dtype_max', 70000),
-    ('dtype_max', '255'), ('drawn.turns', [0.1] * 9)])
+    ('dtype_max', '255'), ('drawn.turns', [0.1] * 9),
+    ('drawn.wing_sigma', [1.0]), ('drawn.wing_sigma', [0.0, 1.0])])
 def test_values_out_of_range_are_refused_with_the_keys_name(tmp_path, place, value):
     refused(tmp_path / 'priors.json', place, value)
 

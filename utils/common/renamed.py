@@ -27,9 +27,13 @@ MOVED = {
 ADDED = {'RANDOM_PATCHES': 0.0, 'LAMBDA_DICE': 1.0, 'START_FROM': None, 'LABEL_SEEN_LEVEL': 1.0,
          'CHANNEL': 0, 'OUTPUT_FORMAT': 'tiff', 'GLOW': 'auto',
          'CLUMPS': 'auto', 'LIGHT_NOISE': 'auto', 'LEVEL_WIDTH': 'auto', 'FLATNESS': 'auto',
-         'EDGE': 'auto', 'PSF_WING_DEPTH': 3.0,
+         'EDGE': 0.0,
          'DISCRIMINATOR_SEES_DETAIL': False, 'DISCRIMINATOR_UPDATES': 1,
          'DISCRIMINATOR_FIRST': 0, 'DENSITY_FACTOR': 1.0, 'DIM_NEURITES': False}
+
+
+# the same, of one that did as another constant
+LIKE = {'PSF_WING_DEPTH': 'PSF_WING_WIDTH'}
 
 
 def updated(before, now):
@@ -40,7 +44,7 @@ def updated(before, now):
 
     Returns:
         dict; a name is replaced where `now` knows only the new one, and left out where it moved;
-        one that is newer than the run has the value of ADDED.
+        one that is newer than the run has the value of ADDED or LIKE.
     """
     moved = {name for names in MOVED.values() for name in names}
     values = {name: value for name, value in before.items() if name in now or name not in moved}
@@ -50,4 +54,6 @@ def updated(before, now):
                 values[new] = values.pop(old)
     values.update({name: value for name, value in ADDED.items()
                    if name in now and name not in values})
+    values.update({name: values[other] for name, other in LIKE.items()
+                   if name in now and name not in values and other in values})
     return values

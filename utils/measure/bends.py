@@ -16,6 +16,7 @@ STRAIGHTEST = 1e-5           # turns count as this much at least
 NEAR = 6, 16, 4000           # voxels between places whose directions are compared, least and most;
                              # places, at most, that are compared with others
 FAR = 28, 44, 1000           # the same, of neurites that are no bundle
+BATCH = 100                  # places whose pairs are looked at together
 AHEAD = 3                    # voxels to each side over which a direction is taken there
 
 
@@ -98,17 +99,19 @@ def alignment(paths, spacing, *, apart=NEAR):
         return None
     places, towards, owner = [np.concatenate(a) for a in (places, towards, owner)]
     some = np.arange(0, len(places), 1 + len(places) // apart[2])
-    a, b = _pairs(places, some, apart=apart)
-    other = owner[a] != owner[b]
-    if other.sum() < FEWEST:
-        return None
-    return float(((towards[a[other]] * towards[b[other]]).sum(1) ** 2).mean())
+    tree, total, count = cKDTree(places), 0.0, 0
+    for first in range(0, len(some), BATCH):
+        a, b = _pairs(tree, some[first:first + BATCH], apart=apart)
+        other = owner[a] != owner[b]
+        total += ((towards[a[other]] * towards[b[other]]).sum(1) ** 2).sum()
+        count += other.sum()
+    return float(total / count) if count >= FEWEST else None
 
 
-def _pairs(places, some, *, apart):
-    """Rows (a, b) of places as far apart as told, a among `some`; int [K] each."""
+def _pairs(tree, some, *, apart):
+    """Rows (a, b) of places of a tree as far apart as told, a among `some`; int [K] each."""
     least, most, _ = apart
-    tree = cKDTree(places)
+    places = tree.data
     near = tree.query_ball_point(places[some], most)
     a = np.repeat(some, [len(n) for n in near])
     b = np.concatenate(near).astype(int)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.common.errors import UserError
+from utils.data import stacks
 from utils.measure import corrections, courses
 from utils.measure.quantiles import FWHM, QUANTILES
 
@@ -21,11 +22,11 @@ DENSER = 1.5                 # factor on the density of a draft whose threshold 
                              # and on the measured density at first: OTSU misses dim neurites
 STAINED = 0.9                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
-LINE_WINGS = 0.5             # the same with lines (lines.py), in all rounds
+LINE_WINGS = 0.5             # the same with lines (lines.py), in all rounds; neither with wings.py
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
-KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'alignment_far', 'clumps', 'heading',
+KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'headings_alike', 'clumps', 'heading',
                   'level_width', 'glow', 'lines', 'depth_width', 'wings', 'roundness')
                  + courses.RATIOS + courses.AS_MEASURED)
 
@@ -153,9 +154,9 @@ def _wings(measured):
     seen, blur = measured.get('wings'), measured['blur_sigma']
     if not seen or None in blur:
         return blur, {}
-    thin = corrections.thinnest(measured) ** 2 / 4
-    blur = [float(np.sqrt(max(core ** 2 - thin, corrections.SHARPEST ** 2)))
-            for core in corrections.cores(measured)]
+    thin = corrections.thinnest(measured) / 2 / stacks.spacing_of(measured.get('voxel_size'))
+    blur = [float(np.sqrt(max(core ** 2 - own ** 2, corrections.SHARPEST ** 2)))
+            for core, own in zip(corrections.cores(measured), thin)]
     odds = seen['share'] / (1 - seen['share']) * np.prod(seen['wide']) / np.prod(seen['core'])
     return blur, {'wing_sigma': seen['wide'],
                   'halo': float(min(odds / (1 + odds), corrections.WIDEST))}

@@ -30,7 +30,7 @@ RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
 CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
-STILL_ALIKE = 0.6            # correlation of headings at the distances of alignment_far, as drawn
+STILL_ALIKE = 0.6            # correlation of headings bends.FAR apart, as drawn
 FLAT_AT_FIRST = 0.4          # flatness
 FLATTER = 0.45               # roundness lost by the square of flatness, about
 BUNDLES = 0.3                # alignment gained by bundling all passing fibres, about
@@ -54,8 +54,8 @@ def first_guess(measured):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
     if measured.get('heading'):
         found['heading'] = _possible(crowding.matrix(measured['heading']))
-        if measured.get('alignment_far'):
-            found['heading_spread'] = _spread(_differing(measured) / STILL_ALIKE)
+    if measured.get('headings_alike') is not None:
+        found['heading_spread'] = _spread(measured['headings_alike'] / STILL_ALIKE)
     if measured.get('roundness'):
         found['flatness'] = FLAT_AT_FIRST
     if measured.get('structure'):
@@ -63,12 +63,6 @@ def first_guess(measured):
     if measured.get('glow'):
         found.update(_crowds_at_first(measured))
     return {key: _within(value, key) for key, value in found.items()}
-
-
-def _differing(measured):
-    """Mean square by which the headings of places that are FAR apart differ alike from the mean."""
-    mean = crowding.matrix(measured['heading'])
-    return measured['alignment_far'] - (mean ** 2).sum()
 
 
 def _crowds_at_first(measured):
@@ -100,7 +94,7 @@ def pairs(measured, seen):
     """
     found = list(zip(measured.get('turns') or [], seen.get('turns') or []))
     found += [(measured.get(key), seen.get(key))
-              for key in ('turn_evenness', 'alignment', 'alignment_far', 'roundness', *RATIOS)]
+              for key in ('turn_evenness', 'alignment', 'roundness', *RATIOS)]
     if measured.get('glow') and seen.get('glow'):
         found.append((measured['glow']['level'], seen['glow']['level']))
         if measured.get('clumps') is not None and seen.get('clumps') is not None:
@@ -158,8 +152,8 @@ def _crowds(drawn, measured, *, seen, damping):
     if 'heading' in drawn and seen.get('heading'):
         now, want, got = [crowding.matrix(m['heading']) for m in (drawn, measured, seen)]
         found['heading'] = _possible(now + damping * (want - got))
-    if 'heading_spread' in drawn and seen.get('alignment_far') and seen.get('heading'):
-        more = (_differing(measured) - _differing(seen)) / STILL_ALIKE
+    if 'heading_spread' in drawn and seen.get('headings_alike') is not None:
+        more = (measured['headings_alike'] - seen['headings_alike']) / STILL_ALIKE
         found['heading_spread'] = _spread(drawn['heading_spread'] ** 2 + damping * more)
     if 'glow' in drawn and seen.get('glow') and seen['glow']['level'] > 0:
         ratio = _ratio(measured['glow']['level'], seen['glow']['level'], damping=damping)

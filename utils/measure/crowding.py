@@ -55,6 +55,21 @@ def heading(paths, spacing):
     return [float(total[i, j]) for i, j in PAIRS]
 
 
+def headings_alike(paths, spacing):
+    """How much more alike neurites of a region run than any two of the stack do.
+
+    Args: as of heading.
+
+    Returns:
+        float: the mean squared cosine of directions bends.FAR apart, less that of any two, the sum
+        of the squared entries of the heading; 0: regions do not differ. None with too few.
+    """
+    alike, all_of_them = bends.alignment(paths, spacing, apart=bends.FAR), heading(paths, spacing)
+    if alike is None or all_of_them is None:
+        return None
+    return float(alike - (matrix(all_of_them) ** 2).sum())
+
+
 PAIRS = (0, 0), (1, 1), (2, 2), (1, 0), (2, 0), (2, 1)   # axes of the entries of a heading
 
 

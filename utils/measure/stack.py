@@ -142,7 +142,7 @@ def _morphology(branches, count, *, spacing, shape):
         'turns': winding.turns,
         'turn_evenness': winding.evenness,
         'alignment': bends.alignment(branches.paths, spacing),
-        'alignment_far': bends.alignment(branches.paths, spacing, apart=bends.FAR),
+        'headings_alike': crowding.headings_alike(branches.paths, spacing),
         'angle_quantiles': quantiles.of(angles),
         'density': float(count / np.prod(shape) / np.prod(spacing)),     # voxels / voxel^3
         'branch_spacing': float(count / max(1, len(angles))),            # voxels per side branch

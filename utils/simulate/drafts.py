@@ -5,7 +5,10 @@ import numpy as np
 
 from utils.common.errors import UserError
 from utils.data import swc
-from utils.simulate import exposures, light, neurites, raster, reconstructions, sections, settings
+from utils.simulate import (exposures, light, neurites, optics, raster, reconstructions, sections,
+                            settings)
+
+THREAD = np.float32(0.5)        # share of a voxel that the centreline of a thinner twig covers
 
 
 class Draft(NamedTuple):
@@ -39,7 +42,7 @@ def draw(values, prior, *, rng, psf=None):
         if len(tree.parent):
             kept.append(tree)
             shine.append(light.brightness(tree, levels.foreground, light=values.light, prior=prior,
-                                          blur=settings.blurs(values), rng=rng, thick=thick))
+                                          blur=optics.blurs(values, psf=psf), rng=rng, thick=thick))
             if values.light.end_level != 1:
                 shine[-1] *= light.of_ends(tree, shape, level=values.light.end_level)
             if values.branches.flatness:
@@ -83,14 +86,15 @@ def _labelled(shape, tree, *, spacing, edge, flat):
     return label, raster.Found(
         np.r_[found.index, thin[missing]], np.r_[found.row, line_row[missing]],
         np.r_[found.t, np.ones(more, np.float32)],
-        None if found.cover is None else np.r_[found.cover, np.full(more, raster.HALF)]), line
+        None if found.cover is None else np.r_[found.cover, np.full(more, THREAD)],
+        None if found.inside is None else np.r_[found.inside, np.ones(more, bool)]), line
 
 
 def _within(found):
     """Those of raster.Found that are inside, not beside."""
-    if found.cover is None:
+    if found.inside is None:
         return found
-    return raster.Found(*[column[found.cover >= raster.HALF] for column in found])
+    return raster.Found(*[column[found.inside] for column in found])
 
 
 def instances(shape, number, *, found):

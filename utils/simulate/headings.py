@@ -13,7 +13,7 @@ ALIKE = 25.0                    # voxels, sigma of what headings are smoothed by
                                 # stacks are alike by a half at 42 voxels, 1.7 times as far
 MARGIN = 10                     # cells around the box, so that its border is as its middle
 PULL = 7.5                      # 15/2
-LEAST_PERSISTENCE = 0.5         # voxels; with less, pulls would be wider than a turn
+LEAST_PERSISTENCE = 5.0         # voxels; with less, a pull would turn directions around
 
 
 class Headings:
@@ -26,6 +26,7 @@ class Headings:
             limits: [3] voxels, the highest places of the box.
             heading: six entries (crowding.PAIRS), the mean of all places; None: anyhow.
             spread: root mean square of how places differ from it (Frobenius norm); 0: not at all.
+                Both are a little less where matrices had to be made possible ones.
             rng: numpy Generator, needed with a spread.
         """
         self.limits = np.asarray(limits, float)

@@ -41,8 +41,7 @@ def brightness(tree, level, *, light, blur, prior, rng, thick=None):
 
     Args:
         tree: swc.Tree, radii in isotropic voxels; level: the paper's foreground grey level.
-        light: settings.Light; blur: list of (share of the light, sigma in isotropic voxels), the
-        Gaussians of the point-spread function; prior: priors.Priors.
+        light: settings.Light; blur: of optics.blurs; prior: priors.Priors.
         thick: of thickness_scores, which its measured level follows by light.level_width.
 
     Returns:
@@ -56,8 +55,7 @@ def brightness(tree, level, *, light, blur, prior, rng, thick=None):
         else:
             share = 0.0 if thick is None else light.level_width
             level = prior.draw_level(rng, like=share * (thick or 0.0), free=np.sqrt(1 - share ** 2))
-        left = sum(part * left_by_blur(tree.radius, sigma) for part, sigma in blur)
-        level = level / light.stained_share / left
+        level = level / light.stained_share / left_by_blur(tree.radius, blur)
     elif light.level is not None:
         level = rng.uniform(*light.level)
     if light.level_spread not in ('auto', 0):
@@ -89,17 +87,18 @@ def of_ends(tree, shape, *, level):
     return 1 + (level - 1) * np.exp(-away / END_LENGTH)
 
 
-def left_by_blur(radius, sigma):
+def left_by_blur(radius, blur):
     """Share of its brightness that a long cylinder keeps on its axis; float in [0.1, 1].
 
-    The integral of the Gaussian across it: 1 - exp(-radius^2 / (2 sigma^2)). A voxel is the
-    thinnest cylinder drawn.
+    The integral of the Gaussians across it: of each 1 - exp(-radius^2 / (2 sigma^2)). A voxel is
+    the thinnest cylinder drawn.
 
     Args:
-        radius: float [N] or float, sigma: float, both in voxels.
+        radius: float [N] or float, voxels; blur: list of (share, sigma in voxels), of optics.blurs.
     """
-    radius, sigma = np.maximum(radius, THINNEST), max(sigma, 0.1)
-    return np.clip(1 - np.exp(-radius ** 2 / (2 * sigma ** 2)), DIMMEST, 1)
+    square = np.maximum(radius, THINNEST) ** 2 / 2
+    left = sum(share * (1 - np.exp(-square / max(sigma, 0.1) ** 2)) for share, sigma in blur)
+    return np.clip(left, DIMMEST, 1)
 
 
 def on_voxels(shape, found, *, shine, parent):

@@ -73,6 +73,24 @@ def blur_of(settings, *, voxel_size, psf=None):
     return sigma
 
 
+def blurs(settings, *, psf=None):
+    """The Gaussians that the point-spread function is made of, or is about.
+
+    Args:
+        settings: settings.Settings, resolved; psf: as of blur_of.
+
+    Returns:
+        list of (share of the light, sigma in isotropic voxels, mean over the axes).
+    """
+    optics, size = settings.optics, settings.stack.voxel_size
+    core = np.multiply(blur_of(optics, voxel_size=size, psf=psf), size) / size[2]
+    share = optics.psf_wing_share
+    if psf is not None or not share:
+        return [(1.0, float(core.mean()))]
+    wide = core * ([optics.psf_wing_depth] + 2 * [optics.psf_wing_width])
+    return [(1 - share, float(core.mean())), (share, float(wide.mean()))]
+
+
 def _halo(sigma):
     """Voxels that the Gaussian reaches to each side; list of 3."""
     return [int(TRUNCATE * s + 0.5) for s in sigma]

@@ -10,7 +10,6 @@ import numpy as np
 
 PIECE = 8.0             # voxels of the finest axis; longer edges are cut, so that boxes stay slim
 BATCH = 1 << 17         # voxels tested at a time: as many as a processor's cache holds
-HALF = np.float32(0.5)
 SLACK = 1e-9            # of a piece's ends, so that two pieces of an edge leave no voxel between
 
 
@@ -34,7 +33,8 @@ class Found(NamedTuple):
     index: np.ndarray       # int64 [M], into the flattened grid
     row: np.ndarray         # int [M], the node whose ball or whose edge to its parent it lies in
     t: np.ndarray           # float32 [M], 0 at the parent, 1 at the node and in its ball
-    cover: np.ndarray       # float32 [M], share that is covered, from a half on inside; None: all
+    cover: np.ndarray       # float32 [M], share of the voxel that is covered; None: all
+    inside: np.ndarray      # bool [M], whether its centre is; None: all
 
 
 def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=None, edge=0.0):
@@ -50,8 +50,8 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=Non
             edge's have the axes radius exp(h) along the vector and radius exp(-h) across it, h the
             vector's length. None: they are round.
 
-        edge: units of `spacing` over which the cover falls from 1 to 0, in the middle of which the
-            border lies; 0: voxels inside alone are told.
+        edge: voxels over which the cover falls from 1 to 0, in the middle of which the border lies;
+            0: voxels inside alone are told.
 
     Returns:
         Found.
@@ -60,11 +60,12 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=Non
     points = np.asarray(position, float).reshape(-1, 3) * spacing
     pieces = _pieces(points, np.asarray(radius, float), parent=np.asarray(parent),
                      longest=PIECE * spacing.min(), flat=flat)
-    some, first, size = _boxes(shape, pieces, spacing=spacing, more=edge / 2)
+    some, first, size = _boxes(shape, pieces, spacing=spacing, more=edge / 2 * spacing.max())
     pieces = _Pieces(*[column[some] for column in pieces])
     order = np.lexsort(size.T)
     breaks = np.flatnonzero(np.diff(size[order], axis=0).any(1)) + 1
-    found = [(np.zeros(0, int), np.zeros(0, int)) + 2 * (np.zeros(0, np.float32),)]
+    found = [(np.zeros(0, int), np.zeros(0, int)) + 2 * (np.zeros(0, np.float32),)
+             + (np.zeros(0, bool),)]
     for group in np.split(order, breaks) if len(order) else ():
         box = size[group[0]]
         step = max(1, BATCH // int(box.prod()))
@@ -73,7 +74,7 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=Non
             found.append(_inside(shape, _Pieces(*[column[k] for column in pieces]),
                                  first=first[k], box=box, spacing=spacing, edge=edge))
     found = Found(*[np.concatenate(parts) for parts in zip(*found)])
-    return found if edge else found._replace(cover=None)
+    return found if edge else found._replace(cover=None, inside=None)
 
 
 def _pieces(points, radius, *, parent, longest, flat):
@@ -117,7 +118,7 @@ def _flattened(unit, flat):
 
 
 def _boxes(shape, pieces, *, spacing, more):
-    """Boxes around the pieces that meet the grid; more: what the radius counts more.
+    """Boxes around the pieces that meet the grid; more: how far beside them voxels count, too.
 
     Returns:
         (some, first, size): int [M], the pieces; int [M, 3], corner of each one's box and its
@@ -129,8 +130,8 @@ def _boxes(shape, pieces, *, spacing, more):
     reach = np.sqrt(np.maximum(1 - unit ** 2 - pieces.wide ** 2, 0) * short
                     + pieces.wide ** 2 * long)
     ends = [start + unit * at[:, None] for at in (pieces.near, pieces.far)]
-    reaches = [(pieces.radius + pieces.slope * at + more)[:, None] * reach
-               for at in (pieces.near, pieces.far)]
+    reaches = [(pieces.radius + pieces.slope * at)[:, None] * reach
+               + more * np.sqrt(np.maximum(1 - unit ** 2, 0)) for at in (pieces.near, pieces.far)]
     low = np.minimum(*[end - r for end, r in zip(ends, reaches)])
     high = np.maximum(*[end + r for end, r in zip(ends, reaches)])
     first = np.maximum(np.ceil((low - SLACK) / spacing).astype(int), 0)
@@ -157,27 +158,45 @@ def _inside(shape, pieces, *, first, box, spacing, edge):
         across = aside / square + (across - aside) * square
     r = along * pieces.slope[each]
     r += pieces.radius[each]
-    near = across <= (r + edge / 2) ** 2
+    beside = r + (edge / 2 * spacing.max() * pieces.stretch)[each] if edge else r
+    near = across <= beside ** 2
     near &= (along >= (pieces.near - SLACK)[each]) & (along <= (pieces.far + SLACK)[each])
     which, z, y, x = np.nonzero(near)
-    low = first[which]
-    index = ((low[:, 0] + z) * shape[1] + low[:, 1] + y) * shape[2] + low[:, 2] + x
+    found = first[which] + np.stack([z, y, x], 1)
+    index = (found[:, 0] * shape[1] + found[:, 1]) * shape[2] + found[:, 2]
     t = along[near] * pieces.scale[which]
     t[pieces.scale[which] == 0] = 1                      # a ball
-    return (index, pieces.row[which], t.astype(np.float32),
-            _cover(r[near], across[near], edge=edge))
+    inside = across[near] <= r[near] ** 2
+    cover = np.ones(len(which), np.float32)
+    if edge:
+        place = found * spacing - pieces.start[which]
+        cover = _cover(place - along[near][:, None] * pieces.unit[which], r[near], edge=edge,
+                       wide=pieces.wide[which], stretch=pieces.stretch[which], spacing=spacing)
+    some = inside | (cover > 0)
+    return (index[some], pieces.row[which][some], t.astype(np.float32)[some], cover[some],
+            inside[some])
 
 
-def _cover(radius, across, *, edge):
-    """Share of voxels that is covered; across: squared distance from the axis; float32 [M]."""
-    if not edge:
-        return np.ones(len(radius), np.float32)
-    cover = np.clip((radius - np.sqrt(np.maximum(across, 0))) / edge + 0.5, 0, 1)
-    cover = cover.astype(np.float32)
-    inside = across <= radius * radius                   # exactly those without an edge
-    cover[inside] = np.maximum(cover[inside], HALF)
-    cover[~inside] = np.minimum(cover[~inside], np.nextafter(HALF, np.float32(0)))
-    return cover
+def _cover(across, radius, *, edge, wide, stretch, spacing):
+    """Share of voxels that is covered, as of planes through the nearest and the furthest border.
+
+    Args:
+        across: float [M, 3], from the axis to the voxels; radius: float [M], there.
+        edge: voxels; wide: float [M, 3] and stretch: float [M], as of _Pieces.
+
+    Returns:
+        float32 [M].
+    """
+    aside = (across * wide).sum(1, keepdims=True) * wide
+    square = (stretch ** 2)[:, None]
+    steep = (across - aside) * square + aside / square   # half of the gradient of the square of s
+    s = np.sqrt(np.maximum((across * steep).sum(1), 0))
+    length = np.sqrt((steep ** 2).sum(1))
+    slope = np.where(s > SLACK, length / np.maximum(s, SLACK), stretch)
+    unit = steep / np.maximum(length, SLACK)[:, None]
+    width = edge * np.where(s > SLACK, np.sqrt(((unit * spacing) ** 2).sum(1)), spacing.min())
+    near, far = [(radius + sign * s) / (slope * width) for sign in (-1, 1)]
+    return (np.clip(0.5 + near, 0, 1) - np.clip(0.5 - far, 0, 1)).astype(np.float32)
 
 
 def _summed(parts):

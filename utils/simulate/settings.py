@@ -279,15 +279,6 @@ def blur_width(settings):
     return float(np.mean(settings.optics.psf_sigma) / settings.stack.voxel_size[2])
 
 
-def blurs(settings):
-    """The Gaussians of the point-spread function: list of (share of the light, blur_width)."""
-    optics, core = settings.optics, blur_width(settings)
-    times = [optics.psf_wing_depth] + 2 * [optics.psf_wing_width]
-    wide = np.mean(np.multiply(times, optics.psf_sigma)) / settings.stack.voxel_size[2]
-    share = optics.psf_wing_share
-    return [(1 - share, core), (share, float(wide))] if share else [(1.0, core)]
-
-
 def volume(stack):
     """Isotropic voxels of the volume; float."""
     return float(np.prod(np.asarray(stack.volume_shape, float)))
