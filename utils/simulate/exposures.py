@@ -76,8 +76,7 @@ def _shining(scene, values, *, prior, rng, psf):
     sigma = [s / v for s, v in zip(values.optics.psf_sigma, values.stack.voxel_size)]
     share, boxes = np.float32(values.optics.psf_wing_share), []
     if share:
-        times = [values.optics.psf_wing_depth] + 2 * [values.optics.psf_wing_width]
-        wings = [a * b for a, b in zip(times, sigma)]
+        wings = (optics.wing_times(values.optics) * sigma).tolist()
         boxes += optics.blur(share * fluorescence, inside, sigma=wings)
         fluorescence *= np.float32(1 - values.optics.psf_wing_share)
     boxes += optics.blur(fluorescence, inside, sigma=sigma)

@@ -87,8 +87,13 @@ def blurs(settings, *, psf=None):
     share = optics.psf_wing_share
     if psf is not None or not share:
         return [(1.0, float(core.mean()))]
-    wide = core * ([optics.psf_wing_depth] + 2 * [optics.psf_wing_width])
+    wide = core * wing_times(optics)
     return [(1 - share, float(core.mean())), (share, float(wide.mean()))]
+
+
+def wing_times(settings):
+    """Sigma of the wings over the core's along z, y, x, float [3]; settings: settings.Optics."""
+    return np.array([settings.psf_wing_depth] + 2 * [settings.psf_wing_width])
 
 
 def _halo(sigma):

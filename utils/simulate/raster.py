@@ -48,8 +48,7 @@ def voxels(shape, position, *, radius, parent, spacing=(1.0, 1.0, 1.0), flat=Non
         spacing: (z, y, x) size of a voxel; distances are measured in these units.
         flat: float [N, 3] or None, how sections are flattened (sections.draw): a node's and its
             edge's have the axes radius exp(h) along the vector and radius exp(-h) across it, h the
-            vector's length. None: they are round.
-
+            vector's length; of an edge's vector the part across it counts. None: they are round.
         edge: voxels over which the cover falls from 1 to 0, in the middle of which the border lies;
             0: voxels inside alone are told.
 

@@ -13,8 +13,8 @@ def draw(tree, flatness, *, length, rng):
         whose direction sections are wider; length: voxels over which it changes.
 
     Returns:
-        float [N, 3], for raster.voxels; zero at the soma, and along a neurite as its parts across
-        it alone count.
+        float [N, 3], for raster.voxels, of whose edges the part across them alone counts; zero at
+        the soma.
     """
     parts = [branches.along(tree.parent, length, rng=rng) for _ in range(3)]
     return flatness * np.stack(parts, 1) * (tree.type != swc.SOMA)[:, None]
