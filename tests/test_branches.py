@@ -5,7 +5,6 @@ from drafting import constant
 
 from utils.data import swc
 from utils.simulate import branches, fibres, neurons, reconstructions, shapes
-from utils.simulate.headings import Headings
 
 VOLUME = 128, 256, 128
 
@@ -20,6 +19,11 @@ def straight(n, step=1.0, radius=1.0):
 def habit(persistence):
     """Fibres of a persistence, without branches."""
     return fibres.Habit(persistence, np.inf, 100.0)
+
+
+def box(limits, persistence=np.inf):
+    """A box that is alike everywhere."""
+    return fibres.Box(limits, habit(persistence), rng=np.random.default_rng(0))
 
 
 # --- branches ---
@@ -85,7 +89,7 @@ def test_walks_lose_their_direction_over_the_persistence_length(persistence):
     n = 400
     walks = fibres.walk(np.zeros((n, 3)) + 1e4, np.tile([0, 0, 1.0], (n, 1)),
                         length=np.full(n, 120.0), habit=habit(persistence),
-                        headings=Headings([2e4] * 3), rng=np.random.default_rng(0))
+                        box=box([2e4] * 3, persistence), rng=np.random.default_rng(0))
     assert all(len(w) == 60 for w in walks)
     steps = np.diff(np.array(walks), axis=1)
     steps /= np.linalg.norm(steps, axis=2, keepdims=True)
@@ -95,7 +99,7 @@ def test_walks_lose_their_direction_over_the_persistence_length(persistence):
 
 def test_walks_end_where_they_would_leave():
     path, = fibres.walk(np.array([[5.0, 5, 5]]), np.array([[0, 0, 1.0]]), length=np.array([99.0]),
-                        habit=habit(np.inf), headings=Headings([9, 9, 12]),
+                        habit=habit(np.inf), box=box([9, 9, 12]),
                         rng=np.random.default_rng(0))
     np.testing.assert_allclose(path, [[5, 5, 7], [5, 5, 9], [5, 5, 11]], atol=1e-3)
 

@@ -287,3 +287,24 @@ def test_a_share_of_the_patches_lies_anywhere():
     assert all_on == 1 and count > 20
     assert on_line(0.5)[1] == pytest.approx(0.5, abs=0.2)
     assert on_line(1.0)[0] >= count and on_line(1.0)[1] == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize('even, crowded', [(True, 0.5), (False, 0.9)])
+def test_crowded_places_have_as_many_patches_as_others(even, crowded):
+    """Nine neurites beside each other, as long as one that is alone."""
+    alone, z = draw(1, AXON_SHARE=1.0), np.arange(8, 392)
+    bundle = np.concatenate([np.stack([z, 0 * z + 8 + k, 0 * z + 10], 1) for k in range(9)]
+                            + [np.stack([z, 0 * z + 60, 0 * z + 10], 1)])
+    draft = alone._replace(image=np.zeros((400, 80, 20), np.uint16), line=bundle)
+    corners = drafts.patch_corners(
+        draft, settings.Patches((16, 16, 16), 10, 10000, even_patches=even),
+        rng=np.random.default_rng(0))
+    assert np.mean(corners[:, 1] < 40) == pytest.approx(crowded, abs=0.05)
+    assert len(corners) == pytest.approx(len(bundle) / 10, rel=0.15)
+
+
+def test_a_draft_without_a_centreline_has_no_patches():
+    draft = draw(1, AXON_SHARE=1.0)._replace(line=np.zeros((0, 3), int))
+    corners = drafts.patch_corners(draft, settings.Patches((8, 8, 8), 2, 10),
+                                   rng=np.random.default_rng(0))
+    assert corners.shape == (0, 3)

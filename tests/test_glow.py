@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from utils.measure import background, bends, coarse, courses, crowding, glow, otsu, stack
 from utils.simulate import fibres
+from utils.simulate.crowds import TOLL, Crowds
 
 ISOTROPIC = 1, 1, 1
 SEGMENTATION = otsu.Settings(32, 1.0, 0.995, 4.0, 50)
@@ -172,16 +173,37 @@ def test_fibres_keep_their_heading_and_gather(heading):
     assert len(bends.even_steps(paths[0], ISOTROPIC)) > 20
 
 
+def test_fibres_run_far_where_many_start_and_end_soon_where_few_do():
+    crowds = Crowds([300, 300, 300], 1.5, rng=np.random.default_rng(3))
+    places = crowds.starts(2000, rng=np.random.default_rng(0))
+    assert (places >= 0).all() and (places <= 300).all()
+    anywhere = np.random.default_rng(1).uniform(0, 300, (2000, 3))
+    assert np.median(crowds.toll(places)) < 0.5 < 0.7 < np.median(crowds.toll(anywhere)) < 1.5
+    assert crowds.toll(anywhere).min() >= crowds.least == TOLL[0]
+    even = Crowds([300, 300, 300], 0.0)
+    assert even.toll(anywhere) == 1.0 == even.least
+
+    habit = fibres.Habit(np.inf, np.inf, 40.0, clumps=1.5)
+    box = fibres.Box(np.array([300.0, 300, 300]), habit, rng=np.random.default_rng(3))
+    inner = anywhere[((anywhere > 100) & (anywhere < 200)).all(1)]
+    paths = fibres.walk(inner, np.tile([1.0, 0, 0], (len(inner), 1)),
+                        length=np.full(len(inner), 40.0), habit=habit, box=box,
+                        rng=np.random.default_rng(2))
+    walked = np.array([len(path) for path in paths])
+    crowded = box.crowds.toll(inner) < np.median(box.crowds.toll(inner))
+    assert walked[crowded].mean() > 1.5 * walked[~crowded].mean()
+
+
 def test_crowds_are_corrected_by_what_a_draft_shows():
     level = dict(shares=[0.0, 0.0, 4.0], photons=2.0, noise=5.0)
     real = dict(clumps=np.expm1(0.5), heading=[0.2, 0.2, 0.6, 0, 0, 0], glow=dict(level, level=300))
     guess = courses.first_guess(real)
-    assert guess['clumps'] == pytest.approx(1.5 * np.sqrt(0.5)) and guess['photons'] == 2.0
+    assert guess['clumps'] == pytest.approx(2.5 * np.sqrt(0.5)) and guess['photons'] == 2.0
     assert guess['glow'] == [0.0, 0.0, 4.0]
     seen = dict(clumps=np.expm1(0.25), heading=[0.3, 0.3, 0.4, 0, 0, 0],
                 glow=dict(level, level=200))
     found = courses.corrected(guess, real, seen=seen, damping=1.0)
-    assert found['clumps'] == pytest.approx(np.sqrt(1.125 + 0.25))
+    assert found['clumps'] == pytest.approx(np.sqrt(3.125 + 0.25))
     assert found['glow'] == pytest.approx([0.0, 0.0, 6.0]) and found['photons'] == 2.0
     np.testing.assert_allclose(found['heading'][:3], [0.098, 0.098, 0.804], atol=0.01)
     assert courses.corrected(guess, real, seen={}, damping=1.0)['glow'] == guess['glow']

@@ -17,7 +17,7 @@ RANGE = {                    # lowest and highest value of an entry
     'ends_spacing': (30.0, 500.0),
     'winding_spread': (0.0, 0.8),
     'bundled': (0.0, 0.8),
-    'clumps': (0.0, 2.0),
+    'clumps': (0.0, 4.0),
     'heading_spread': (0.0, 0.6),
     'flatness': (0.0, 0.5),
     'level_width': (-0.95, 0.95),
@@ -29,7 +29,7 @@ ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
-CARRIED = 1.5                # clumps are drawn so much stronger: fibres carry far what starts there
+CARRIED = 2.5                # clumps are drawn so much stronger: fibres carry far what starts there
 STILL_ALIKE = 0.6            # correlation of headings bends.FAR apart, as drawn
 FLAT_AT_FIRST = 0.4          # flatness
 FLATTER = 0.45               # roundness lost by the square of flatness, about

@@ -2,6 +2,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy import spatial
 
 from utils.common.errors import UserError
 from utils.data import swc
@@ -122,7 +123,9 @@ def patch_corners(draft, patches, *, rng):
     """Corners of training patches along the centrelines.
 
     About one centreline voxel in `patch_every` becomes a centre, if the patch lies wholly inside,
-    and no more than `max_patches` in all. A share `random_patches` of them lies anywhere instead.
+    and no more than `max_patches` in all. With `even_patches` voxels are the rarer chosen the more
+    others a patch around them would hold: as step 0 slides windows, crowded places have as many
+    patches as others. A share `random_patches` of them lies anywhere instead.
 
     Args:
         draft: Draft; patches: settings.Patches.
@@ -131,12 +134,27 @@ def patch_corners(draft, patches, *, rng):
         int [N, 3], voxels.
     """
     window, most = np.array(patches.patch_shape), patches.max_patches
-    chosen = draft.line[rng.random(len(draft.line)) < 1.0 / patches.patch_every]
-    corner, last = chosen - window // 2, draft.image.shape - window
+    corner, last = draft.line - window // 2, draft.image.shape - window
+    fits = ((corner >= 0) & (corner <= last)).all(1)
+    share = _rareness(draft.line, window, fits) if patches.even_patches and fits.any() else 1.0
+    chosen = rng.random(len(corner)) < share / patches.patch_every
+    corner, fits = corner[chosen], fits[chosen]
     if patches.random_patches:
         anywhere = rng.random(len(corner)) < patches.random_patches
         corner[anywhere] = rng.integers(last + 1, size=(anywhere.sum(), 3))
-    corner = corner[((corner >= 0) & (corner <= last)).all(1)]
+        fits |= anywhere
+    corner = corner[fits]
     if len(corner) <= most:
         return corner
     return corner[np.sort(rng.permutation(len(corner))[:most])]
+
+
+def _rareness(line, window, fits):
+    """One over how many of the voxels int [M, 3] a window around each holds.
+
+    Returns:
+        float [M]; the mean of those that `fits`, bool [M], tells is 1.
+    """
+    places = line / (window / 2)
+    held = spatial.cKDTree(places).query_ball_point(places, 1.0, p=np.inf, return_length=True)
+    return 1 / held / (1 / held[fits]).mean()

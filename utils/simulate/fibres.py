@@ -5,11 +5,11 @@ Lengths are isotropic voxels. This is beyond the paper, whose stacks hold one ne
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from utils.data import swc
 from utils.simulate import winding
 from utils.simulate.branches import STEP
+from utils.simulate.crowds import Crowds
 from utils.simulate.directions import tilt
 from utils.simulate.headings import Headings
 
@@ -19,9 +19,6 @@ SHORTEST = 10.0                 # voxels from a fibre's start to its end, at lea
 GENERATIONS = 4                 # fibres, their branches, the branches' branches, and once more
 FEWEST_NODES = 6                # shorter fibres are dropped
 BESIDE = 3.0, 14.0              # voxels from a fibre to one that starts beside it, uniform
-CELL, CLUMP = 16.0, 32.0        # voxels: places that have their own number of starts, and sigma
-                                # over which it is alike
-MARGIN = 8                      # cells around the volume, so that its border is as its middle
 ASIDE = 15.0                    # degrees between their directions, at most
 AROUND = 64                     # voxels around the volume, at most, in which fibres start, too
 
@@ -33,7 +30,7 @@ class Habit(NamedTuple):
     half_length: float           # mean, from the start to an end (exponential)
     wiggle: winding.Wiggle = winding.Wiggle()
     bundled: float = 0.0         # share of their length that starts beside another fibre, along it
-    clumps: float = 0.0          # std of the log of how many start at a place
+    clumps: float = 0.0          # std of the log of how many start at a place (crowds)
     heading: list = None         # which way they run (crowding.heading); None: anyhow
     heading_spread: float = 0.0  # how much that differs from place to place (headings.Headings)
 
@@ -43,6 +40,25 @@ class Start(NamedTuple):
     fibre: np.ndarray            # int [N], the fibre that the walk belongs to
     node: np.ndarray             # int [N], the node of that fibre that it leaves from
     towards: np.ndarray          # float [N, 3], unit vectors
+
+
+class Box:
+    """The box in which fibres grow: more of them at some places, and some ways, if told."""
+
+    def __init__(self, limits, habit, *, rng):
+        """limits: [3] voxels, its highest places; habit: Habit; rng: numpy Generator."""
+        self.limits = limits
+        self.crowds = Crowds(limits, habit.clumps, rng=rng)
+        self.headings = Headings(limits, heading=habit.heading, spread=habit.heading_spread,
+                                 rng=rng)
+
+    def starts(self, count, *, rng):
+        """Places and directions of fibres that run beside no other; float [count, 3] each."""
+        places = self.crowds.starts(count, rng=rng)
+        towards = rng.standard_normal((count, 3))
+        if self.headings.known:                          # unit vectors of these have about that one
+            towards = (towards[:, None] @ self.headings.at(places))[:, 0]
+        return places, _unit(towards)
 
 
 class _Fibre:
@@ -83,7 +99,7 @@ def fibres(shape, rng, *, total, habit):
     limits = np.minimum(inside.max(), inside + 2 * AROUND)
     corner, outer = (limits - inside) / 2, np.prod((limits + 1) / shape)
     grown, passing, length = [], [], 0.0
-    anywhere = _Anywhere(limits, habit, rng=rng)
+    box = Box(limits, habit, rng=rng)
     for wanted in ((1 - habit.bundled) * total, total):  # then those that run beside the first
         beside = bool(grown) and wanted > length
         while length < wanted:
@@ -91,8 +107,8 @@ def fibres(shape, rng, *, total, habit):
             if beside:                                   # others may run beside these in turn
                 count = (count + 1) // 2
             starts = (_beside(grown, count, limits=limits, rng=rng) if beside
-                      else anywhere.starts(count, rng=rng))
-            for fibre in _batch(starts, rng, habit=habit, headings=anywhere.headings):
+                      else box.starts(count, rng=rng))
+            for fibre in _batch(starts, rng, habit=habit, box=box):
                 if length >= wanted:
                     break
                 tree = fibre.tree()
@@ -109,33 +125,6 @@ def _count_inside(tree, *, corner, inside):
     """Nodes of a tree in a box; corner: its lowest, inside: voxels from there to its highest."""
     place = tree.position - corner
     return int(((place > -0.5) & (place < inside + 0.5)).all(1).sum())       # as when cropped
-
-
-class _Anywhere:
-    """Where fibres start that run beside no other: more at some places, and some ways, if told."""
-
-    def __init__(self, limits, habit, *, rng):
-        self.limits, self.cells = limits, None
-        if habit.clumps:
-            self.cells = [max(1, int(round(side / CELL))) for side in limits + 1]
-            field = ndimage.gaussian_filter(rng.standard_normal(
-                [n + 2 * MARGIN for n in self.cells]), CLUMP / CELL)
-            field = habit.clumps * field[(slice(MARGIN, -MARGIN),) * 3] / field.std()
-            weight = np.exp(field - field.max()).ravel()
-            self.share = np.cumsum(weight) / weight.sum()
-        self.headings = Headings(limits, heading=habit.heading, spread=habit.heading_spread,
-                                 rng=rng)
-
-    def starts(self, count, *, rng):
-        """Places and directions of fibres; float [count, 3] each."""
-        share = rng.uniform(0, 1, (count, 3))
-        if self.cells:
-            cell = np.searchsorted(self.share, rng.random(count)).clip(0, len(self.share) - 1)
-            share = (np.stack(np.unravel_index(cell, self.cells), 1) + share) / self.cells
-        places, towards = share * self.limits, rng.standard_normal((count, 3))
-        if self.headings.known:                          # unit vectors of these have about that one
-            towards = (towards[:, None] @ self.headings.at(places))[:, 0]
-        return places, _unit(towards)
 
 
 def _beside(grown, count, *, limits, rng):
@@ -157,12 +146,12 @@ def _beside(grown, count, *, limits, rng):
     return np.clip(places, 0, limits), np.array(towards)
 
 
-def _batch(starts, rng, *, habit, headings):
+def _batch(starts, rng, *, habit, box):
     """Grow fibres side by side, generation by generation.
 
     Args:
         starts: (places, towards), float [N, 3] each; fibres grow both ways from there.
-        headings: Headings of the box.
+        box: Box.
 
     Returns:
         list of _Fibre.
@@ -177,7 +166,7 @@ def _batch(starts, rng, *, habit, headings):
         begin = [batch[fibre].position[node] for fibre, node in zip(start.fibre, start.node)]
         begin = np.array(begin).reshape(-1, 3)
         length = np.maximum(SHORTEST, rng.exponential(mean, len(begin)))
-        paths = walk(begin, start.towards, length=length, habit=habit, headings=headings, rng=rng)
+        paths = walk(begin, start.towards, length=length, habit=habit, box=box, rng=rng)
         forks = []
         for fibre, node, path in zip(start.fibre, start.node, paths):
             first = batch[fibre].extend(node, path)
@@ -199,13 +188,14 @@ def _sides(path, spacing, *, rng):
     return sides
 
 
-def walk(start, towards, *, length, habit, headings, rng):
+def walk(start, towards, *, length, habit, box, rng):
     """Smooth random walks side by side: the bending is the noise, correlated over BEND_LENGTH.
 
     Args:
         start: float [N, 3] voxels; towards: unit vectors [N, 3].
-        length: float [N] voxels, at most; habit: Habit, of which persistence and wiggle count.
-        headings: Headings; a walk ends where it would leave their box.
+        length: float [N] voxels, at most, of a toll of 1 (Crowds.toll).
+        habit: Habit, of which persistence and wiggle count.
+        box: Box; a walk ends where it would leave it.
 
     Returns:
         list of N float [M, 3], nodes STEP apart, without the start; M may be 0.
@@ -214,14 +204,15 @@ def walk(start, towards, *, length, habit, headings, rng):
     steps = (length / STEP).astype(int)
     place, ahead = start.copy(), towards.copy()
     going, track = np.ones(n, bool), []
-    reached = np.zeros(n, int)
+    reached, paid = np.zeros(n, int), np.zeros(n)
     bends = _Bends(n, habit, rng=rng)
-    for i in range(steps.max() if n else 0):
+    for i in range(int(np.ceil(steps.max() / box.crowds.least)) if n else 0):
         bend, aside = bends.step()
-        ahead = _unit(bend + headings.pulled(ahead, places=place, step=STEP,
-                                             persistence=habit.persistence))
+        ahead = _unit(bend + box.headings.pulled(ahead, places=place, step=STEP,
+                                                 persistence=habit.persistence))
         place = place + STEP * (ahead if aside is None else _unit(ahead + aside))
-        going &= (i < steps) & (place >= 0).all(1) & (place <= headings.limits).all(1)
+        paid += box.crowds.toll(place)
+        going &= (paid <= steps) & (place >= 0).all(1) & (place <= box.limits).all(1)
         if not going.any():
             break
         track.append(place)
