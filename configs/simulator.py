@@ -104,7 +104,7 @@ SATURATION = 0.0                 # highest grey level; 0: that of BITS
 # --- training patches ---
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels
 PATCH_EVERY = 20                 # one centreline voxel in so many, about, is the centre of a patch
-EVEN_PATCHES = True              # crowded places have as many patches as others, as those of step 0;
+EVEN_PATCHES = True              # crowded places have as many patches as others, as in step 0;
                                  # False: more (paper)
 RANDOM_PATCHES = 0.0             # share of the patches that are cut anywhere instead, neurites or
                                  # none (paper: 0)

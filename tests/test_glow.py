@@ -180,6 +180,7 @@ def test_fibres_run_far_where_many_start_and_end_soon_where_few_do():
     anywhere = np.random.default_rng(1).uniform(0, 300, (2000, 3))
     assert np.median(crowds.toll(places)) < 0.5 < 0.7 < np.median(crowds.toll(anywhere)) < 1.5
     assert crowds.toll(anywhere).min() >= crowds.least == TOLL[0]
+    assert Crowds([9, 9, 9], 1.5, rng=np.random.default_rng(0)).toll(np.ones((4, 3))).max() == 1
     even = Crowds([300, 300, 300], 0.0)
     assert even.toll(anywhere) == 1.0 == even.least
 

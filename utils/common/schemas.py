@@ -92,7 +92,7 @@ DRAWN = record({
     'winding_spread': known(0, 0.8), 'bundled': known(0, 0.9), 'level_drift': known(0, 3),
     'drift_length': known(0.1, 1000), 'end_level': known(0.1, 5),
     'branch_spacing': known(*SPACING), 'ends_spacing': known(*SPACING),
-    'clumps': known(0, 4), 'level_width': known(-0.95, 0.95), 'heading_spread': known(0, 0.6),
+    'clumps': known(0, 2), 'level_width': known(-0.95, 0.95), 'heading_spread': known(0, 0.6),
     'wing_sigma': maybe(several(number(0.1, 64), 2)), 'flatness': known(0, 1),
     'heading': maybe(several(number(-1, 1), 6)),
     'glow': maybe(several(number(0, 20), 3)), 'photons': known(*GREY),

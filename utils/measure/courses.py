@@ -17,7 +17,7 @@ RANGE = {                    # lowest and highest value of an entry
     'ends_spacing': (30.0, 500.0),
     'winding_spread': (0.0, 0.8),
     'bundled': (0.0, 0.8),
-    'clumps': (0.0, 4.0),
+    'clumps': (0.0, 2.0),
     'heading_spread': (0.0, 0.6),
     'flatness': (0.0, 0.5),
     'level_width': (-0.95, 0.95),

@@ -30,7 +30,8 @@ class Crowds:
             shape = np.maximum(np.round((self.limits + 1) / CELL), 1).astype(int)
             field = ndimage.gaussian_filter(rng.standard_normal(shape + 2 * MARGIN), ALIKE / CELL)
             field = field[(slice(MARGIN, -MARGIN),) * 3]
-            self.field = clumps * field / field.std()
+            field = field - field.mean()
+            self.field = clumps * field / max(field.std(), 1e-9)         # a single place: 0
             weight = np.exp(self.field - self.field.max()).ravel()
             self.share = np.cumsum(weight) / weight.sum()
 
@@ -51,4 +52,4 @@ class Crowds:
             return 1.0
         shape = np.array(self.field.shape)
         cell = (places / self.limits * shape).astype(int).clip(0, shape - 1)
-        return np.exp(self.field.mean() - self.field[tuple(cell.T)]).clip(*TOLL)
+        return np.exp(-self.field[tuple(cell.T)]).clip(*TOLL)

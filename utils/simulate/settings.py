@@ -138,7 +138,7 @@ AUTO = {
     'winding_spread': Auto(1, 0.0, 0.0, 0.8),
     'density': Auto(1, 0.0, 0.0, 0.02),
     'bundled': Auto(1, 0.0, 0.0, 0.9),
-    'clumps': Auto(1, 0.0, 0.0, 4.0),
+    'clumps': Auto(1, 0.0, 0.0, 2.0),
     'radius_length': Auto(1, 20.0, 0.1, 1e6),
     'flatness': Auto(1, 0.0, 0.0, 1.0),
     'stained_share': Auto(1, 0.5, 0.01, 1.0),
