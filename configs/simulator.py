@@ -48,7 +48,8 @@ DENSITY_FACTOR = 1.0             # times a DENSITY of 'auto'; 2 to train on (doc
 BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
                                  # along it, [0, 0.9]; 0 (paper): each starts anywhere
 CLUMPS = 'auto'                  # std of the log of how many passing fibres start at a place, alike
-                                 # over some 32 voxels, [0, 2]; 0: they start anywhere
+                                 # over some 64 voxels, and of how far they run there, [0, 2]; 0:
+                                 # they start anywhere
 RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
                                  # measurement 20
 FLATNESS = 'auto'                # sections are ellipses with the axes r exp(h) and r exp(-h): std
@@ -104,8 +105,8 @@ SATURATION = 0.0                 # highest grey level; 0: that of BITS
 # --- training patches ---
 PATCH_SHAPE = (32, 64, 64)       # (z, y, x) voxels
 PATCH_EVERY = 20                 # one centreline voxel in so many, about, is the centre of a patch
-EVEN_PATCHES = True              # crowded places have as many patches as others, as in step 0;
-                                 # False: more (paper)
+EVEN_PATCHES = 'auto'            # how far crowded places have no more patches than others, about as
+                                 # in step 0, [0, 1]; auto: 1 with priors; 0: not at all (paper)
 RANDOM_PATCHES = 0.0             # share of the patches that are cut anywhere instead, neurites or
                                  # none (paper: 0)
 MAX_PATCHES = 200                # of a stack; crowded ones would give thousands that overlap

@@ -289,7 +289,7 @@ def test_a_share_of_the_patches_lies_anywhere():
     assert on_line(1.0)[0] >= count and on_line(1.0)[1] == pytest.approx(0, abs=0.1)
 
 
-@pytest.mark.parametrize('even, crowded', [(True, 0.5), (False, 0.9)])
+@pytest.mark.parametrize('even, crowded', [(1.0, 0.5), (0.5, 0.75), (0.0, 0.9)])
 def test_crowded_places_have_as_many_patches_as_others(even, crowded):
     """Nine neurites beside each other, as long as one that is alone."""
     alone, z = draw(1, AXON_SHARE=1.0), np.arange(8, 392)
@@ -303,8 +303,22 @@ def test_crowded_places_have_as_many_patches_as_others(even, crowded):
     assert len(corners) == pytest.approx(len(bundle) / 10, rel=0.15)
 
 
-def test_a_draft_without_a_centreline_has_no_patches():
-    draft = draw(1, AXON_SHARE=1.0)._replace(line=np.zeros((0, 3), int))
-    corners = drafts.patch_corners(draft, settings.Patches((8, 8, 8), 2, 10),
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('line', [np.zeros((0, 3), int), np.array([[1, 1, 1], [1, 2, 1]])])
+def test_without_a_voxel_that_a_patch_fits_around_there_is_no_patch(line):
+    draft = draw(1, AXON_SHARE=1.0)._replace(line=line)
+    corners = drafts.patch_corners(draft, settings.Patches((8, 8, 8), 1, 10, even_patches=1.0),
                                    rng=np.random.default_rng(0))
     assert corners.shape == (0, 3)
+
+
+def test_as_many_patches_are_cut_where_many_voxels_have_no_patch_around_them():
+    """Most of the centreline lies at the border: the rest has one patch in ten voxels, as told."""
+    z = np.arange(8, 392)
+    line = np.concatenate([np.stack([z, 0 * z + 2, 0 * z + 10], 1)] * 3
+                          + [np.stack([z, 0 * z + 60, 0 * z + 10], 1)])
+    draft = draw(1, AXON_SHARE=1.0)._replace(image=np.zeros((400, 80, 20), np.uint16), line=line)
+    corners = drafts.patch_corners(
+        draft, settings.Patches((16, 16, 16), 4, 10000, even_patches=1.0),
+        rng=np.random.default_rng(0))
+    assert len(corners) == pytest.approx(len(z) / 4, rel=0.2) and (corners[:, 1] > 40).all()

@@ -285,3 +285,13 @@ def test_drafts_of_a_version_without_a_newer_constant_are_kept(tmp_path):
     status, _, err = run_script('1_simulator.py', *SMALL, 'OUTPUT=out', 'N_STACKS=1',
                                 'RANDOM_PATCHES=0.5', cwd=tmp_path)
     assert status == 1 and 'RANDOM_PATCHES 0.0 -> 0.5' in err
+    simulated(tmp_path, 'OUTPUT=before', 'N_STACKS=1', 'EVEN_PATCHES=0')
+    path = str(tmp_path / 'before/config.json')
+    older = files.read_json(path)
+    assert older.pop('EVEN_PATCHES') == 0
+    files.write_json(path, older)
+    assert '(0 new)' in simulated(tmp_path, 'OUTPUT=before', 'N_STACKS=1', 'EVEN_PATCHES=0')
+    files.write_json(path, older)
+    status, _, err = run_script('1_simulator.py', *SMALL, 'OUTPUT=before', 'N_STACKS=1',
+                                cwd=tmp_path)
+    assert status == 1 and "EVEN_PATCHES 0.0 -> 'auto'" in err

@@ -8,6 +8,7 @@ AXON_SHARE = 1.0                 # the phantom holds axons only
 VOLUME_SHAPE = (96, 128, 128)    # (z, y, x) isotropic voxels, as configs/demo/simulator.py
 BRANCH_LENGTH = (14, 22)         # voxels; longer ones would leave the volume after three bends
 PATCH_EVERY = 4                  # one neuron alone has a short centreline
+EVEN_PATCHES = 0.0               # at random along it
 TORTUOSITY = 1.0                 # straight
 DENSITY = 0.0                    # no other neurons
 STAINED_SHARE = 0.5              # of a neurite's voxels

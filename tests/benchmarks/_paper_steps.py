@@ -17,7 +17,7 @@ NETWORK = 'configs/segmentation.py'
 # neuron, with one of the measured levels
 SPARSE = ('TORTUOSITY=1', 'DENSITY=0', 'STAINED_SHARE=0.5', 'PSF_WING_SHARE=0', 'FLATNESS=0',
           'EDGE=0', 'LEVEL_DRIFT=0', 'DEBRIS=1024', 'TEXTURE=0', 'SOMA_SHAPE=ball', 'RADIUS=1,3',
-          'GLOW=0,0,0', 'LIGHT_NOISE=0', 'EVEN_PATCHES=False')
+          'GLOW=0,0,0', 'LIGHT_NOISE=0', 'EVEN_PATCHES=0')
 DRAFTS = OrderedDict([
     ('paper', SPARSE), ('measured', ()), ('no_internal', SPARSE + ('INTERNAL_PRIORS=False',)),
     ('no_external', SPARSE + ('EXTERNAL_PRIORS=False',))])

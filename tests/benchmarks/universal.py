@@ -66,7 +66,7 @@ def draw(cfg, folder, *, count, stacks_of, base, jobs):
             PRIORS=path + '.priors.json',
             OUTPUT=path, N_STACKS=stacks_of, VOLUME_SHAPE=tuple(cfg.DRAFT_SHAPE), WORKERS=1,
             PATCH_SHAPE=tuple(cfg.PATCH_SHAPE), PATCH_EVERY=4, MAX_PATCHES=cfg.PATCHES_PER_STACK,
-            RANDOM_PATCHES=cfg.RANDOM_PATCHES,
+            RANDOM_PATCHES=cfg.RANDOM_PATCHES, EVEN_PATCHES=0.0,
             SEED=int(np.random.default_rng([cfg.SEED, base, i, 1]).integers(2 ** 31)))
         command = ['1_simulator.py'] + ['%s=%s' % item for item in sorted(
             (name, ','.join(map(repr, value)) if isinstance(value, tuple) else value)

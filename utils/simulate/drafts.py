@@ -2,7 +2,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import spatial
+from scipy import ndimage
 
 from utils.common.errors import UserError
 from utils.data import swc
@@ -124,8 +124,8 @@ def patch_corners(draft, patches, *, rng):
 
     About one centreline voxel in `patch_every` becomes a centre, if the patch lies wholly inside,
     and no more than `max_patches` in all. With `even_patches` voxels are the rarer chosen the more
-    others a patch around them would hold: as step 0 slides windows, crowded places have as many
-    patches as others. A share `random_patches` of them lies anywhere instead.
+    others a patch around them would hold: about as step 0 slides windows, crowded places have as
+    many patches as others. A share `random_patches` of them lies anywhere instead.
 
     Args:
         draft: Draft; patches: settings.Patches.
@@ -136,7 +136,10 @@ def patch_corners(draft, patches, *, rng):
     window, most = np.array(patches.patch_shape), patches.max_patches
     corner, last = draft.line - window // 2, draft.image.shape - window
     fits = ((corner >= 0) & (corner <= last)).all(1)
-    share = _rareness(draft.line, window, fits) if patches.even_patches and fits.any() else 1.0
+    share = 1.0
+    if patches.even_patches and fits.any():
+        rare = (1 / _neighbours(draft.line, window)) ** patches.even_patches
+        share = rare / rare[fits].mean()
     chosen = rng.random(len(corner)) < share / patches.patch_every
     corner, fits = corner[chosen], fits[chosen]
     if patches.random_patches:
@@ -149,12 +152,14 @@ def patch_corners(draft, patches, *, rng):
     return corner[np.sort(rng.permutation(len(corner))[:most])]
 
 
-def _rareness(line, window, fits):
-    """One over how many of the voxels int [M, 3] a window around each holds.
+def _neighbours(line, window):
+    """How many of the voxels int [M, 3] about a window around each holds, itself included; [M].
 
-    Returns:
-        float [M]; the mean of those that `fits`, bool [M], tells is 1.
+    They are counted in cells of an eighth of the window, by sums over boxes of nine each way.
     """
-    places = line / (window / 2)
-    held = spatial.cKDTree(places).query_ball_point(places, 1.0, p=np.inf, return_length=True)
-    return 1 / held / (1 / held[fits]).mean()
+    cell = line // np.maximum(np.array(window) // 8, 1)
+    count = np.zeros(cell.max(0) + 1)
+    np.add.at(count, tuple(cell.T), 1)
+    for axis in range(3):
+        count = ndimage.convolve1d(count, np.ones(9), axis=axis, mode='constant')
+    return count[tuple(cell.T)]

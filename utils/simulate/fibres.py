@@ -15,7 +15,7 @@ from utils.simulate.headings import Headings
 
 BEND_LENGTH = 6.0               # voxels over which a bend keeps its direction
 SIDE_ANGLE = 35.0, 85.0         # degrees at which a fibre's branches leave it, uniform
-SHORTEST = 10.0                 # voxels from a fibre's start to its end, at least
+SHORTEST = 10.0                 # voxels from a fibre's start to its end, at least, of a toll of 1
 GENERATIONS = 4                 # fibres, their branches, the branches' branches, and once more
 FEWEST_NODES = 6                # shorter fibres are dropped
 BESIDE = 3.0, 14.0              # voxels from a fibre to one that starts beside it, uniform

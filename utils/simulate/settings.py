@@ -44,7 +44,7 @@ class Branches(NamedTuple):
     density: float                   # voxels of centreline per voxel^3; 0: the first neuron alone
     density_factor: float            # times a density of 'auto'
     bundled: float                   # share of passing fibres that run beside another one
-    clumps: float                # std of the log of how many fibres start at a place; 0: anywhere
+    clumps: float                    # std of the log of how many fibres start at a place
     radius_length: float             # voxels over which a fibre's measured radius changes
     flatness: float                  # how far from round neurites are across (sections.draw)
     taper: float                     # share of its radius that a branch loses, [0, 1)
@@ -99,7 +99,7 @@ class Patches(NamedTuple):
     patch_every: float               # one centreline voxel in so many becomes a centre
     max_patches: int                 # of a stack
     random_patches: float = 0.0      # share of them that are cut anywhere
-    even_patches: bool = True        # crowded places have as many as others
+    even_patches: float = 0.0        # how far crowded places have no more than others; 0: not
 
 
 class Settings(NamedTuple):
@@ -149,6 +149,7 @@ AUTO = {
     'drift_length': Auto(1, 20.0, 0.1, 1e6),
     'end_level': Auto(1, 1.0, 0.1, 5.0),
     'edge': Auto(1, 0.0, 0.0, 2.0),
+    'even_patches': Auto(1, 0.0, 0.0, 1.0),
     'debris': Auto(1, 1024, 0.0, schemas.SPECKS[1] * PAPER_VOLUME),
     'glow': Auto(3, (0.0, 0.0, 0.0), 0.0, 20.0),
     'light_noise': Auto(1, 0.0, 0.0, 65535.0),
@@ -228,6 +229,7 @@ def _of_measured(measured, voxel_size):
         'drift_length': length,
         'end_level': drawn.get('end_level') or 1.0,
         'edge': 1.0,
+        'even_patches': 1.0,
         'debris': measured['debris']['density'] * PAPER_VOLUME,
         'glow': tuple(drawn.get('glow') or AUTO['glow'].paper),
         'light_noise': drawn.get('photons') or 0.0,
