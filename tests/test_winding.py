@@ -7,7 +7,6 @@ from test_priors import known, measured_draft
 
 from utils.measure import bends, brightness, courses
 from utils.simulate import branches, fibres, winding
-from utils.simulate.headings import Headings
 
 ISOTROPIC = 1, 1, 1
 LOG2 = np.log(2)
@@ -16,9 +15,10 @@ LOG2 = np.log(2)
 def walks(wiggle, persistence=150.0, *, count=120, length=150.0, seed=0):
     """Walks in a volume without walls, a point for each voxel of their length."""
     rng = np.random.default_rng(seed)
+    habit = fibres.Habit(persistence, np.inf, 100.0, wiggle)
     found = fibres.walk(np.full((count, 3), 1e4), np.tile([0, 0, 1.0], (count, 1)),
-                        length=np.full(count, length), headings=Headings([2e4] * 3), rng=rng,
-                        habit=fibres.Habit(persistence, np.inf, 100.0, wiggle))
+                        length=np.full(count, length), rng=rng, habit=habit,
+                        box=fibres.Box([2e4] * 3, habit, rng=rng))
     nodes = 2.0 * np.arange(len(found[0]))
     return [np.stack([np.interp(np.arange(nodes[-1] + 1), nodes, column) for column in path.T], 1)
             for path in found]
