@@ -23,8 +23,7 @@ RANGE = {                    # lowest and highest value of an entry
     'level_width': (-0.95, 0.95),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
-TURNS_OFF = 1.5              # factor between drawn and measured turns of crowded stacks, at most:
-                             # centrelines of masks that merge turn, too, which none can draw
+TURNS_OFF = 1.5              # factor between drawn and typical turns of crowded stacks, at most
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
@@ -46,9 +45,11 @@ def first_guess(measured):
         dict of the entries turns, winding_spread, bundled, clumps, heading, heading_spread,
         flatness, level_width, glow, photons, RATIOS and AS_MEASURED that were measured.
     """
-    found = {key: measured[key] for key in ('turns', 'level_width', *RATIOS, *AS_MEASURED)
+    found = {key: measured[key] for key in ('level_width', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
-    if measured.get('turn_evenness'):
+    if measured.get('turns'):
+        found['turns'] = turns(measured, crowded=bool(measured.get('glow')))
+    if measured.get('turn_evenness') and not measured.get('glow'):
         found['winding_spread'] = _spread(np.log(np.log(2) / measured['turn_evenness']) / 2)
     if measured.get('alignment'):
         found['bundled'] = _within((measured['alignment'] - ANYHOW) / BUNDLES, 'bundled')
@@ -63,6 +64,19 @@ def first_guess(measured):
     if measured.get('glow'):
         found.update(_crowds_at_first(measured))
     return {key: _within(value, key) for key, value in found.items()}
+
+
+def turns(measured, *, crowded):
+    """Mean turns of some measurements; of crowded stacks typical ones, by the median.
+
+    Masks of crowded neurites merge, and the centrelines of some places turn from one to another.
+
+    Returns:
+        list of float or None.
+    """
+    evenness = measured.get('turn_evenness') if crowded else None
+    typical = min(evenness / np.log(2), 1.0) if evenness else 1.0
+    return [turn and typical * turn for turn in measured['turns']]
 
 
 def _crowds_at_first(measured):
@@ -92,10 +106,13 @@ def pairs(measured, seen):
     Returns:
         list of pairs of float.
     """
-    found = list(zip(measured.get('turns') or [], seen.get('turns') or []))
-    found += [(measured.get(key), seen.get(key))
-              for key in ('turn_evenness', 'alignment', 'roundness', *RATIOS)]
-    if measured.get('glow') and seen.get('glow'):
+    crowded = bool(measured.get('glow'))
+    found = list(zip(*[turns(side, crowded=crowded) if side.get('turns') else []
+                       for side in (measured, seen)]))
+    found += [(measured.get(key), seen.get(key)) for key in ('alignment', 'roundness', *RATIOS)]
+    if not crowded:
+        found.append((measured.get('turn_evenness'), seen.get('turn_evenness')))
+    if crowded and seen.get('glow'):
         found.append((measured['glow']['level'], seen['glow']['level']))
         if measured.get('clumps') is not None and seen.get('clumps') is not None:
             found.append([1 + max(m['clumps'], 0) for m in (measured, seen)])
@@ -121,12 +138,13 @@ def corrected(drawn, measured, *, seen, damping):
         if key in found and measured.get(key) and seen.get(key):
             found[key] = drawn[key] * _ratio(measured[key], seen[key], damping=damping)
     if 'turns' in found and seen.get('turns'):
-        off = TURNS_OFF if measured.get('glow') else np.inf
+        crowded = bool(measured.get('glow'))
+        off = TURNS_OFF if crowded else np.inf
         found['turns'] = [now if not (now and want and got)
                           else min(max(now * _ratio(want, got, damping=damping), TURN[0],
                                        want / off), TURN[1], want * off)
-                          for now, want, got in zip(drawn['turns'], measured['turns'],
-                                                    seen['turns'])]
+                          for now, want, got in zip(drawn['turns'], *[
+                              turns(side, crowded=crowded) for side in (measured, seen)])]
     if 'winding_spread' in found and seen.get('turn_evenness'):
         # log-normal factors of the turns: the logarithm of mean over median is 2 spread^2
         less = np.log(measured['turn_evenness'] / seen['turn_evenness']) / 2

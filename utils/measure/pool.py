@@ -23,15 +23,19 @@ def pool(measured):
     """
     weights = [m[WEIGHT] for m in measured.values()]
     pooled = _mean(list(measured.values()), weights)
-    for key in ('glow', 'lines'):                        # one stack does not make all crowded
-        share = sum(m[WEIGHT] for m in measured.values() if m.get(key)) / sum(weights)
-        if pooled.get(key) and share < MAJORITY:
-            pooled[key] = None
-    if pooled.get('glow'):
-        pooled['lines'] = None
+    if _share(measured.values(), 'glow') < MAJORITY:     # one stack does not make all crowded
+        pooled['glow'] = None
     alike = [m for m in measured.values() if bool(m.get('glow')) == bool(pooled.get('glow'))]
-    pooled['structure'] = _mean([m.get('structure') for m in alike], [m[WEIGHT] for m in alike])
+    for key in ('lines', 'structure'):
+        pooled[key] = _mean([m.get(key) for m in alike], [m[WEIGHT] for m in alike])
+    if _share(alike, 'lines') < MAJORITY:
+        pooled['lines'] = None
     return dict(pooled, stacks=measured)
+
+
+def _share(stacks, key):
+    """Share of the weight of stacks that have an entry."""
+    return sum(m[WEIGHT] for m in stacks if m.get(key)) / sum(m[WEIGHT] for m in stacks)
 
 
 def priors(measured):

@@ -5,7 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, sections, skeletons, structure, widths, wings)
 
-MEASURES = 6                     # version of what measure() tells; parts with another are made anew
+MEASURES = 7                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -41,12 +41,13 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         noises['structure'] = structure.measure(voxels, outside, local=local, glow=shine)
     del outside, behind                                  # the memory is wanted below
     branches = skeletons.branches(skeleton)
+    looks = _light(voxels, local, branches=branches, noise=levels['robust_std'])
     return dict(
-        _light(voxels, local, branches=branches, noise=levels['robust_std']),
+        looks,
         **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
         **noises, **as_it_is,
         glow=shine,
-        lines=_lines(voxels, local, cut=None if shine else found.threshold, spacing=spacing,
+        lines=_lines(voxels, local, cut=found.threshold, crowded=bool(shine), spacing=spacing,
                      like=like),
         clumps=crowding.clumps(skeleton, voxels.shape, spacing=spacing),
         heading=crowding.heading(branches.paths, spacing),
@@ -55,21 +56,24 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         background=levels,
         radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
                                                            sampling=spacing)),
-        debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing),
+        debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing,
+                              blur=looks['blur_sigma']),
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
 
 
-def _lines(voxels, local, *, cut, spacing, like):
+def _lines(voxels, local, *, cut, crowded, spacing, like):
     """Centrelines above the noise (lines.measure), or above the threshold of the real stacks.
 
-    None for crowded stacks, where `cut`, OTSU's threshold, is None, and where that of the lines
-    would be below NOISY of it: OTSU misses no neurite there, and haze would be measured. In very
-    noisy stacks OTSU's own is taken.
+    None where the threshold would be below NOISY of `cut`, OTSU's: it misses no neurite there, and
+    haze would be measured. In crowded stacks, where what is left of the glow is no noise, it is
+    that; in very noisy stacks OTSU's own.
     """
-    if cut is None or (like is not None and not like.get('lines')):
+    if like is not None and not like.get('lines'):
         return None
     if like is not None:
         above = like['lines']['threshold']
+    elif crowded:
+        above = NOISY * cut
     else:
         above = lines.threshold(voxels, local)
         if above is None or above < NOISY * cut:

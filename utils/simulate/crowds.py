@@ -4,31 +4,35 @@ Where many start, fibres also run far; where few do, they end soon. Starts alone
 fibre carries what starts at a place through half a stack. Beyond the paper.
 """
 import numpy as np
-from scipy import ndimage
+
+from utils.measure import crowding
 
 CELL, ALIKE = 16.0, 64.0        # voxels: side of places that have one number of starts, and sigma
                                 # over which it is alike
 MARGIN = 16                     # cells around the box, so that its border is as its middle
-TOLL = 0.3, 10.0                # of the most crowded places and of the emptiest
+TOLL = 0.3, 3.0                 # of the most crowded places and of the emptiest
+STRETCH = 2.0                   # power of the heading that places are alike by farther along it
 
 
 class Crowds:
     """How many fibres start at the places of a box, and how far they run there."""
 
-    def __init__(self, limits, clumps, *, rng=None):
+    def __init__(self, limits, clumps, *, heading=None, rng=None):
         """Draw them.
 
         Args:
             limits: [3] voxels, the highest places of the box.
             clumps: standard deviation of the logarithm of how many start at a place; 0: as many
                 everywhere, and nothing is drawn.
+            heading: six entries (crowding.PAIRS), or None: anyhow. Crowds are tracts along it: so
+                fibres need not end to leave other places empty.
             rng: numpy Generator, needed with clumps.
         """
         self.limits, self.field = np.asarray(limits, float), None
         self.least = TOLL[0] if clumps else 1.0          # toll of any place
         if clumps:
             shape = np.maximum(np.round((self.limits + 1) / CELL), 1).astype(int)
-            field = ndimage.gaussian_filter(rng.standard_normal(shape + 2 * MARGIN), ALIKE / CELL)
+            field = _smooth(rng.standard_normal(shape + 2 * MARGIN), heading)
             field = field[(slice(MARGIN, -MARGIN),) * 3]
             field = field - field.mean()
             self.field = clumps * field / max(field.std(), 1e-9)         # a single place: 0
@@ -53,3 +57,23 @@ class Crowds:
         shape = np.array(self.field.shape)
         cell = (places / self.limits * shape).astype(int).clip(0, shape - 1)
         return np.exp(-self.field[tuple(cell.T)]).clip(*TOLL)
+
+
+def _smooth(noise, heading):
+    """Noise smoothed by a Gaussian of sigma ALIKE, farther along the heading; its ends meet.
+
+    Args:
+        noise: float [Z, Y, X], a value for each place; heading: as of Crowds.
+
+    Returns:
+        float, as `noise`.
+    """
+    values, vectors = np.linalg.eigh(np.eye(3) / 3 if heading is None
+                                     else crowding.matrix(heading))
+    values = np.maximum(values, crowding.THINNEST) ** STRETCH
+    values = (ALIKE / CELL) ** 2 * values / np.prod(values) ** (1 / 3)
+    variance = (vectors * values) @ vectors.T
+    waves = np.stack(np.meshgrid(*[2 * np.pi * np.fft.fftfreq(n) for n in noise.shape],
+                                 indexing='ij'), -1)
+    decay = np.exp(-np.einsum('...i,ij,...j', waves, variance, waves) / 2)
+    return np.fft.ifftn(np.fft.fftn(noise) * decay).real

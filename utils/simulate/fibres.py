@@ -48,7 +48,7 @@ class Box:
     def __init__(self, limits, habit, *, rng):
         """limits: [3] voxels, its highest places; habit: Habit; rng: numpy Generator."""
         self.limits = limits
-        self.crowds = Crowds(limits, habit.clumps, rng=rng)
+        self.crowds = Crowds(limits, habit.clumps, heading=habit.heading, rng=rng)
         self.headings = Headings(limits, heading=habit.heading, spread=habit.heading_spread,
                                  rng=rng)
 
