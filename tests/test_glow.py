@@ -6,8 +6,7 @@ from scipy import ndimage
 
 from utils.measure import background, bends, coarse, courses, crowding, glow, otsu, stack
 from utils.simulate import fibres
-from utils.simulate.branches import STEP
-from utils.simulate.crowds import TOLL, Crowds
+from utils.simulate.crowds import Crowds
 
 ISOTROPIC = 1, 1, 1
 SEGMENTATION = otsu.Settings(32, 1.0, 0.995, 4.0, 50)
@@ -130,6 +129,16 @@ def test_a_dense_phantom_is_measured_as_it_was_drawn():
     assert seen['glow']['photons'] == pytest.approx(2.0, rel=0.5)
 
 
+def test_dim_neurites_of_crowded_stacks_are_counted():
+    """Centrelines from half of OTSU's threshold on, of the stack without its glow."""
+    drawn = draw(4, **dict(CROWDED, GLOW=(0.0, 0.0, 5.0), READ_NOISE=60.0, LEVEL_SPREAD=0.8))
+    found = otsu.segment(drawn.image, SEGMENTATION)
+    seen = stack.measure(drawn.image, found, skeleton=otsu.centreline(found.mask))
+    assert seen['glow'] and seen['lines']['threshold'] == pytest.approx(found.threshold / 2)
+    assert seen['lines']['density'] > 1.1 * seen['density']
+    assert seen['lines']['level_quantiles'][12] < seen['level_quantiles'][12]
+
+
 def test_the_papers_drafts_have_no_glow():
     plain, other = [draw(1, AXON_SHARE=1.0, **more) for more in ({}, dict(GLOW=(0.0, 0.0, 0.0)))]
     np.testing.assert_array_equal(plain.image, other.image)
@@ -140,15 +149,31 @@ def test_the_papers_drafts_have_no_glow():
 
 # --- clumps and heading ---
 
-def test_crowded_places_beside_crowded_ones_are_clumps():
+def light_at(places, shape):
+    """A stack that shines at some places; uint16 of 100 elsewhere."""
+    places = np.rint(places).astype(int)
+    places = places[((places >= 0) & (places < shape)).all(1)]
+    voxels = np.full(shape, 100, np.uint16)
+    np.add.at(voxels, tuple(places.T), 1000)
+    return voxels
+
+
+def clumps_of(places, shape):
+    return crowding.clumps(light_at(places, shape), base=100, spacing=ISOTROPIC)
+
+
+def test_bright_places_beside_bright_ones_are_clumps():
     rng = np.random.default_rng(0)
-    shape = np.array([128, 128, 128])
+    shape = (128, 128, 128)
     even = rng.integers(0, shape, (4000, 3))
-    assert abs(crowding.clumps(even, shape, spacing=ISOTROPIC)) < 0.05
+    assert abs(clumps_of(even, shape)) < 0.05
     half = even[even[:, 2] < 64]                         # twice the mean in one half, none beyond
     # pairs along x: (1 - 1 + 1) / 3 of the square; along y and z: 1
-    assert crowding.clumps(half, shape, spacing=ISOTROPIC) == pytest.approx(7 / 9, abs=0.05)
-    assert crowding.clumps(even, (32, 32, 32), spacing=ISOTROPIC) is None
+    assert clumps_of(half, shape) == pytest.approx(7 / 9, abs=0.05)
+    flat = crowding.clumps(light_at(half, shape), base=100, spacing=(1, 0.1, 1))
+    assert flat == pytest.approx(2 / 3, abs=0.05)        # no pairs along y
+    assert clumps_of(even[:100], (32, 32, 32)) is None
+    assert crowding.clumps(light_at(even, shape), base=9000, spacing=ISOTROPIC) is None
 
 
 def test_heading_of_straight_paths():
@@ -168,33 +193,52 @@ def test_fibres_keep_their_heading_and_gather(heading):
     seen = np.mean([crowding.heading([path], ISOTROPIC) for path in paths], 0)
     wanted = heading or [1 / 3] * 3 + [0] * 3
     np.testing.assert_allclose(seen, wanted, atol=0.16)  # those that stay long run straight
-    nodes = np.concatenate([tree.position for tree in grown])
-    gathered = crowding.clumps(nodes, (160, 160, 160), spacing=ISOTROPIC)
+    gathered = clumps_of(np.concatenate([tree.position for tree in grown]), (160, 160, 160))
     assert gathered > 0.15 if heading else gathered < 0.15
     assert len(bends.even_steps(paths[0], ISOTROPIC)) > 20
 
 
-def test_fibres_run_far_where_many_start_and_end_soon_where_few_do():
-    crowds = Crowds([300, 300, 300], 1.5, rng=np.random.default_rng(3))
-    places = crowds.starts(2000, rng=np.random.default_rng(0))
-    assert (places >= 0).all() and (places <= 300).all()
-    anywhere = np.random.default_rng(1).uniform(0, 300, (2000, 3))
-    assert np.median(crowds.toll(places)) < 0.5 < 0.7 < np.median(crowds.toll(anywhere)) < 1.5
-    assert crowds.toll(anywhere).min() >= crowds.least == TOLL[0]
-    assert Crowds([9, 9, 9], 1.5, rng=np.random.default_rng(0)).toll(np.ones((4, 3))).max() == 1
-    even = Crowds([300, 300, 300], 0.0)
-    assert even.toll(anywhere) == 1.0 == even.least
+def test_fibres_stay_as_many_as_start_at_a_place():
+    """Of walks that start as the field tells, what they walk is spread as it tells, too."""
+    limits = np.array([300.0, 300, 300])
+    habit = fibres.Habit(60.0, np.inf, np.inf, clumps=1.5)
+    box = fibres.Box(limits, habit, rng=np.random.default_rng(3))
+    start, towards = box.starts(1500, rng=np.random.default_rng(0))
+    assert (start >= 0).all() and (start <= 300).all()
 
-    habit = fibres.Habit(np.inf, np.inf, 40.0, clumps=1.5)
-    box = fibres.Box(np.array([300.0, 300, 300]), habit, rng=np.random.default_rng(3))
-    inner = anywhere[((anywhere > 100) & (anywhere < 200)).all(1)]
-    paths = fibres.walk(inner, np.tile([1.0, 0, 0], (len(inner), 1)),
-                        length=np.full(len(inner), 40.0), habit=habit, box=box,
-                        rng=np.random.default_rng(2))
-    walked = np.array([len(path) for path in paths])
-    crowded = box.crowds.toll(inner) < np.median(box.crowds.toll(inner))
-    assert walked[crowded].mean() > 1.5 * walked[~crowded].mean()
-    assert walked.max() > 40 / STEP
+    def crowded(places):
+        """Mean of the field, standard deviation 1.5, where nothing walks out of the box soon."""
+        places = places[((places > 60) & (places < 240)).all(1)]
+        cell = (places / limits * box.crowds.field.shape).astype(int)
+        return box.crowds.field[tuple(cell.T)].mean()
+
+    def walked(crowds):
+        box.crowds = crowds
+        paths = fibres.walk(start, towards, length=np.full(len(start), 150.0), habit=habit,
+                            box=box, rng=np.random.default_rng(2))
+        return np.concatenate(paths)
+
+    field, even = box.crowds, Crowds(limits, 0.0)
+    kept, straight = [walked(crowds) for crowds in (field, even)]
+    box.crowds = field
+    anywhere = np.random.default_rng(1).uniform(0, 300, (5000, 3))
+    assert crowded(start) > crowded(anywhere) + 0.8
+    assert crowded(kept) == pytest.approx(crowded(start), abs=0.25)
+    assert crowded(straight) < crowded(start) - 0.4
+    assert even.turning(anywhere) == 0.0
+    single = Crowds([9, 9, 9], 1.5, rng=np.random.default_rng(0))
+    assert not single.turning(np.ones((4, 3))).any()
+
+
+def test_crowded_places_are_tracts_along_the_heading():
+    field = Crowds([300, 300, 300], 1.0, heading=[0.1, 0.1, 0.8, 0, 0, 0],
+                   rng=np.random.default_rng(0)).field
+    steps = [np.diff(field, axis=axis).std() for axis in range(3)]
+    assert steps[2] < 0.25 * min(steps[:2])              # 0.8 over 0.1, squared, is 64
+    even = Crowds([300, 300, 300], 1.0, rng=np.random.default_rng(0)).field
+    steps = [np.diff(even, axis=axis).std() for axis in range(3)]
+    assert max(steps) < 2 * min(steps)
+    assert even.std() == pytest.approx(1) and abs(even.mean()) < 1e-9
 
 
 def test_crowds_are_corrected_by_what_a_draft_shows():

@@ -333,13 +333,34 @@ def test_debris_is_counted_and_sized():
     voxels[specks] = np.where(np.argwhere(specks)[:, 2] < 20, 400, 600)
     specks[20, 30, 30], voxels[20, 30, 30] = True, 9000
     local = np.full(voxels.shape, 100, np.uint16)
-    found = debris.measure(voxels, local, specks=specks, spacing=ISOTROPIC)
+    how = dict(specks=specks, blur=[None, None, None])
+    found = debris.measure(voxels, local, spacing=ISOTROPIC, **how)
     assert found['density'] == pytest.approx(2 / (30 * 40 * 50))
     np.testing.assert_allclose(found['radius_quantiles'], 3.0, rtol=0.05)
     assert found['level_quantiles'][0] == 300 and found['level_quantiles'][-1] == 500
-    tall = debris.measure(voxels, local, specks=specks, spacing=(2.0, 1.0, 1.0))
-    assert tall['density'] == pytest.approx(2 / (2 * 30 * 40 * 50))      # per isotropic voxel
-    np.testing.assert_allclose(tall['radius_quantiles'], 3.0 * 2 ** (1 / 3), rtol=0.05)
+    tall = debris.measure(voxels, local, spacing=(1.5, 1.0, 1.0), **how)
+    assert tall['density'] == pytest.approx(2 / (1.5 * 30 * 40 * 50))    # per isotropic voxel
+    np.testing.assert_allclose(tall['radius_quantiles'], 3.0 * 1.5 ** (1 / 3), rtol=0.05)
+
+
+def test_pieces_of_neurites_are_no_debris():
+    """A rod, a disc, a cube; and what is long by the blur."""
+    specks = np.zeros((40, 40, 40), bool)
+    specks[5, 5, 5:20] = specks[20, 20, 20] = True
+    specks[5:9, 25:29, 25:29] = specks[30, 5:12, 5:12] = True
+    objects, count = ndimage.label(specks)
+    lengths = debris.lengths(objects, count, scale=np.ones(3))
+    # a rod of 15 voxels: variances of 15^2 / 12 and 1 / 12
+    assert sorted(np.round(lengths, 2)) == [1.0, 1.0, round(7 ** 0.5, 2), 15.0]
+    voxels, local = np.full(specks.shape, 500, np.uint16), np.zeros(specks.shape, np.uint16)
+    how = dict(specks=specks, spacing=ISOTROPIC)
+    found = debris.measure(voxels, local, blur=[None] * 3, **how)
+    assert found['density'] == pytest.approx(1 / specks.size)            # the cube of 4 voxels
+    specks[:] = False
+    specks[5:11, 20:22, 20:22] = True
+    found = [debris.measure(voxels, local, blur=blur, **how)['density'] * specks.size
+             for blur in ([None] * 3, [1.0, 1.0, 1.0], [3.0, 1.0, 1.0])]
+    assert found == pytest.approx([0, 0, 1])
 
 
 def test_a_stack_without_debris_says_so():
@@ -347,7 +368,7 @@ def test_a_stack_without_debris_says_so():
     single[2, 2, 2] = True
     for specks in (single, single & False):
         found = debris.measure(single.astype(np.uint8), np.zeros((5, 5, 5), np.uint16),
-                               specks=specks, spacing=ISOTROPIC)
+                               specks=specks, spacing=ISOTROPIC, blur=[None] * 3)
         assert found == {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
 
 

@@ -225,6 +225,26 @@ def test_courses_are_found_again():
     assert len(pairs) == 3 + 6 and np.allclose(*zip(*pairs), rtol=0.02)
 
 
+def test_turns_of_crowded_neurites_are_typical_ones():
+    """The median tells them: some centrelines of merged masks turn from one to another."""
+    shine = dict(level=300.0, shares=[0.0, 0.0, 4.0], photons=2.0)
+    real = dict(look(TRUTH), turn_evenness=LOG2 / 2, glow=shine, radius_quantiles=[1.0] * 25,
+                density=0.001, clumps=0.5)
+    drawn = courses.first_guess(real)
+    assert drawn['turns'] == [turn and turn / 2 for turn in real['turns']]
+    assert 'winding_spread' not in drawn
+    seen = dict(real, turns=[2 * turn for turn in real['turns'][:3]] + [None])
+    found = courses.corrected(dict(drawn, turns=drawn['turns'][:3] + [0.1]), real, seen=seen,
+                              damping=0.5)
+    assert found['turns'] == pytest.approx([turn / 2 ** 0.5 for turn in drawn['turns'][:3]] + [0.1])
+    low = courses.corrected(drawn, real, seen=dict(seen, turns=[2.0] * 4), damping=1.0)['turns']
+    assert low[:3] == pytest.approx([turn / 1.5 for turn in drawn['turns'][:3]])
+    even = dict(real, turn_evenness=0.9)                 # nothing to take off
+    assert courses.first_guess(even)['turns'] == real['turns']
+    (want, got), *_ = courses.pairs(real, seen)
+    assert (want, got) == pytest.approx((drawn['turns'][0], 2 * drawn['turns'][0]))
+
+
 def test_what_was_not_measured_is_left():
     bare = {'turns': [None] * 4, 'turn_evenness': None, 'alignment': None, 'level_drift': None}
     drawn = courses.first_guess(bare)

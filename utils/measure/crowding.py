@@ -1,29 +1,33 @@
 """How unevenly neurites fill a stack, and which way they run in all. Isotropic voxels."""
 import numpy as np
 
-from utils.measure import bends
+from utils.measure import bends, coarse
 
-BLOCK = 32.0                 # voxels per side of the blocks whose centrelines are counted
+BLOCK = 32.0                 # voxels per side of the blocks whose light is compared
 FEWEST = 8                   # neighbouring blocks, at least
 THINNEST = 0.02              # eigenvalue of a heading: no neurites lie wholly in a plane
 AHEAD = 3                    # voxels to each side over which a direction is taken
 
 
-def clumps(skeleton, shape, *, spacing):
-    """How much crowded places lie beside crowded ones.
+def clumps(voxels, *, base, spacing):
+    """How much bright places lie beside bright ones: where neurites are many, and their glow.
+
+    Centrelines would not tell: in the most crowded places those of several neurites are one.
 
     Args:
-        skeleton: int [M, 3], centreline voxels; shape: (z, y, x) voxels of the stack.
+        voxels: uint8 or uint16 [Z, Y, X]; base: grey level of the background without glow.
         spacing: (z, y, x) isotropic voxels per voxel.
 
     Returns:
-        float: covariance of the centrelines in neighbouring blocks over their mean, squared. 0:
-        none, as of fibres that start anywhere; those of one block alone do not count. None: the
-        stack has too few blocks.
+        float: covariance of the light in neighbouring blocks over its mean, squared. 0: none; what
+        shines in one block alone does not count. None: the stack has too few blocks, or no light.
     """
-    count = [max(1, int(round(n * step / BLOCK))) for n, step in zip(shape, spacing)]
-    filled = np.histogramdd(skeleton, count, [(0, n) for n in shape])[0]
-    even = filled / filled.mean() - 1
+    counts = [max(1, int(round(n * step / BLOCK))) for n, step in zip(voxels.shape, spacing)]
+    edges = [np.linspace(0, n, count + 1).astype(int) for n, count in zip(voxels.shape, counts)]
+    light = coarse.means(voxels, edges) - base
+    if light.mean() <= 0:
+        return None
+    even = light / light.mean() - 1
     products = []
     for axis in range(3):
         along = even.swapaxes(0, axis)

@@ -1,4 +1,4 @@
-"""Bright debris: objects that OTSU finds, too small for neurites and too round for pieces of them."""
+"""Bright debris: objects that OTSU finds, too small for neurites, too round for pieces of them."""
 import numpy as np
 from scipy import ndimage
 

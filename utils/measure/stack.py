@@ -29,7 +29,8 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
     as_it_is = {'foreground': {'median': float(np.median(voxels[found.mask]))},
                 'saturated_fraction': float((voxels == np.iinfo(voxels.dtype).max).mean())}
     glows = None if like is None else bool(like.get('glow'))
-    voxels, outside, shine = _without_glow(voxels, found, spacing=spacing, glows=glows)
+    seen = voxels
+    voxels, outside, shine = _without_glow(seen, found, spacing=spacing, glows=glows)
     behind = background.sample(voxels, outside)
     levels = background.grey_levels(behind)
     noises = {'noise_std': noise.noise_std(voxels, outside),
@@ -49,7 +50,7 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         glow=shine,
         lines=_lines(voxels, local, cut=found.threshold, crowded=bool(shine), spacing=spacing,
                      like=like),
-        clumps=crowding.clumps(skeleton, voxels.shape, spacing=spacing),
+        clumps=crowding.clumps(seen, base=levels['median'], spacing=spacing),
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
         threshold=found.threshold,

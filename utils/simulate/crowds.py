@@ -1,7 +1,7 @@
 """Places with many passing fibres and places with few. Lengths are isotropic voxels.
 
-Where many start, fibres also run far; where few do, they end soon. Starts alone would not do: a
-fibre carries what starts at a place through half a stack. Beyond the paper.
+Starts alone would not do: a fibre carries what starts at a place through half a stack. So fibres
+are turned towards where many are, as much as keeps them there. Beyond the paper.
 """
 import numpy as np
 
@@ -10,12 +10,11 @@ from utils.measure import crowding
 CELL, ALIKE = 16.0, 64.0        # voxels: side of places that have one number of starts, and sigma
                                 # over which it is alike
 MARGIN = 16                     # cells around the box, so that its border is as its middle
-TOLL = 0.3, 3.0                 # of the most crowded places and of the emptiest
 STRETCH = 2.0                   # power of the heading that places are alike by farther along it
 
 
 class Crowds:
-    """How many fibres start at the places of a box, and how far they run there."""
+    """How many fibres start at the places of a box, and what keeps them there."""
 
     def __init__(self, limits, clumps, *, heading=None, rng=None):
         """Draw them.
@@ -24,18 +23,17 @@ class Crowds:
             limits: [3] voxels, the highest places of the box.
             clumps: standard deviation of the logarithm of how many start at a place; 0: as many
                 everywhere, and nothing is drawn.
-            heading: six entries (crowding.PAIRS), or None: anyhow. Crowds are tracts along it: so
-                fibres need not end to leave other places empty.
+            heading: six entries (crowding.PAIRS), or None: anyhow. Crowds are tracts along it.
             rng: numpy Generator, needed with clumps.
         """
         self.limits, self.field = np.asarray(limits, float), None
-        self.least = TOLL[0] if clumps else 1.0          # toll of any place
         if clumps:
             shape = np.maximum(np.round((self.limits + 1) / CELL), 1).astype(int)
             field = _smooth(rng.standard_normal(shape + 2 * MARGIN), heading)
             field = field[(slice(MARGIN, -MARGIN),) * 3]
             field = field - field.mean()
             self.field = clumps * field / max(field.std(), 1e-9)         # a single place: 0
+            self.slope = _slope(self.field, self.limits / shape)
             weight = np.exp(self.field - self.field.max()).ravel()
             self.share = np.cumsum(weight) / weight.sum()
 
@@ -48,15 +46,27 @@ class Crowds:
             share = (np.stack(np.unravel_index(cell, shape), 1) + share) / shape
         return share * self.limits
 
-    def toll(self, places):
-        """How much of its length a fibre uses up for a voxel walked at places float [N, 3]: one
-        over how many start there, of the mean of the logarithms; float [N] within TOLL, or 1.
+    def turning(self, places):
+        """What turns fibres at places float [N, 3] so that they stay as many as start there.
+
+        Walks whose directions a, unit vectors, diffuse and drift by F less its part along a keep a
+        density r(x), whichever way they run, if a . grad r + r div_a F = 0. The divergence is
+        -2 a . F, so F is half the gradient of log r.
+
+        Returns:
+            float [N, 3], per voxel; 0 without clumps.
         """
         if self.field is None:
-            return 1.0
+            return 0.0
         shape = np.array(self.field.shape)
         cell = (places / self.limits * shape).astype(int).clip(0, shape - 1)
-        return np.exp(-self.field[tuple(cell.T)]).clip(*TOLL)
+        return self.slope[tuple(cell.T)] / 2
+
+
+def _slope(field, step):
+    """Gradient of a field, float [Z, Y, X, 3], per voxel; step: float [3], voxels of a cell."""
+    return np.stack([np.gradient(field, size, axis=axis) if field.shape[axis] > 1
+                     else np.zeros(field.shape) for axis, size in enumerate(step)], -1)
 
 
 def _smooth(noise, heading):

@@ -15,7 +15,7 @@ from utils.simulate.headings import Headings
 
 BEND_LENGTH = 6.0               # voxels over which a bend keeps its direction
 SIDE_ANGLE = 35.0, 85.0         # degrees at which a fibre's branches leave it, uniform
-SHORTEST = 10.0                 # voxels from a fibre's start to its end, at least, of a toll of 1
+SHORTEST = 10.0                 # voxels from a fibre's start to its end, at least
 GENERATIONS = 4                 # fibres, their branches, the branches' branches, and once more
 FEWEST_NODES = 6                # shorter fibres are dropped
 BESIDE = 3.0, 14.0              # voxels from a fibre to one that starts beside it, uniform
@@ -193,7 +193,7 @@ def walk(start, towards, *, length, habit, box, rng):
 
     Args:
         start: float [N, 3] voxels; towards: unit vectors [N, 3].
-        length: float [N] voxels, at most, of a toll of 1 (Crowds.toll).
+        length: float [N] voxels, at most.
         habit: Habit, of which persistence and wiggle count.
         box: Box; a walk ends where it would leave it.
 
@@ -204,15 +204,14 @@ def walk(start, towards, *, length, habit, box, rng):
     steps = (length / STEP).astype(int)
     place, ahead = start.copy(), towards.copy()
     going, track = np.ones(n, bool), []
-    reached, paid = np.zeros(n, int), np.zeros(n)
-    bends = _Bends(n, habit, rng=rng)
-    for i in range(int(np.ceil(steps.max() / box.crowds.least)) if n else 0):
+    reached, bends = np.zeros(n, int), _Bends(n, habit, rng=rng)
+    for i in range(steps.max() if n else 0):
         bend, aside = bends.step()
+        bend = bend + STEP * box.crowds.turning(place)
         ahead = _unit(bend + box.headings.pulled(ahead, places=place, step=STEP,
                                                  persistence=habit.persistence))
         place = place + STEP * (ahead if aside is None else _unit(ahead + aside))
-        paid += box.crowds.toll(place)
-        going &= (paid <= steps) & (place >= 0).all(1) & (place <= box.limits).all(1)
+        going &= (i < steps) & (place >= 0).all(1) & (place <= box.limits).all(1)
         if not going.any():
             break
         track.append(place)
