@@ -48,8 +48,8 @@ DENSITY_FACTOR = 1.0             # times a DENSITY of 'auto'; 2 to train on (doc
 BUNDLED = 'auto'                 # share of the passing fibres that start beside another one and
                                  # along it, [0, 0.9]; 0 (paper): each starts anywhere
 CLUMPS = 'auto'                  # std of the log of how many passing fibres start at a place, alike
-                                 # over some 64 voxels, and of how far they run there, [0, 2]; 0:
-                                 # they start anywhere
+                                 # over some 64 voxels; they stay where they are many, [0, 2]; 0:
+                                 # they start, and run, anywhere
 RADIUS_LENGTH = 'auto'           # voxels over which measured radii change along a fibre; without
                                  # measurement 20
 FLATNESS = 'auto'                # sections are ellipses with the axes r exp(h) and r exp(-h): std
