@@ -362,16 +362,3 @@ def test_lines_are_of_most_stacks_of_the_pools_kind():
     assert pool.pool({'a': one, 'b': other})['lines'] is None            # a minority
     assert pool.pool({'a': one, 'b': dict(other, centreline_voxels=5)})['lines'] == {'radius': 1.0}
     assert pool.pool({'a': one, 'b': dict(both, centreline_voxels=5)})['lines'] == {'radius': 1.0}
-
-
-def test_the_widest_of_crowded_neurites_are_those_that_merge():
-    radii = np.interp(QUANTILES, [0, 0.9, 1], [0.5, 0.6, 9.0]).tolist()
-    kept = corrections.without_merged(radii)
-    np.testing.assert_allclose(kept[:-4], radii[:-4])
-    assert max(kept) == pytest.approx(1.2, rel=0.01)
-    sides = [dict(look(TRUTH), glow=shine, width_quantiles=widths) for shine in (
-        None, dict(level=5.0, shares=[0.0, 0.0, 1.0], photons=0.0)) for widths in (
-            np.interp(QUANTILES, [0, 0.9, 1], [2.0, 2.5, 12.0]).tolist(),)]
-    plain, crowded = [corrections.corrected(TRUTH, side, seen=look(TRUTH), damping=1.0)
-                      ['radius_quantiles'] for side in sides]
-    assert crowded[-1] <= 2 * np.interp(0.9, QUANTILES, crowded) * 1.001 < plain[-1]

@@ -17,8 +17,6 @@ KEPT = 0.8                   # least blur over the one that was measured, with l
 DEEPEST = 1.5                # ... and the most along z, where all widths tell it, not the least
 THREAD = 0.5                 # voxels, radius of their thinnest neurites: strings that are blurred
 THINNEST = 1.0               # voxels, radius: thinner neurites would be strings of single voxels
-WIDE_QUANTILE, WIDER = 0.9, 2.0      # of the radii of crowded stacks none is so much larger than at
-                             # that quantile: the widest are of neurites that merge
 STAINED = 0.3, 1.0           # lowest and highest share of stained voxels
 WIDEST = 0.85                # largest share of the light in the wings of the blur
 BESIDE = 1.2                 # least width of the wings over the core's
@@ -44,11 +42,10 @@ def corrected(drawn, measured, *, seen, damping):
         blur, more = _blur(drawn, measured, seen=seen, damping=damping), {}
     across = [now ** 2 - then ** 2 for now, then in zip(blur[1:], drawn['blur_sigma'][1:])
               if (crowded or by_lines) and now and then]
-    radii = thicker(
-        drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
-        damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured))
     found = {
-        'radius_quantiles': without_merged(radii) if crowded else radii,
+        'radius_quantiles': thicker(
+            drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
+            damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
         'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
         **courses.corrected(drawn, measured, seen=seen, damping=damping)}
     found.update(more)
@@ -163,11 +160,6 @@ def thicker(radii, wanted, *, seen, damping, blurred=0.0, least=THINNEST):
     more = (np.array(wanted) ** 2 - np.array(seen) ** 2) * 4 / FWHM ** 2
     squares = np.maximum(np.array(radii) ** 2 + damping * more - 4 * blurred, least ** 2)
     return np.sort(np.sqrt(squares)).tolist()
-
-
-def without_merged(radii):
-    """Radii of crowded neurites, list of float, without the widest (WIDER)."""
-    return np.minimum(radii, WIDER * np.interp(WIDE_QUANTILE, QUANTILES, radii)).tolist()
 
 
 def blurrier(sigma, wanted, *, seen, damping, least=SHARPEST):

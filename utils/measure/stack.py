@@ -29,35 +29,34 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
     as_it_is = {'foreground': {'median': float(np.median(voxels[found.mask]))},
                 'saturated_fraction': float((voxels == np.iinfo(voxels.dtype).max).mean())}
     glows = None if like is None else bool(like.get('glow'))
-    seen = voxels
-    voxels, outside, shine = _without_glow(seen, found, spacing=spacing, glows=glows)
-    behind = background.sample(voxels, outside)
+    dark, outside, shine = _without_glow(voxels, found, spacing=spacing, glows=glows)
+    behind = background.sample(dark, outside)
     levels = background.grey_levels(behind)
-    noises = {'noise_std': noise.noise_std(voxels, outside),
-              'correlation': noise.correlation(voxels, outside, levels=behind)}
-    local = background.local_level(voxels, flatten_block, middle=levels['median'],
+    noises = {'noise_std': noise.noise_std(dark, outside),
+              'correlation': noise.correlation(dark, outside, levels=behind)}
+    local = background.local_level(dark, flatten_block, middle=levels['median'],
                                    std=levels['robust_std'])
     noises['structure'] = None                           # it is not corrected by that of drafts
     if like is None and levels['robust_std']:
-        noises['structure'] = structure.measure(voxels, outside, local=local, glow=shine)
+        noises['structure'] = structure.measure(dark, outside, local=local, glow=shine)
     del outside, behind                                  # the memory is wanted below
     branches = skeletons.branches(skeleton)
-    looks = _light(voxels, local, branches=branches, noise=levels['robust_std'])
+    looks = _light(dark, local, branches=branches, noise=levels['robust_std'])
     return dict(
         looks,
-        **_morphology(branches, len(skeleton), spacing=spacing, shape=voxels.shape),
+        **_morphology(branches, len(skeleton), spacing=spacing, shape=dark.shape),
         **noises, **as_it_is,
         glow=shine,
-        lines=_lines(voxels, local, cut=found.threshold, crowded=bool(shine), spacing=spacing,
+        lines=_lines(dark, local, cut=found.threshold, crowded=bool(shine), spacing=spacing,
                      like=like),
-        clumps=crowding.clumps(seen, base=levels['median'], spacing=spacing),
+        clumps=crowding.clumps(voxels, base=levels['median'], spacing=spacing),
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
         threshold=found.threshold,
         background=levels,
         radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
                                                            sampling=spacing)),
-        debris=debris.measure(voxels, local, specks=found.specks, spacing=spacing,
+        debris=debris.measure(dark, local, specks=found.specks, spacing=spacing,
                               blur=looks['blur_sigma']),
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
 
