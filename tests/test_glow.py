@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from utils.measure import background, bends, coarse, courses, crowding, glow, otsu, stack
 from utils.simulate import fibres
+from utils.simulate.branches import STEP
 from utils.simulate.crowds import Crowds
 
 ISOTROPIC = 1, 1, 1
@@ -139,6 +140,27 @@ def test_dim_neurites_of_crowded_stacks_are_counted():
     assert seen['lines']['level_quantiles'][12] < seen['level_quantiles'][12]
 
 
+def test_half_of_a_threshold_that_is_absolute():
+    """Where nothing is flattened, OTSU's threshold is a grey level."""
+    voxels, _ = crowd((0.0, 0.0, 4.0))
+    found = otsu.segment(voxels, SEGMENTATION._replace(flatten_block=0))
+    seen = stack.measure(voxels, found, skeleton=otsu.centreline(found.mask), flatten_block=0)
+    assert seen['glow'] and seen['lines']['threshold'] == pytest.approx(
+        (found.threshold - seen['background']['median']) / 2)
+
+
+def test_clumps_are_of_the_light_with_its_glow():
+    """More neurites, and their glow, at one end; none of a stack without glow."""
+    voxels, mask = crowd((0.0, 0.0, 4.0))
+    found, _ = found_in(voxels, mask)
+    seen = stack.measure(voxels, found, skeleton=otsu.centreline(mask))
+    base = seen['background']['median']
+    assert seen['clumps'] == crowding.clumps(voxels, base=base, spacing=ISOTROPIC) > 0.03
+    dark, mask = crowd((0.0, 0.0, 0.0))
+    found, _ = found_in(dark, mask)
+    assert stack.measure(dark, found, skeleton=otsu.centreline(mask))['clumps'] is None
+
+
 def test_the_papers_drafts_have_no_glow():
     plain, other = [draw(1, AXON_SHARE=1.0, **more) for more in ({}, dict(GLOW=(0.0, 0.0, 0.0)))]
     np.testing.assert_array_equal(plain.image, other.image)
@@ -174,6 +196,7 @@ def test_bright_places_beside_bright_ones_are_clumps():
     assert flat == pytest.approx(2 / 3, abs=0.05)        # no pairs along y
     assert clumps_of(even[:100], (32, 32, 32)) is None
     assert crowding.clumps(light_at(even, shape), base=9000, spacing=ISOTROPIC) is None
+    assert np.isfinite(crowding.clumps(light_at(even, (8, 128, 128)), base=100, spacing=(40, 1, 1)))
 
 
 def test_heading_of_straight_paths():
@@ -198,36 +221,42 @@ def test_fibres_keep_their_heading_and_gather(heading):
     assert len(bends.even_steps(paths[0], ISOTROPIC)) > 20
 
 
-def test_fibres_stay_as_many_as_start_at_a_place():
-    """Of walks that start as the field tells, what they walk is spread as it tells, too."""
-    limits = np.array([300.0, 300, 300])
-    habit = fibres.Habit(60.0, np.inf, np.inf, clumps=1.5)
+@pytest.mark.parametrize('heading, off', [(None, 0.03), ([0.1, 0.1, 0.8, 0, 0, 0], 0.1)])
+def test_fibres_stay_as_many_as_start_at_a_place(heading, off):
+    """Walkers 100 voxels on, where all came from inside the box: their density is the starts'."""
+    count, limits = 40000, np.full(3, 400.0)
+    habit = fibres.Habit(60.0, np.inf, np.inf, clumps=1.0, heading=heading)
     box = fibres.Box(limits, habit, rng=np.random.default_rng(3))
-    start, towards = box.starts(1500, rng=np.random.default_rng(0))
-    assert (start >= 0).all() and (start <= 300).all()
+    field, slope = box.crowds.field, box.crowds.slope
 
-    def crowded(places):
-        """Mean of the field, standard deviation 1.5, where nothing walks out of the box soon."""
-        places = places[((places > 60) & (places < 240)).all(1)]
-        cell = (places / limits * box.crowds.field.shape).astype(int)
-        return box.crowds.field[tuple(cell.T)].mean()
+    def inner(places):
+        """The field at places that no walk from outside reaches."""
+        places = places[((places > 110) & (places < 290)).all(1)]
+        return field[tuple((places / limits * field.shape).astype(int).T)]
 
-    def walked(crowds):
-        box.crowds = crowds
-        paths = fibres.walk(start, towards, length=np.full(len(start), 150.0), habit=habit,
-                            box=box, rng=np.random.default_rng(2))
-        return np.concatenate(paths)
+    def walked(strength):
+        box.crowds.slope = strength * slope
+        start, towards = box.starts(count, rng=np.random.default_rng(0))
+        paths = fibres.walk(start, towards, length=np.full(count, 100.0), habit=habit, box=box,
+                            rng=np.random.default_rng(2))
+        return inner(np.array([path[-1] for path in paths if len(path) == 100 / STEP])).mean()
 
-    field, even = box.crowds, Crowds(limits, 0.0)
-    kept, straight = [walked(crowds) for crowds in (field, even)]
-    box.crowds = field
-    anywhere = np.random.default_rng(1).uniform(0, 300, (5000, 3))
-    assert crowded(start) > crowded(anywhere) + 0.8
-    assert crowded(kept) == pytest.approx(crowded(start), abs=0.25)
-    assert crowded(straight) < crowded(start) - 0.4
-    assert even.turning(anywhere) == 0.0
+    even = inner(np.random.default_rng(1).uniform(0, 400, (100000, 3)))
+    wanted = (even * np.exp(even)).mean() / np.exp(even).mean()
+    kept = walked(1.0)
+    assert kept == pytest.approx(wanted, abs=off)
+    assert walked(0.0) < wanted - 0.12 and walked(2.0) > kept + 0.05
+    if heading:                                          # all of the slope would be too much
+        box.headings.gathered = lambda ahead, slope, places: 1.0
+        assert walked(1.0) > wanted + off
+
+
+def test_crowds_of_a_single_place_turn_nothing():
     single = Crowds([9, 9, 9], 1.5, rng=np.random.default_rng(0))
-    assert not single.turning(np.ones((4, 3))).any()
+    assert not single.slope_at(np.ones((4, 3))).any()
+    places = single.starts(50, rng=np.random.default_rng(0))
+    assert (places >= 0).all() and (places <= 9).all()
+    assert Crowds([9, 9, 9], 0.0).field is None
 
 
 def test_crowded_places_are_tracts_along_the_heading():
@@ -235,6 +264,9 @@ def test_crowded_places_are_tracts_along_the_heading():
                    rng=np.random.default_rng(0)).field
     steps = [np.diff(field, axis=axis).std() for axis in range(3)]
     assert steps[2] < 0.25 * min(steps[:2])              # 0.8 over 0.1, squared, is 64
+    habit = fibres.Habit(60.0, np.inf, np.inf, clumps=1.0, heading=[0.1, 0.1, 0.8, 0, 0, 0])
+    box = fibres.Box([300, 300, 300], habit, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(box.crowds.field, field)
     even = Crowds([300, 300, 300], 1.0, rng=np.random.default_rng(0)).field
     steps = [np.diff(even, axis=axis).std() for axis in range(3)]
     assert max(steps) < 2 * min(steps)

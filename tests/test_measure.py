@@ -354,13 +354,17 @@ def test_pieces_of_neurites_are_no_debris():
     assert sorted(np.round(lengths, 2)) == [1.0, 1.0, round(7 ** 0.5, 2), 15.0]
     voxels, local = np.full(specks.shape, 500, np.uint16), np.zeros(specks.shape, np.uint16)
     how = dict(specks=specks, spacing=ISOTROPIC)
-    found = debris.measure(voxels, local, blur=[None] * 3, **how)
+    voxels[5, 5, 5:20] = 900
+    found = debris.measure(voxels, local, blur=[1.0] * 3, **how)
     assert found['density'] == pytest.approx(1 / specks.size)            # the cube of 4 voxels
+    assert set(found['level_quantiles']) == {500.0}
+    unknown = debris.measure(voxels, local, blur=[None, 1.0, 1.0], **how)
+    assert unknown['density'] == pytest.approx(3 / specks.size)          # but for the one voxel
     specks[:] = False
     specks[5:11, 20:22, 20:22] = True
     found = [debris.measure(voxels, local, blur=blur, **how)['density'] * specks.size
-             for blur in ([None] * 3, [1.0, 1.0, 1.0], [3.0, 1.0, 1.0])]
-    assert found == pytest.approx([0, 0, 1])
+             for blur in ([None, 1.0, 1.0], [1.0, 1.0, 1.0], [3.0, 1.0, 1.0])]
+    assert found == pytest.approx([1, 0, 1])
 
 
 def test_a_stack_without_debris_says_so():

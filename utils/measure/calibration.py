@@ -139,7 +139,7 @@ def first_guess(measured):
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': sharp, 'keep': STAINED,
-            'halo': LINE_WINGS if measured.get('lines') else WINGS,
+            'halo': LINE_WINGS if measured.get('lines') and not measured.get('glow') else WINGS,
             **wings, **courses.first_guess(measured)}
 
 

@@ -49,10 +49,10 @@ def corrected(drawn, measured, *, seen, damping):
         'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
         **courses.corrected(drawn, measured, seen=seen, damping=damping)}
     found.update(more)
+    if not more and (crowded or not by_lines):
+        found['halo'] = wider_wings(drawn['halo'], measured, seen=seen, damping=damping)
     if by_lines:
         return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
-    if not more:
-        found['halo'] = wider_wings(drawn['halo'], measured, seen=seen, damping=damping)
     return dict(found, density=moved(denser, 'density', by='density'),
                 level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'))
 
@@ -65,7 +65,7 @@ def has_wings(drawn, measured):
 def _blur(drawn, measured, *, seen, damping):
     """Blur that follows the thinnest neurites, and along z the middle one; list of 3."""
     least = [SAMPLED if measured.get('glow') else SHARPEST] * 3
-    if measured.get('lines'):
+    if measured.get('lines') and not measured.get('glow'):
         least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
     blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
         drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]

@@ -22,7 +22,8 @@ def clumps(voxels, *, base, spacing):
         float: covariance of the light in neighbouring blocks over its mean, squared. 0: none; what
         shines in one block alone does not count. None: the stack has too few blocks, or no light.
     """
-    counts = [max(1, int(round(n * step / BLOCK))) for n, step in zip(voxels.shape, spacing)]
+    counts = [min(n, max(1, int(round(n * step / BLOCK))))       # no block without a plane
+              for n, step in zip(voxels.shape, spacing)]
     edges = [np.linspace(0, n, count + 1).astype(int) for n, count in zip(voxels.shape, counts)]
     light = coarse.means(voxels, edges) - base
     if light.mean() <= 0:

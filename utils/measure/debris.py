@@ -16,7 +16,8 @@ def measure(voxels, local, *, specks, spacing, blur):
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; local: uint16, its background (background.local_level).
         specks: bool [Z, Y, X], of otsu.Segmentation; spacing: (z, y, x) size of a voxel.
-        blur: of widths.blur_sigma; what it makes long is round, where it is known.
+        blur: of widths.blur_sigma; what it makes long is round. Where some of it is unknown, what
+            is long counts, too.
 
     Returns:
         dict: density, objects per isotropic voxel; radius_quantiles, of balls of their volumes,
@@ -26,16 +27,16 @@ def measure(voxels, local, *, specks, spacing, blur):
     objects, count = ndimage.label(specks, otsu.NEIGHBOURS)
     volume = otsu.sizes(objects, count)[1:] * np.prod(spacing)
     radius = (3 * volume / (4 * np.pi)) ** (1 / 3)
-    scale = np.asarray(spacing) if None in blur else 1 / np.array(blur)
-    big = (radius >= SMALLEST) & (lengths(objects, count, scale=scale) <= LONGEST)
+    big = radius >= SMALLEST
+    if None not in blur:                                 # else what it made long would be left out
+        big &= lengths(objects, count, scale=1 / np.array(blur)) <= LONGEST
     if not big.any():
         return {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
-    which = np.arange(1, count + 1)[:: 1 + count // MOST]
+    which = np.flatnonzero(big)[:: 1 + big.sum() // MOST] + 1
     level = ndimage.mean(voxels[specks].astype(np.float32) - local[specks], objects[specks], which)
-    level = np.maximum(level, 0)
     return {'density': float(big.sum() / specks.size / np.prod(spacing)),
             'radius_quantiles': quantiles.of(radius[big]),
-            'level_quantiles': quantiles.of(level[big[which - 1]]) or quantiles.of(level)}
+            'level_quantiles': quantiles.of(np.maximum(level, 0))}
 
 
 def lengths(objects, count, *, scale):
@@ -48,18 +49,17 @@ def lengths(objects, count, *, scale):
     Returns:
         float [count]: root of the largest variance over the geometric mean of the other two.
     """
-    places = np.argwhere(objects)
-    which = objects[tuple(places.T)] - 1
-    places = places.astype(float)
-    size = np.maximum(np.bincount(which, minlength=count), 1)
-
-    def mean(values):
-        return np.bincount(which, values, minlength=count) / size
-
-    places -= np.stack([mean(column) for column in places.T], 1)[which]
-    spread = np.empty((count, 3, 3))
-    for a, b in np.ndindex(3, 3):
-        spread[:, a, b] = mean(places[:, a] * places[:, b]) + (OWN if a == b else 0.0)
-    spread *= np.outer(scale, scale)
-    small, middle, large = np.linalg.eigvalsh(spread).T
+    size, first, second = np.zeros(count), np.zeros((count, 3)), np.zeros((count, 3, 3))
+    for slab in otsu.slabs(objects):
+        places = np.argwhere(objects[slab]) + (slab.start, 0, 0)
+        which = objects[tuple(places.T)] - 1
+        size += np.bincount(which, minlength=count)
+        for a in range(3):
+            first[:, a] += np.bincount(which, places[:, a], minlength=count)
+            for b in range(3):
+                second[:, a, b] += np.bincount(which, places[:, a] * places[:, b], minlength=count)
+    size = np.maximum(size, 1)
+    middle = first / size[:, None]
+    spread = second / size[:, None, None] - middle[:, :, None] * middle[:, None] + OWN * np.eye(3)
+    small, middle, large = np.linalg.eigvalsh(spread * np.outer(scale, scale)).T
     return np.sqrt(large / np.sqrt(small * middle))

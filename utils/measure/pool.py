@@ -18,8 +18,8 @@ def pool(measured):
 
     Returns:
         dict for priors.json: the same entries pooled, over the stacks that have them (None: no
-        stack has; `glow`, `lines`: less than MAJORITY have; of both, glow counts; `structure`: of
-        the stacks with a glow, or without, as the pool); and `stacks`, as given.
+        stack has; `glow`: less than MAJORITY have; `lines`, `structure`: of the stacks with a glow,
+        or without, as the pool, `lines` if MAJORITY of these have it); and `stacks`, as given.
     """
     weights = [m[WEIGHT] for m in measured.values()]
     pooled = _mean(list(measured.values()), weights)

@@ -47,9 +47,9 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         **_morphology(branches, len(skeleton), spacing=spacing, shape=dark.shape),
         **noises, **as_it_is,
         glow=shine,
-        lines=_lines(dark, local, cut=found.threshold, crowded=bool(shine), spacing=spacing,
-                     like=like),
-        clumps=crowding.clumps(voxels, base=levels['median'], spacing=spacing),
+        lines=_lines(dark, local, cut=found.threshold - (0 if flatten_block else levels['median']),
+                     crowded=bool(shine), spacing=spacing, like=like),
+        clumps=crowding.clumps(voxels, base=levels['median'], spacing=spacing) if shine else None,
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
         threshold=found.threshold,
@@ -64,9 +64,9 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
 def _lines(voxels, local, *, cut, crowded, spacing, like):
     """Centrelines above the noise (lines.measure), or above the threshold of the real stacks.
 
-    None where the threshold would be below NOISY of `cut`, OTSU's: it misses no neurite there, and
-    haze would be measured. In crowded stacks, where what is left of the glow is no noise, it is
-    that; in very noisy stacks OTSU's own.
+    None where the threshold would be below NOISY of `cut`, OTSU's, grey levels above the
+    background: it misses no neurite there, and haze would be measured. In crowded stacks, where
+    what is left of the glow is no noise, it is that; in very noisy stacks OTSU's own.
     """
     if like is not None and not like.get('lines'):
         return None

@@ -8,8 +8,8 @@ import numpy as np
 from utils.measure import crowding
 
 CELL, ALIKE = 16.0, 64.0        # voxels: side of places that have one number of starts, and sigma
-                                # over which it is alike
-MARGIN = 16                     # cells around the box, so that its border is as its middle
+                                # over which it is alike, geometric mean of the axes
+MARGIN = 16                     # cells around the box, as its noise is smoothed round its ends
 STRETCH = 2.0                   # power of the heading that places are alike by farther along it
 
 
@@ -46,21 +46,17 @@ class Crowds:
             share = (np.stack(np.unravel_index(cell, shape), 1) + share) / shape
         return share * self.limits
 
-    def turning(self, places):
-        """What turns fibres at places float [N, 3] so that they stay as many as start there.
+    def slope_at(self, places):
+        """Gradient of the logarithm of how many fibres start, at places float [N, 3] of a box with
+        clumps; float [N, 3], per voxel.
 
         Walks whose directions a, unit vectors, diffuse and drift by F less its part along a keep a
         density r(x), whichever way they run, if a . grad r + r div_a F = 0. The divergence is
-        -2 a . F, so F is half the gradient of log r.
-
-        Returns:
-            float [N, 3], per voxel; 0 without clumps.
+        -2 a . F, so F is half of the gradient of log r: fibres.Box.turned.
         """
-        if self.field is None:
-            return 0.0
         shape = np.array(self.field.shape)
         cell = (places / self.limits * shape).astype(int).clip(0, shape - 1)
-        return self.slope[tuple(cell.T)] / 2
+        return self.slope[tuple(cell.T)]
 
 
 def _slope(field, step):

@@ -60,6 +60,21 @@ class Box:
             towards = (towards[:, None] @ self.headings.at(places))[:, 0]
         return places, _unit(towards)
 
+    def turned(self, ahead, *, places, persistence):
+        """Directions a step later, without bends: turned to where fibres run and where many are.
+
+        Args:
+            ahead: float [N, 3], unit vectors; places: float [N, 3]; persistence: voxels.
+
+        Returns:
+            float [N, 3], not of length 1.
+        """
+        towards = self.headings.pulled(ahead, places=places, step=STEP, persistence=persistence)
+        if self.crowds.field is None:
+            return towards
+        slope = self.crowds.slope_at(places)
+        return towards + STEP * slope / 2 / self.headings.gathered(ahead, slope, places=places)
+
 
 class _Fibre:
     """Nodes of one fibre as it grows; the first is where it starts."""
@@ -207,9 +222,7 @@ def walk(start, towards, *, length, habit, box, rng):
     reached, bends = np.zeros(n, int), _Bends(n, habit, rng=rng)
     for i in range(steps.max() if n else 0):
         bend, aside = bends.step()
-        bend = bend + STEP * box.crowds.turning(place)
-        ahead = _unit(bend + box.headings.pulled(ahead, places=place, step=STEP,
-                                                 persistence=habit.persistence))
+        ahead = _unit(bend + box.turned(ahead, places=place, persistence=habit.persistence))
         place = place + STEP * (ahead if aside is None else _unit(ahead + aside))
         going &= (i < steps) & (place >= 0).all(1) & (place <= box.limits).all(1)
         if not going.any():

@@ -66,6 +66,26 @@ class Headings:
         towards = ahead @ aside if aside.ndim == 2 else (ahead[:, None] @ aside)[:, 0]
         return ahead + strength * (towards - ahead / 3)
 
+    def gathered(self, ahead, slope, *, places):
+        """How much more than of directions of all kinds a turn towards `slope` gathers walks.
+
+        With the pull, directions a have the density exp(a K a), K of PULL times a heading, and not
+        all of a slope across it is seen by walks along it: about 1 + a K a - g K g, g its unit
+        vector (found by walks on a torus; over 200 voxels they keep their places).
+
+        Args:
+            ahead: float [N, 3], unit vectors; slope, places: float [N, 3].
+
+        Returns:
+            float [N, 1], 1 at least; or 1.
+        """
+        if not self.known:
+            return 1.0
+        length = np.sqrt((slope ** 2).sum(1, keepdims=True))
+        across, aside = slope / np.maximum(length, 1e-12), self.at(places)
+        along, other = [np.einsum('ni,nij,nj->n', a, aside, a) for a in (ahead, across)]
+        return np.maximum(1 + PULL * (along - other), 1.0)[:, None]
+
 
 def _field(shape, rng):
     """Smooth symmetric matrices without a trace, as likely in all directions.
