@@ -28,7 +28,8 @@ ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
 BRIGHTEST = 20.0             # share of a neurite's light that one of the Gaussians of glow spreads
-WITHIN = 2.0                 # clumps vary so much more in the box that is drawn than in a stack
+CLUMPS_DRAWN = 6.0           # variance of the clumps to draw over that of a stack's light: the box
+                             # that is drawn is larger, and bright fibres run everywhere
 STILL_ALIKE = 0.6            # correlation of headings bends.FAR apart, as drawn
 FLAT_AT_FIRST = 0.4          # flatness
 FLATTER = 0.45               # roundness lost by the square of flatness, about
@@ -84,7 +85,7 @@ def _crowds_at_first(measured):
     found = {'glow': [min(share, BRIGHTEST) for share in measured['glow']['shares']],
              'photons': measured['glow']['photons']}
     if measured.get('clumps') is not None:
-        found['clumps'] = WITHIN * _spread(np.log1p(max(measured['clumps'], 0)))
+        found['clumps'] = _spread(CLUMPS_DRAWN * np.log1p(max(measured['clumps'], 0)))
     if measured.get('branch_spacing') is not None:
         found['branch_spacing'] = _without_contacts(measured)
     return found
@@ -166,7 +167,7 @@ def _crowds(drawn, measured, *, seen, damping):
     found = {}
     if 'clumps' in drawn and seen.get('clumps') is not None:
         want, got = [np.log1p(max(m['clumps'], 0)) for m in (measured, seen)]
-        found['clumps'] = _spread(drawn['clumps'] ** 2 + damping * WITHIN * (want - got))
+        found['clumps'] = _spread(drawn['clumps'] ** 2 + damping * CLUMPS_DRAWN * (want - got))
     if 'heading' in drawn and seen.get('heading'):
         now, want, got = [crowding.matrix(m['heading']) for m in (drawn, measured, seen)]
         found['heading'] = _possible(now + damping * (want - got))
