@@ -85,6 +85,23 @@ def test_survey_tells_bits_voxels_and_neurites(tmp_path):
     assert look.density == pytest.approx(72 / (40 * 80 * 80 * 2), rel=0.15)      # z counts double
 
 
+def test_survey_tells_a_crowded_stack(tmp_path):
+    """More neurites at one end, and light of theirs between them; or light that has none."""
+    rng = np.random.default_rng(0)
+    light = np.zeros((40, 80, 96), np.float32)
+    for z, y in zip(40 * rng.beta(1, 2.5, 50), 80 * rng.beta(1, 2.5, 50)):
+        light[int(z):int(z) + 2, int(y):int(y) + 2] = 4000
+    glow = 5 * ndimage.gaussian_filter(light, 16)
+    noise = rng.normal(2000, 30, light.shape)
+    for name, image in (('dark', noise), ('glowing', noise + glow),
+                        ('flipped', noise + glow[::-1, ::-1])):
+        stacks.write(str(tmp_path / (name + '.tif')), (image + light).astype(np.uint16),
+                     voxel_size=None)
+    found = {name: look_at([str(tmp_path / (name + '.tif'))]).looks[0].crowded
+             for name in ('dark', 'glowing', 'flipped')}
+    assert found == {'dark': False, 'glowing': True, 'flipped': False}
+
+
 def test_bad_stacks_are_told_and_the_others_surveyed(tmp_path):
     (tmp_path / 'b.tif').write_bytes(b'no TIFF')
     found = look_at([stack(tmp_path / 'a.tif'), str(tmp_path / 'b.tif'),
@@ -130,6 +147,21 @@ def test_drafts_grow_where_neurites_are_sparse_and_voxels_coarse():
     assert sparse['PATCH_EVERY'] < dense['PATCH_EVERY']
     deep = chosen([KIND._replace(voxel_size=(3.0, 1.0, 1.0))])
     assert deep['VOLUME_SHAPE'][0] == 2 * 32 * 3         # two patches of 32 planes
+
+
+def test_crowded_stacks_have_their_own_drafts_and_thinner_labels():
+    plain, other = chosen(), chosen(looks=[LOOK, LOOK, LOOK._replace(crowded=True)])
+    crowded = chosen(looks=[LOOK, LOOK._replace(crowded=True)])
+    assert plain == other and 'LABEL_WIDTH_LEVEL' not in plain
+    assert (plain['DENSITY_FACTOR'], plain['DIM_NEURITES'], plain['PATCH_EVERY']) == (2, True, 40)
+    assert (crowded['DENSITY_FACTOR'], crowded['DIM_NEURITES']) == (1, False)
+    assert crowded['PATCH_EVERY'] == 20 and crowded['LABEL_WIDTH_LEVEL'] == 0.5
+    steps = {step.name: step.arguments for step in steps_of(**crowded)}
+    assert {'DENSITY_FACTOR=1', 'DIM_NEURITES=False'} <= set(steps['drafts'])
+    for name in ('network', 'masks'):
+        assert 'LABEL_WIDTH_LEVEL=0.5' in steps[name]
+        assert not any(word.startswith('LABEL_WIDTH') for word in
+                       {step.name: step.arguments for step in steps_of()}[name])
 
 
 def test_quality_and_critics():

@@ -10,6 +10,8 @@ PATCHES_A_DRAFT = 60                     # at least: fewer come from few places
 PATCH_EVERY = 8, 20                      # centreline voxels for a patch: small drafts, others
 DENSITY_FACTOR = 2                       # times the measured density, with DIM_NEURITES: the best
                                          # of those tried on phantoms (docs/results.md)
+CROWDED = 0.5                            # share of the stacks, at least, that makes all crowded
+WIDTH_LEVEL = 0.5                        # of labels there: full width at half maximum
 MOST_PATCHES = 200                       # of a draft, as MAX_PATCHES of configs/simulator.py
 DRAFTS = 6, 12                           # stacks of the small edition; one in seven is held out
 FULL_DRAFTS, FULL_VOLUME = 20, (256, 512, 256)           # of configs/simulator.py
@@ -50,11 +52,13 @@ def choose(survey, machine, *, edition='auto', judge='auto', patch_shape=(32, 64
     found['BITS'] = Choice(first.bits, 'the stacks have %d bits' % first.bits)
     found['VOXEL_SIZE'] = _voxel_size(first.voxel_size)
     found['AXON_SHARE'] = _axon_share(survey.looks)
-    found['DENSITY_FACTOR'] = Choice(DENSITY_FACTOR, 'crowded drafts train networks that find more')
-    found['DIM_NEURITES'] = Choice(True, "neurites dimmer than OTSU's threshold are drawn, too")
+    found.update(_neurites(survey.looks))
     density = float(np.mean([look.density for look in survey.looks]))
     found.update(_volume(edition, density, patch_shape=patch_shape,
                          spacing=_spacing(first.voxel_size)))
+    if 'PATCH_EVERY' in found:
+        every, reason = found['PATCH_EVERY']
+        found['PATCH_EVERY'] = Choice(found['DENSITY_FACTOR'].value * every, reason)
     found['REFINER_STEPS'], found['NETWORK_STEPS'] = [
         Choice(steps, 'steps of the %s edition: %s' % (edition, words)) for steps, words in zip(
             STEPS[edition], ('configs/%smpgan.py' % ('demo/' * (edition == SMALL)),
@@ -85,6 +89,20 @@ def _axon_share(looks):
     return Choice(1.0, 'no soma seen: nothing round, three times as thick as neurites, as bright')
 
 
+def _neurites(looks):
+    """How many neurites, and how wide their labels; dict of Choice."""
+    if np.mean([look.crowded for look in looks]) < CROWDED:
+        return OrderedDict([
+            ('DENSITY_FACTOR', Choice(DENSITY_FACTOR,
+                                      'crowded drafts train networks that find more')),
+            ('DIM_NEURITES', Choice(True, "neurites dimmer than OTSU's threshold are drawn, too"))])
+    reason = "crowded: the dim ones, too, are measured, down to half of OTSU's threshold"
+    return OrderedDict([
+        ('DENSITY_FACTOR', Choice(1, reason)), ('DIM_NEURITES', Choice(False, reason)),
+        ('LABEL_WIDTH_LEVEL', Choice(WIDTH_LEVEL, 'crowded: wider masks of neighbours would '
+                                                  'merge'))])
+
+
 def _volume(edition, density, *, patch_shape, spacing):
     """Size and number of the drafts; dict of Choice."""
     if edition == FULL:
@@ -111,7 +129,7 @@ def _volume(edition, density, *, patch_shape, spacing):
         ('N_STACKS', Choice(count, 'about %d patches in all; one draft in seven is held out'
                             % (count * expected))),
         ('BRANCH_LENGTH', Choice(branch, 'longer ones leave drafts of this size')),
-        ('PATCH_EVERY', Choice(DENSITY_FACTOR * every, 'voxels of centreline for each patch'))])
+        ('PATCH_EVERY', Choice(every, 'voxels of centreline for each patch'))])
 
 
 def _snr(looks):

@@ -11,6 +11,10 @@ from utils.common.errors import UserError
 OWN = ('STACKS', 'OUTPUT', 'PRIORS', 'REAL_PATCHES', 'DRAFTS', 'RUN_DIR', 'PAIRS', 'INPUT',
        'IMAGES', 'STAGE', 'OVERWRITE', 'CHANNEL')
 FIGURES = 'patches,priors,simulator,drafts,panel,refining,stack,curves,levels,framework,traces'
+# constants that are chosen of the drafts and of the network; a run begun before one was, lacks it
+DRAFTS = ('BITS', 'AXON_SHARE', 'DENSITY_FACTOR', 'DIM_NEURITES', 'N_STACKS', 'VOLUME_SHAPE',
+          'BRANCH_LENGTH', 'PATCH_EVERY')
+NETWORK = 'AUGMENT_SNR', 'LABEL_WIDTH_LEVEL'
 SMALL_REFINER = os.path.join('configs', 'demo', 'mpgan.py')      # of the small edition
 
 
@@ -95,10 +99,8 @@ def steps(places, values, *, given, channel=0):
     refiner = ['--config', SMALL_REFINER] * small + ['MAX_STEPS=%d' % values['REFINER_STEPS']]
     pairs = ['REAL_PATCHES=' + os.path.join(places.patches, 'real.h5'), 'DRAFTS=' + places.drafts,
              'RUN_DIR=' + places.refiner, 'OUTPUT=' + places.refined]
-    network = ['MAX_STEPS=%d' % values['NETWORK_STEPS'], _argument('AUGMENT_SNR', values)]
-    drafts = [_argument(name, values) for name in (
-        'BITS', 'AXON_SHARE', 'DENSITY_FACTOR', 'DIM_NEURITES', 'N_STACKS', 'VOLUME_SHAPE',
-        'BRANCH_LENGTH', 'PATCH_EVERY') if name in values]
+    network = ['MAX_STEPS=%d' % values['NETWORK_STEPS']] + _arguments(NETWORK, values)
+    drafts = _arguments(DRAFTS, values)
     found = [
         step('patches', 'prepare_patches.py', what='patches and priors of your stacks',
              own=['STACKS=' + places.stacks, 'OUTPUT=' + places.patches] + which,
@@ -138,12 +140,16 @@ def _figure(places, name, *, figures, more, what):
                 optional=True)
 
 
-def _argument(name, values):
-    """NAME=VALUE of a chosen constant."""
-    value = values[name]
-    numbers = value if isinstance(value, (tuple, list)) else (value,)
-    text = ','.join(str(v) if isinstance(v, bool) else '%g' % v for v in numbers)
-    return '%s=%s' % (name, text)
+def _arguments(names, values):
+    """NAME=VALUE of those constants that were chosen; list."""
+    found = []
+    for name in names:
+        if name in values:
+            value = values[name]
+            numbers = value if isinstance(value, (tuple, list)) else (value,)
+            found.append('%s=%s' % (name, ','.join(
+                str(v) if isinstance(v, bool) else '%g' % v for v in numbers)))
+    return found
 
 
 # --- commands ---

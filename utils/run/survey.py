@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from utils.common.errors import UserError
 from utils.data import bounded, stacks
-from utils.measure import otsu
+from utils.measure import background, glow, otsu
 from utils.measure.quantiles import MAD
 
 SOMA_RATIO = 3.0         # radius of a soma over the neurites', and ...
@@ -34,6 +34,7 @@ class Look(NamedTuple):
     contrast: float                  # median foreground above the background, in its noise levels
     density: float                   # voxels of centreline per isotropic voxel^3
     somata: int                      # balls much thicker than the neurites, and as bright
+    crowded: bool = False            # whether its background is mostly light of the neurites (glow)
 
 
 class Survey(NamedTuple):
@@ -123,7 +124,15 @@ def look(voxels, settings, *, spacing, name):
     return Look(stacks.name_of(name), float(found.mask.mean()), float(found.specks.sum() / above),
                 float((np.median(own) - level) / noise),
                 float(len(line) / voxels.size / np.prod(spacing)),
-                somata(found.mask, flat, spacing=spacing, line=line))
+                somata(found.mask, flat, spacing=spacing, line=line),
+                crowded(voxels, found, spacing=spacing))
+
+
+def crowded(voxels, found, *, spacing):
+    """Whether step 0 will find glow in a stack; bool. Args: of glow.measure."""
+    shine = glow.measure(voxels, found, outside=background.behind(voxels, found)[0],
+                         spacing=spacing)
+    return shine is not None and shine.explained >= glow.HOLDS
 
 
 def somata(mask, flat, *, spacing, line):
