@@ -165,7 +165,7 @@ def test_noise_and_structure_grow_with_the_level():
     found = measured(image, local=level)
     quantiles = background.grey_levels(stack(image).ravel())['quantiles']
     how = structured.fit(behind(found, std=350.0, quantiles=quantiles))
-    how = how._replace(level=[((8.0, 12.0, 12.0), 1.0)], heavy=0.0)          # it varies, here
+    how = how._replace(level=[((8.0, 12.0, 12.0), 1.0)])                     # it varies, here
     image = np.concatenate([slab for _, slab in structured.draw(SHAPE, how, rng=rng)])
     smooth = ndimage.uniform_filter(image, 5)
     rest = np.diff(image, 3, 2) ** 2 / 20
@@ -283,45 +283,8 @@ def test_a_pool_has_the_structure_of_stacks_like_it():
     assert pool.pool({'a': other})['structure'] is None
 
 
-def granular(heavy, *, seed=0):
-    """Clouds of two voxels, their tails of Tukey's h, in weaker noise; float [96, 120, 120]."""
-    rng = np.random.default_rng(seed)
-    clouds = ndimage.gaussian_filter(rng.standard_normal((96, 120, 120)), 2)
-    clouds /= clouds.std()
-    return (1000 + 40 * clouds * np.exp(heavy / 2 * np.minimum(clouds ** 2, 16))
-            + 20 * rng.standard_normal(clouds.shape))
-
-
-def test_dots_and_holes_of_a_background_are_drawn_as_they_are():
-    even, dotted = [measured(granular(heavy)) for heavy in (0.0, 0.12)]
-    assert even['tail'] == pytest.approx(2.91, abs=0.05) and dotted['tail'] > 3.2
-    of = [structured.fit(behind(found, std=45.0)).heavy for found in (even, dotted)]
-    assert of[0] < 0.03 and of[1] == pytest.approx(0.12, abs=0.04)
-    shape = (96, 120, 120)
-    again = [measured(drawn(found, std=45.0, shape=shape)) for found in (even, dotted)]
-    for wanted, got in zip((even, dotted), again):
-        assert got['tail'] == pytest.approx(wanted['tail'], abs=0.12)
-        assert got['third'] == pytest.approx(wanted['third'], rel=0.2)       # dots are sharper
-        assert [row[4] for row in got['steps']] == pytest.approx(
-            [row[4] for row in wanted['steps']], rel=0.15)
-    wild = structured.fit(behind(dict(dotted, tail=50.0), std=45.0))
-    assert wild.heavy == structured.HEAVIEST
-
-
-def test_priors_of_before_have_no_tail():
-    found = measured(granular(0.0))
-    older = {key: value for key, value in found.items() if key != 'tail'}
-    plain = [drawn(one, std=45.0, shape=(20, 40, 50)) for one in (older, dict(found, tail=None))]
-    np.testing.assert_array_equal(*plain)
-    assert structured.fit(behind(older, std=45.0)).heavy == 0
-    assert measured(granular(0.0), glow={'photons': 1.0, 'noise': 15.0})['tail'] is None
-    cube = granular(0.0)[:10, :20, :20]
-    assert structure.tail([(cube, np.ones(cube.shape, bool))]) is None   # too few
-
-
 @pytest.mark.parametrize('key, value', [
-    ('near', [1.0] * 3), ('third', [-1.0] * 3), ('stripes', [1.0, None, 1.0]), ('photons', 'much'),
-    ('tail', 0.5)])
+    ('near', [1.0] * 3), ('third', [-1.0] * 3), ('stripes', [1.0, None, 1.0]), ('photons', 'much')])
 def test_a_structure_that_cannot_be_is_refused(key, value):
     found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
     with pytest.raises(UserError, match=key):

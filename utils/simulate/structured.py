@@ -43,7 +43,6 @@ class Structured(NamedTuple):
     photons: float           # by how much noise's variance rises with each, which makes it skewed
     stripes: list            # (z, y, x) std of the planes' offsets, grey levels
     heavy: float = 0.0       # how heavy the tails of the structure are: Tukey's h, see _uneven
-    shrunk: float = 1.0      # factor on structure with such tails, whose differences are larger
 
 
 # --- fit ---
@@ -77,44 +76,39 @@ def fit(behind):
                       [(sigma, v) for sigma, v in inside if max(sigma) > NARROW], grain, noise,
                       behind.median, behind.quantiles[0], found['photons'] / found['third'][2],
                       found['photons'], found['stripes'])
-    return _with_tail(how, found.get('tail'))
+    return how._replace(heavy=_heaviness(how, found.get('tail')))
 
 
-def _with_tail(how, tail):
-    """A background whose sample has the tail that was measured, and differences as before.
+def _heaviness(how, tail):
+    """Heaviness by which a sample of structure and noise has the tail that was measured; float.
 
     Args:
         how: Structured; tail: of structure.tail, or None.
     """
     if not tail:
-        return how
+        return 0.0
     shape, rng = (SAMPLE,) * 3, np.random.default_rng(0)
     detail, noise = [np.concatenate(list(_convolved(shape, kernel, rng=rng)))
                      for kernel in (how.grain, how.noise)]
     if how.fields:
         for rows, slab in background.smooth_field(shape, how.fields, rng=rng):
             detail[rows] += slab
-    tried, everywhere, seen, middle = np.linspace(0, HEAVIEST, 9), np.ones(shape, bool), [], []
-    for heavy in tried:
-        uneven = _uneven(detail.copy(), how._replace(heavy=heavy))
-        middle.append(np.median(np.abs(uneven[structure.FAR[0]:] - uneven[:-structure.FAR[0]])))
-        seen.append(structure.tail([(uneven + noise, everywhere)]))
-    more = np.maximum.accumulate(seen) / seen[0]         # a sample's own is NORMAL, but for chance
-    heavy = float(np.interp(tail / structure.NORMAL, more, tried))
-    return how._replace(heavy=heavy, shrunk=float(
-        middle[0] / max(np.interp(heavy, tried, middle), 1e-9)) if middle[0] > 0 else 1.0)
+    tried, everywhere = np.linspace(0, HEAVIEST, 9), np.ones(shape, bool)
+    seen = [structure.tail([(_uneven(detail.copy(), how._replace(heavy=h)) + noise, everywhere)])
+            for h in tried]
+    return float(np.interp(tail, np.maximum.accumulate(seen), tried))
 
 
 def _uneven(detail, how):
-    """Structure with heavy tails: x exp(h x^2 / 2), x in standard deviations (Tukey's h); uses up
-    `detail`, float32.
+    """Structure with heavy tails: x exp(h x^2 / 2), x in standard deviations (Tukey's h).
+
+    Its median absolute value, by which it was measured, stays; uses up `detail`, float32.
     """
     variance = float(np.square(how.grain, dtype=float).sum()) + sum(v for _, v in how.fields)
     if how.heavy and variance > 0:
         far = np.minimum(detail * detail, np.float32(FARTHEST ** 2 * variance))
         far *= np.float32(how.heavy / (2 * variance))
         detail *= np.exp(far, out=far)
-        detail *= np.float32(how.shrunk)
     return detail
 
 
