@@ -4,7 +4,6 @@ All is told by differences of voxels, by median absolute values: a dim neurite t
 background counts little, and none twice, as it is drawn, too.
 """
 import numpy as np
-from scipy import ndimage
 
 from utils.measure import noise, quantiles
 from utils.measure.quantiles import LAGS
@@ -23,9 +22,6 @@ SHARED = 3.0                 # ... and what halves of planes share
 HALF_PLANE = 100             # voxels of half a plane, at least, of which the mean is known
 PLANES = 16                  # such planes, at least; with fewer no stripes are told
 CLIPPED = 4.0                # std of differences beyond which they are cut off
-FAR = 4, 8                   # voxels between means of MEAN voxels a side whose differences tell ...
-MEAN, EXTREME = 3, 0.95      # ... how much larger such a quantile is than their median
-FEWEST_FAR = 5000            # of them, in a cube
 THIRD = 20.0                 # variance of third differences over that of white noise: 1 + 9 + 9 + 1
 
 
@@ -42,8 +38,7 @@ def measure(voxels, outside, *, local, glow=None):
         dict for priors.json, grey levels and their squares: `steps`, half the variance of
         differences at LAGS voxels along each axis; `near`, the same at each of offsets(); `third`,
         the variance of white noise with their third differences along each axis; `photons`, by
-        how much that rises along x with each grey level of the background; `stripes`, see below;
-        `tail`, of tail(), None with a glow, where dim neurites are too many.
+        how much that rises along x with each grey level of the background; `stripes`, see below.
         None where the background has hardly any noise, is cut off at 0, or too small.
     """
     cubes = [(voxels[box].astype(np.float32), outside[box])
@@ -63,8 +58,7 @@ def measure(voxels, outside, *, local, glow=None):
         photons, more = glow['photons'], float(np.mean(third)) - glow['noise'] ** 2
         more = min(max(more, 0.0), MOST_GLOW * min(third))
     return {'steps': [_less(row, more) for row in steps], 'near': _less(near, more),
-            'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside),
-            'tail': tail(cubes) if glow is None else None}
+            'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside)}
 
 
 def _less(variances, more):
@@ -104,31 +98,6 @@ def _variance(parts, *, of):
     values = np.concatenate([part[::1 + count // MOST] for part in parts])
     values += np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
     return float((quantiles.MAD * np.median(np.abs(values))) ** 2 / of)
-
-
-def tail(cubes):
-    """How much larger large differences of a background are than the middle one.
-
-    Dots and holes make it uneven, of few voxels each, which a Gaussian field has not.
-
-    Args:
-        cubes: list of (float32 [Z, Y, X], bool [Z, Y, X], its background).
-
-    Returns:
-        float: quantile EXTREME over median of absolute differences of means of MEAN voxels a side,
-        FAR apart along an axis, median over cubes; of normal ones 2.91. None with too few.
-    """
-    found = []
-    for cube, there in cubes:
-        even = ndimage.uniform_filter(cube, MEAN)
-        for axis in range(3):
-            image, known = even.swapaxes(0, axis), there.swapaxes(0, axis)
-            for far in FAR:
-                step = np.abs(image[far:] - image[:-far])[known[far:] & known[:-far]]
-                if len(step) >= FEWEST_FAR:
-                    middle, large = np.quantile(step, (0.5, EXTREME))
-                    found.append(large / max(middle, 1e-6))
-    return float(np.median(found)) if found else None
 
 
 def _photons(cubes, local):

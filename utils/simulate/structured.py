@@ -22,9 +22,6 @@ WHOLE = 6.0                  # ... and of the whole variance
 LEAST = 1e-3                 # of the largest variance of differences that any counts as, at least
 MOST_STRIPES = 0.8           # of the variance of differences that stripes may be
 GROWTH = 0.2, 5.0            # smallest and largest factor on structure and on noise's variance
-HEAVIEST = 0.2               # largest heaviness of the structure's tails, and ...
-FARTHEST = 4.0               # ... standard deviations from which they grow no more
-SAMPLE = 48                  # voxels per side of the sample by which it is found
 DEEP = 2 * background.SLAB   # slices that grain is drawn for at a time ...
 ROWS = 128                   # ... and rows of them, that a convolution takes no more memory
 
@@ -42,7 +39,6 @@ class Structured(NamedTuple):
     growth: float            # of structure and of noise's variance, with each grey level
     photons: float           # by how much noise's variance rises with each, which makes it skewed
     stripes: list            # (z, y, x) std of the planes' offsets, grey levels
-    heavy: float = 0.0       # how heavy the tails of the structure are: Tukey's h, see _uneven
 
 
 # --- fit ---
@@ -72,44 +68,10 @@ def fit(behind):
     quantiles = np.asarray(behind.quantiles, float) - behind.median
     quantiles *= np.sqrt(rest) / behind.robust_std
     grain, noise = _kernels(found, white, parts=parts)
-    how = Structured(level, background.grey_table(BACKGROUND, behind.median + quantiles),
+    return Structured(level, background.grey_table(BACKGROUND, behind.median + quantiles),
                       [(sigma, v) for sigma, v in inside if max(sigma) > NARROW], grain, noise,
                       behind.median, behind.quantiles[0], found['photons'] / found['third'][2],
                       found['photons'], found['stripes'])
-    return how._replace(heavy=_heaviness(how, found.get('tail')))
-
-
-def _heaviness(how, tail):
-    """Heaviness by which a sample of structure and noise has the tail that was measured; float.
-
-    Args:
-        how: Structured; tail: of structure.tail, or None.
-    """
-    if not tail:
-        return 0.0
-    shape, rng = (SAMPLE,) * 3, np.random.default_rng(0)
-    detail, noise = [np.concatenate(list(_convolved(shape, kernel, rng=rng)))
-                     for kernel in (how.grain, how.noise)]
-    if how.fields:
-        for rows, slab in background.smooth_field(shape, how.fields, rng=rng):
-            detail[rows] += slab
-    tried, everywhere = np.linspace(0, HEAVIEST, 9), np.ones(shape, bool)
-    seen = [structure.tail([(_uneven(detail.copy(), how._replace(heavy=h)) + noise, everywhere)])
-            for h in tried]
-    return float(np.interp(tail, np.maximum.accumulate(seen), tried))
-
-
-def _uneven(detail, how):
-    """Structure with heavy tails: x exp(h x^2 / 2), x in standard deviations (Tukey's h).
-
-    Its median absolute value, by which it was measured, stays; uses up `detail`, float32.
-    """
-    variance = float(np.square(how.grain, dtype=float).sum()) + sum(v for _, v in how.fields)
-    if how.heavy and variance > 0:
-        far = np.minimum(detail * detail, np.float32(FARTHEST ** 2 * variance))
-        far *= np.float32(how.heavy / (2 * variance))
-        detail *= np.exp(far, out=far)
-    return detail
 
 
 def _possible(found):
@@ -207,7 +169,6 @@ def draw(shape, how, *, rng, turn=None):
         detail = next(grain)
         if fields is not None:
             detail += next(fields)[1]
-        detail = _uneven(detail, how)
         detail *= _growth(slab, how)
         slab += detail
         np.maximum(slab, np.float32(how.lowest), out=slab)
