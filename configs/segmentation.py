@@ -31,8 +31,8 @@ START_FROM = None                # None: new weights; or a run, or packed weight
 
 # --- labels ---
 LABEL_WIDTH_LEVEL = 0.15         # a voxel is foreground from this share of the light of a neurite's
-                                 # middle: it is wider in a blurred image than it was drawn; 1: as
-                                 # drawn
+                                 # middle: it is wider in a blurred image than it was drawn; 0.5,
+                                 # full width at half maximum, parts crowded neighbours; 1: as drawn
 LABEL_BLUR = 0.85                # blur (sigma, voxels) assumed when the label is widened
 LABEL_SEEN_LEVEL = 1.0           # foreground, too, is what reaches this share under the blur that
                                  # the drafts were drawn with; 0.5: full width at half maximum; 1:
