@@ -153,6 +153,8 @@ def test_crowded_stacks_have_their_own_drafts_and_thinner_labels():
     plain, other = chosen(), chosen(looks=[LOOK, LOOK, LOOK._replace(crowded=True)])
     crowded = chosen(looks=[LOOK, LOOK._replace(crowded=True)])
     assert plain == other and 'LABEL_WIDTH_LEVEL' not in plain
+    dense = chosen(looks=[LOOK, LOOK, LOOK._replace(crowded=True, density=0.007)])
+    assert dense['DENSITY_FACTOR'] == 1                  # most of the centreline is crowded
     assert (plain['DENSITY_FACTOR'], plain['DIM_NEURITES'], plain['PATCH_EVERY']) == (2, True, 40)
     assert (crowded['DENSITY_FACTOR'], crowded['DIM_NEURITES']) == (1, False)
     assert crowded['PATCH_EVERY'] == 20 and crowded['LABEL_WIDTH_LEVEL'] == 0.5

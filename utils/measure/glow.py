@@ -16,6 +16,7 @@ HOLDS = 0.85                 # share of the variance of the blocks' medians that
                              # least; else neurites and background have little to do with each other
 ROUNDS = 2                   # the light of the neurites is told without the glow behind them
 MOST = 200000                # blocks that it is fitted to
+MOST_STEPS = 1000            # of the fit; light spread far is almost the same everywhere
 CLEAR = 3.0                  # standard deviations: brighter places are dim neurites, no background
 GROUPS, FEWEST = 6, 200      # of the background by its glow, and voxels in each
 LEAST = 0.25                 # of the noise's variance in the dimmest group that is left without it
@@ -75,7 +76,8 @@ def measure(voxels, found, *, outside, spacing):
         parts = spread(light, edges, spacing=spacing)
         columns = np.stack([np.ones(known.sum())] + [part[known] for part in parts], 1)
         some = slice(None, None, 1 + len(columns) // MOST)
-        fitted = optimize.nnls(columns[some].astype(float), seen[known][some].astype(float))[0]
+        fitted = optimize.nnls(columns[some].astype(float), seen[known][some].astype(float),
+                               maxiter=MOST_STEPS)[0]
         base = float(fitted[0])
         grid = sum(np.float32(share) * part for share, part in zip(fitted[1:], parts))
     left = np.var(seen[known] - grid[known]) / np.var(seen[known])

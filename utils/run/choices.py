@@ -10,7 +10,8 @@ PATCHES_A_DRAFT = 60                     # at least: fewer come from few places
 PATCH_EVERY = 8, 20                      # centreline voxels for a patch: small drafts, others
 DENSITY_FACTOR = 2                       # times the measured density, with DIM_NEURITES: the best
                                          # of those tried on phantoms (docs/results.md)
-CROWDED = 0.5                            # share of the stacks, at least, that makes all crowded
+CROWDED = 0.5                            # share of the stacks by their density, at least, that
+                                         # makes all crowded, about as in utils/measure/pool.py
 WIDTH_LEVEL = 0.5                        # of labels there: full width at half maximum
 MOST_PATCHES = 200                       # of a draft, as MAX_PATCHES of configs/simulator.py
 DRAFTS = 6, 12                           # stacks of the small edition; one in seven is held out
@@ -91,7 +92,8 @@ def _axon_share(looks):
 
 def _neurites(looks):
     """How many neurites, and how wide their labels; dict of Choice."""
-    if np.mean([look.crowded for look in looks]) < CROWDED:
+    weights = [max(look.density, 1e-9) for look in looks]
+    if np.average([look.crowded for look in looks], weights=weights) < CROWDED:
         return OrderedDict([
             ('DENSITY_FACTOR', Choice(DENSITY_FACTOR,
                                       'crowded drafts train networks that find more')),

@@ -129,7 +129,7 @@ def look(voxels, settings, *, spacing, name):
 
 
 def crowded(voxels, found, *, spacing):
-    """Whether step 0 will find glow in a stack; bool. Args: of glow.measure."""
+    """Whether there is glow in what is looked at of a stack; bool. Args: of glow.measure."""
     shine = glow.measure(voxels, found, outside=background.behind(voxels, found)[0],
                          spacing=spacing)
     return shine is not None and shine.explained >= glow.HOLDS

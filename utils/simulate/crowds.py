@@ -52,7 +52,7 @@ class Crowds:
 
         Walks whose directions a, unit vectors, diffuse and drift by F less its part along a keep a
         density r(x), whichever way they run, if a . grad r + r div_a F = 0. The divergence is
-        -2 a . F, so F is half of the gradient of log r: fibres.Box.turned.
+        -2 a . F, so F is half of the gradient of log r, without a heading (fibres.Box.turned).
         """
         shape = np.array(self.field.shape)
         cell = (places / self.limits * shape).astype(int).clip(0, shape - 1)
