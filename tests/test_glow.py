@@ -283,6 +283,9 @@ def test_crowds_are_corrected_by_what_a_draft_shows():
                 glow=dict(level, level=200))
     found = courses.corrected(guess, real, seen=seen, damping=1.0)
     assert found['clumps'] == 2                          # the most, of the root of 4.5
+    nearer = dict(seen, clumps=np.expm1(0.4))
+    assert courses.corrected(guess, real, seen=nearer, damping=0.5)['clumps'] \
+        == pytest.approx(np.sqrt(3 + 0.5 * 6 * 0.1))
     assert found['glow'] == pytest.approx([0.0, 0.0, 6.0]) and found['photons'] == 2.0
     np.testing.assert_allclose(found['heading'][:3], [0.098, 0.098, 0.804], atol=0.01)
     assert courses.corrected(guess, real, seen={}, damping=1.0)['glow'] == guess['glow']

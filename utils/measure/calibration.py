@@ -22,7 +22,7 @@ DENSER = 1.5                 # factor on the density of a draft whose threshold 
                              # and on the measured density at first: OTSU misses dim neurites
 STAINED = 0.9                # share of stained voxels at first
 WINGS = 0.1                  # share of the light in the wings of the blur at first
-LINE_WINGS = 0.5             # the same with lines (lines.py), in all rounds; neither with wings.py
+LINE_WINGS = 0.5             # the same of noisy stacks, in all rounds; neither with wings.py
 # measurements of each round's draft that are kept in priors.json
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
@@ -139,7 +139,7 @@ def first_guess(measured):
             'level_quantiles': measured['level_quantiles'] or [1.0] * len(QUANTILES),
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': sharp, 'keep': STAINED,
-            'halo': LINE_WINGS if measured.get('lines') and not measured.get('glow') else WINGS,
+            'halo': LINE_WINGS if corrections.noisy(measured) else WINGS,
             **wings, **courses.first_guess(measured)}
 
 

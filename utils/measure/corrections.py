@@ -49,12 +49,17 @@ def corrected(drawn, measured, *, seen, damping):
         'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
         **courses.corrected(drawn, measured, seen=seen, damping=damping)}
     found.update(more)
-    if not more and (crowded or not by_lines):
+    if not more and not noisy(measured):
         found['halo'] = wider_wings(drawn['halo'], measured, seen=seen, damping=damping)
     if by_lines:
         return dict(found, **as_lines(drawn, measured, seen=seen, damping=damping))
     return dict(found, density=moved(denser, 'density', by='density'),
                 level_quantiles=moved(brighter, 'level_quantiles', by='level_quantiles'))
+
+
+def noisy(measured):
+    """Whether it is noise that hides neurites from OTSU (lines), not a crowd."""
+    return bool(measured.get('lines')) and not measured.get('glow')
 
 
 def has_wings(drawn, measured):
@@ -65,7 +70,7 @@ def has_wings(drawn, measured):
 def _blur(drawn, measured, *, seen, damping):
     """Blur that follows the thinnest neurites, and along z the middle one; list of 3."""
     least = [SAMPLED if measured.get('glow') else SHARPEST] * 3
-    if measured.get('lines') and not measured.get('glow'):
+    if noisy(measured):
         least = [max(n, KEPT * (want or 0)) for n, want in zip(least, measured['blur_sigma'])]
     blur = [blurrier(now, want, seen=got, damping=damping, least=n) for now, want, got, n in zip(
         drawn['blur_sigma'], measured['blur_sigma'], seen['blur_sigma'], least)]

@@ -1,6 +1,7 @@
 """Bright debris: objects that OTSU finds, too small for neurites, too round for pieces of them."""
 import numpy as np
 from scipy import ndimage
+from skimage.measure import regionprops_table
 
 from utils.measure import otsu, quantiles
 
@@ -28,8 +29,9 @@ def measure(voxels, local, *, specks, spacing, blur):
     volume = otsu.sizes(objects, count)[1:] * np.prod(spacing)
     radius = (3 * volume / (4 * np.pi)) ** (1 / 3)
     big = radius >= SMALLEST
-    if None not in blur:                                 # else what it made long would be left out
-        big &= lengths(objects, count, scale=1 / np.array(blur)) <= LONGEST
+    if big.any() and None not in blur:                   # else what it made long would be left out
+        objects *= np.r_[False, big][objects]
+        big[big] = lengths(objects, scale=1 / np.array(blur)) <= LONGEST
     if not big.any():
         return {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
     which = np.flatnonzero(big)[:: 1 + big.sum() // MOST] + 1
@@ -39,27 +41,21 @@ def measure(voxels, local, *, specks, spacing, blur):
             'level_quantiles': quantiles.of(np.maximum(level, 0))}
 
 
-def lengths(objects, count, *, scale):
-    """Length of each object over its thickness, by the moments of its voxels.
+def lengths(objects, *, scale):
+    """Length of each object over its thickness, by its inertia tensor.
 
     Args:
-        objects: int32 [Z, Y, X], 0 to count, 0 the background; scale: float [3], that z, y and x
-        are multiplied by.
+        objects: int [Z, Y, X], 0 the background; scale: float [3], that z, y and x are multiplied
+        by.
 
     Returns:
-        float [count]: root of the largest variance over the geometric mean of the other two.
+        float [N], of each number that objects have, in order: root of the largest variance over the
+        geometric mean of the other two.
     """
-    size, first, second = np.zeros(count), np.zeros((count, 3)), np.zeros((count, 3, 3))
-    for slab in otsu.slabs(objects):
-        places = np.argwhere(objects[slab]) + (slab.start, 0, 0)
-        which = objects[tuple(places.T)] - 1
-        size += np.bincount(which, minlength=count)
-        for a in range(3):
-            first[:, a] += np.bincount(which, places[:, a], minlength=count)
-            for b in range(3):
-                second[:, a, b] += np.bincount(which, places[:, a] * places[:, b], minlength=count)
-    size = np.maximum(size, 1)
-    middle = first / size[:, None]
-    spread = second / size[:, None, None] - middle[:, :, None] * middle[:, None] + OWN * np.eye(3)
+    found = regionprops_table(objects, properties=('inertia_tensor',))
+    inertia = np.stack([found['inertia_tensor-%d-%d' % place] for place in np.ndindex(3, 3)], 1)
+    inertia = inertia.reshape(-1, 3, 3)
+    whole = np.trace(inertia, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 2
+    spread = whole - inertia + OWN * np.eye(3)
     small, middle, large = np.linalg.eigvalsh(spread * np.outer(scale, scale)).T
     return np.sqrt(large / np.sqrt(small * middle))

@@ -56,10 +56,8 @@ def choose(survey, machine, *, edition='auto', judge='auto', patch_shape=(32, 64
     found.update(_neurites(survey.looks))
     density = float(np.mean([look.density for look in survey.looks]))
     found.update(_volume(edition, density, patch_shape=patch_shape,
-                         spacing=_spacing(first.voxel_size)))
-    if 'PATCH_EVERY' in found:
-        every, reason = found['PATCH_EVERY']
-        found['PATCH_EVERY'] = Choice(found['DENSITY_FACTOR'].value * every, reason)
+                         spacing=_spacing(first.voxel_size),
+                         factor=found['DENSITY_FACTOR'].value))
     found['REFINER_STEPS'], found['NETWORK_STEPS'] = [
         Choice(steps, 'steps of the %s edition: %s' % (edition, words)) for steps, words in zip(
             STEPS[edition], ('configs/%smpgan.py' % ('demo/' * (edition == SMALL)),
@@ -105,8 +103,8 @@ def _neurites(looks):
                                                   'merge'))])
 
 
-def _volume(edition, density, *, patch_shape, spacing):
-    """Size and number of the drafts; dict of Choice."""
+def _volume(edition, density, *, patch_shape, spacing, factor):
+    """Size and number of the drafts, of `factor` times the density; dict of Choice."""
     if edition == FULL:
         return OrderedDict([
             ('VOLUME_SHAPE', Choice(FULL_VOLUME, "the paper's")),
@@ -131,7 +129,7 @@ def _volume(edition, density, *, patch_shape, spacing):
         ('N_STACKS', Choice(count, 'about %d patches in all; one draft in seven is held out'
                             % (count * expected))),
         ('BRANCH_LENGTH', Choice(branch, 'longer ones leave drafts of this size')),
-        ('PATCH_EVERY', Choice(every, 'voxels of centreline for each patch'))])
+        ('PATCH_EVERY', Choice(factor * every, 'voxels of centreline for each patch'))])
 
 
 def _snr(looks):
