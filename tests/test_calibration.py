@@ -5,7 +5,7 @@ from scipy import special
 
 from utils.common import config
 from utils.common.errors import UserError
-from utils.measure import (calibration, corrections, courses, lines, noise, otsu, pool,
+from utils.measure import (calibration, corrections, courses, debris, lines, noise, otsu, pool,
                            stack)
 from utils.measure.quantiles import BACKGROUND, FWHM, LAGS, QUANTILES
 from utils.simulate import settings, trial
@@ -250,10 +250,14 @@ def striped(level, *, width, noise=20.0, step=12, seed=0):
     return image.astype(np.uint16), np.full(image.shape, 1000, np.uint16)
 
 
+def centrelines(voxels, local, above, spacing=(1, 1, 1)):
+    mask = lines.standing_out(voxels, local, above=above)
+    return lines.measure(voxels, local, mask=mask, spacing=spacing, above=above)
+
+
 def test_centrelines_are_measured_down_to_the_noise():
     def measured(voxels, local, above=None, spacing=(1, 1, 1)):
-        return lines.measure(voxels, local, spacing=spacing,
-                             above=above or lines.threshold(voxels, local))
+        return centrelines(voxels, local, above or lines.threshold(voxels, local), spacing)
 
     voxels, local = striped(400, width=5)
     found = measured(voxels, local)
@@ -278,11 +282,11 @@ def test_centrelines_do_not_depend_on_how_many_planes_are_worked_on_at_once(monk
     voxels, local = [np.moveaxis(v, 2, 0).copy() for v in (voxels, local)]       # along z
     speck = voxels.copy()
     speck[30, 0, 0] += 1500
-    whole = lines.measure(voxels, local, spacing=(1, 1, 1), above=90.0)
+    whole = centrelines(voxels, local, 90.0)
     monkeypatch.setattr(otsu, 'SLAB', planes)
-    assert lines.measure(voxels, local, spacing=(1, 1, 1), above=90.0) == whole
-    assert lines.measure(speck, local, spacing=(1, 1, 1), above=150.0)['density'] \
-        == lines.measure(voxels, local, spacing=(1, 1, 1), above=150.0)['density']
+    assert centrelines(voxels, local, 90.0) == whole
+    assert centrelines(speck, local, 150.0)['density'] == centrelines(voxels, local, 150.0)[
+        'density']
 
 
 def test_centrelines_are_those_of_noisy_stacks_and_of_drafts_like_them():
@@ -293,8 +297,9 @@ def test_centrelines_are_those_of_noisy_stacks_and_of_drafts_like_them():
         how = dict(skeleton=otsu.centreline(found.mask))
         real = stack.measure(voxels, found, **how)
         assert bool(real['lines']) == known
-        draft = stack.measure(voxels, found, like=dict(real, lines={'threshold': 150.0}), **how)
-        assert draft['lines']['threshold'] == 150.0
+        at = {'threshold': 150.0}
+        draft = stack.measure(voxels, found, like=dict(real, lines=at, debris=at), **how)
+        assert draft['lines']['threshold'] == draft['debris']['threshold'] == 150.0
         assert stack.measure(voxels, found, like=dict(real, lines=None), **how)['lines'] is None
         if real['lines']:                                # OTSU's at most
             lower = stack.measure(voxels, found._replace(threshold=70.0), **how)['lines']
@@ -362,3 +367,51 @@ def test_lines_are_of_most_stacks_of_the_pools_kind():
     assert pool.pool({'a': one, 'b': other})['lines'] is None            # a minority
     assert pool.pool({'a': one, 'b': dict(other, centreline_voxels=5)})['lines'] == {'radius': 1.0}
     assert pool.pool({'a': one, 'b': dict(both, centreline_voxels=5)})['lines'] == {'radius': 1.0}
+
+
+# --- debris ---
+
+def specked(density, *, level=400.0, sigma=2.0):
+    """Measurements of debris above 200 grey levels."""
+    return {'debris': {'threshold': 200.0, 'density': density, 'sigma_quantiles': [sigma] * 25,
+                       'level_quantiles': [level] * 25}}
+
+
+def test_debris_is_drawn_at_first_as_it_would_look_without_the_blur():
+    measured = dict(look(TRUTH), **specked(1e-4), blur_sigma=[2.0, 1.0, None])
+    found = debris.first_guess(measured)
+    assert found['debris_density'] == 1e-4 and found['debris_levels'] == [400.0] * 25
+    own = np.sqrt(2.0 ** 2 - 1.5 ** 2 - lines.SMOOTHING ** 2)            # the mean of what is known
+    assert found['debris_sigmas'] == pytest.approx([own] * 25)
+    assert debris.first_guess(dict(measured, **specked(1e-4, sigma=1.0)))['debris_sigmas'] \
+        == pytest.approx([debris.SHARPEST] * 25)
+    assert debris.first_guess(look(TRUTH)) == {}
+    none = dict(debris.NOTHING, threshold=200.0)
+    assert debris.first_guess(dict(measured, debris=none)) == {}
+
+
+def test_debris_is_corrected_by_what_a_draft_shows():
+    """Pieces of neurites count in both; what a draft lacks altogether corrects the number alone."""
+    drawn = debris.first_guess(dict(look(TRUTH), **specked(2e-4)))
+    seen = specked(1e-4, level=500.0, sigma=2.2)
+    found = debris.corrected(drawn, specked(2e-4), seen=seen, damping=0.5)
+    assert found['debris_density'] == pytest.approx(2e-4 * 2 ** 0.5)
+    assert found['debris_levels'] == pytest.approx([400 * 0.8 ** 0.5] * 25)
+    assert np.square(found['debris_sigmas']) == pytest.approx(
+        np.square(drawn['debris_sigmas']) + 0.5 * (2.0 ** 2 - 2.2 ** 2))
+    bare = {'debris': dict(debris.NOTHING, threshold=200.0)}
+    found = debris.corrected(drawn, specked(2e-4), seen=bare, damping=1.0)
+    assert found == dict(drawn, debris_density=pytest.approx(2e-4 * debris.LIMITS[1]))
+    assert debris.corrected(drawn, specked(2e-4), seen={}, damping=0.5) == drawn
+    assert debris.corrected({}, specked(2e-4), seen=seen, damping=0.5) == {}
+
+
+def test_drafts_with_too_much_debris_come_to_have_as_much_as_the_stack():
+    measured = dict(look(TRUTH), **specked(1e-4))
+
+    def see(drawn):                                      # half of what is drawn, and pieces
+        return dict(look(drawn), **specked(drawn['debris_density'] / 2 + 3e-5))
+
+    found = calibration.calibrate(measured, see, draw=lambda drawn, seed: drawn, rounds=12)
+    assert found['debris_density'] == pytest.approx(1.4e-4, rel=0.03)
+    assert found['rounds'][-1]['debris']['density'] == pytest.approx(1e-4, rel=0.03)

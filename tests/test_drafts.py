@@ -304,16 +304,21 @@ def test_crowded_places_have_as_many_patches_as_others(even, crowded):
 
 
 @pytest.mark.filterwarnings('error')
-@pytest.mark.parametrize('line', [np.zeros((0, 3), int), np.array([[1, 1, 1], [1, 2, 1]])])
-def test_without_a_voxel_that_a_patch_fits_around_there_is_no_patch(line):
-    draft = draw(1, AXON_SHARE=1.0)._replace(line=line)
-    corners = drafts.patch_corners(draft, settings.Patches((8, 8, 8), 1, 10, even_patches=1.0),
-                                   rng=np.random.default_rng(0))
-    assert corners.shape == (0, 3)
+@pytest.mark.parametrize('even', [0.0, 1.0])
+def test_without_a_voxel_that_a_patch_fits_around_there_is_no_patch(even):
+    """None without a centreline, nor in a stack smaller than a patch, nor, as in the paper, near
+    the border."""
+    alone, border = draw(1, AXON_SHARE=1.0), np.array([[1, 1, 1], [1, 2, 1]])
+    for line, window, none in ((border[:0], (8, 8, 8), True), (border, (8, 8, 800), True),
+                               (border, (8, 8, 8), even == 0)):
+        corners = drafts.patch_corners(
+            alone._replace(line=line), settings.Patches(window, 1, 10, even_patches=even),
+            rng=np.random.default_rng(0))
+        assert corners.shape[1:] == (3,) and (len(corners) == 0) == none
 
 
-def test_as_many_patches_are_cut_where_many_voxels_have_no_patch_around_them():
-    """Most of the centreline lies at the border: the rest has one patch in ten voxels, as told."""
+def test_patches_near_the_border_are_shifted_inside():
+    """As step 0 shifts them: where most of the centreline lies at the border, so do patches."""
     z = np.arange(8, 392)
     line = np.concatenate([np.stack([z, 0 * z + 2, 0 * z + 10], 1)] * 3
                           + [np.stack([z, 0 * z + 60, 0 * z + 10], 1)])
@@ -321,4 +326,9 @@ def test_as_many_patches_are_cut_where_many_voxels_have_no_patch_around_them():
     corners = drafts.patch_corners(
         draft, settings.Patches((16, 16, 16), 4, 10000, even_patches=1.0),
         rng=np.random.default_rng(0))
-    assert len(corners) == pytest.approx(len(z) / 4, rel=0.2) and (corners[:, 1] > 40).all()
+    assert len(corners) == pytest.approx(len(line) / 4, rel=0.1)
+    near = corners[:, 1] < 40                            # three times as many voxels, no more alike
+    assert near.mean() == pytest.approx(0.5, abs=0.05) and (corners[near, 1] == 0).all()
+    plain = drafts.patch_corners(draft, settings.Patches((16, 16, 16), 4, 10000),
+                                 rng=np.random.default_rng(0))
+    assert len(plain) == pytest.approx(len(z) / 4, rel=0.2) and (plain[:, 1] > 40).all()

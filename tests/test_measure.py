@@ -4,8 +4,8 @@ import pytest
 from scipy import ndimage, special, stats
 
 from utils.common.errors import UserError
-from utils.measure import (background, brightness, debris, noise, otsu, pool, quantiles, radii,
-                           skeletons, stack, widths)
+from utils.measure import (background, brightness, debris, lines, noise, otsu, pool, quantiles,
+                           radii, skeletons, stack, widths)
 from utils.simulate import raster
 
 ISOTROPIC = (1, 1, 1)
@@ -325,54 +325,84 @@ def test_correlation_is_that_of_the_background_alone():
 
 # --- debris ---
 
+def specks_of(image, *, above, blur, spacing=ISOTROPIC):
+    """Debris of grey levels on a background of 1000."""
+    voxels, local = np.rint(1000 + image).astype(np.uint16), np.full(image.shape, 1000, np.uint16)
+    mask = lines.standing_out(voxels, local, above=above)
+    return debris.measure(voxels, local, mask=mask, above=above, spacing=spacing, blur=blur)
+
+
+def spots(shape, *, at, sigma, peak):
+    """Gaussian spots; at: int [N, 3], sigma and peak: float [N]."""
+    away = np.indices(shape)[:, None] - np.array(at).T.reshape(3, -1, 1, 1, 1)
+    return (np.array(peak).reshape(-1, 1, 1, 1) * np.exp(
+        -(away ** 2).sum(0) / (2 * np.array(sigma).reshape(-1, 1, 1, 1) ** 2))).sum(0)
+
+
 def test_debris_is_counted_and_sized():
-    """Two balls of radius 3 of 300 and 500 grey levels, and a single voxel, which is noise."""
-    specks = raster.label((30, 40, 50), [[8, 10, 10], [8, 10, 35]], radius=[3.0, 3.0],
-                          parent=[-1, -1]) > 0
-    voxels = np.full(specks.shape, 100, np.uint16)
-    voxels[specks] = np.where(np.argwhere(specks)[:, 2] < 20, 400, 600)
-    specks[20, 30, 30], voxels[20, 30, 30] = True, 9000
-    local = np.full(voxels.shape, 100, np.uint16)
-    how = dict(specks=specks, blur=[None, None, None])
-    found = debris.measure(voxels, local, spacing=ISOTROPIC, **how)
-    assert found['density'] == pytest.approx(2 / (30 * 40 * 50))
-    np.testing.assert_allclose(found['radius_quantiles'], 3.0, rtol=0.05)
-    assert found['level_quantiles'][0] == 300 and found['level_quantiles'][-1] == 500
-    tall = debris.measure(voxels, local, spacing=(1.5, 1.0, 1.0), **how)
-    assert tall['density'] == pytest.approx(2 / (1.5 * 30 * 40 * 50))    # per isotropic voxel
-    np.testing.assert_allclose(tall['radius_quantiles'], 3.0 * 1.5 ** (1 / 3), rtol=0.05)
+    """Two spots whose peaks and widths are those of the smoothed image; a single voxel is noise."""
+    sharp = np.sqrt(np.array([2.0, 2.5]) ** 2 - lines.SMOOTHING ** 2)
+    peak = np.array([400, 700]) * ([2.0, 2.5] / sharp) ** 3
+    image = spots((30, 40, 50), at=[(15, 20, 12), (15, 20, 36)], sigma=sharp, peak=peak)
+    image[24, 34, 30] = 1000
+    found = specks_of(image, above=250.0, blur=[None] * 3)
+    assert found['threshold'] == 250 and found['density'] == pytest.approx(2 / image.size)
+    assert found['level_quantiles'][0] == pytest.approx(400, rel=0.03)
+    assert found['level_quantiles'][-1] == pytest.approx(700, rel=0.03)
+    assert found['sigma_quantiles'][0] == pytest.approx(2.0, rel=0.05)
+    assert found['sigma_quantiles'][-1] == pytest.approx(2.5, rel=0.05)
+    tall = specks_of(image, above=250.0, blur=[None] * 3, spacing=(1.3, 1.0, 1.0))
+    assert tall['density'] == pytest.approx(2 / (1.3 * image.size))      # per isotropic voxel
+    np.testing.assert_allclose(tall['sigma_quantiles'],
+                               np.multiply(found['sigma_quantiles'], 1.3 ** (1 / 3)), rtol=1e-6)
+    assert specks_of(image, above=500.0, blur=[None] * 3)['density'] == pytest.approx(
+        1 / image.size)
+
+
+def test_large_things_are_no_debris():
+    image = spots((48, 48, 90), at=[(24, 24, 24), (24, 24, 66)], sigma=[2.0, 6.0], peak=[600, 600])
+    found = specks_of(image, above=200.0, blur=[1.0] * 3)
+    assert found['density'] == pytest.approx(1 / image.size)
+    assert found['sigma_quantiles'][12] == pytest.approx(2.1, rel=0.05)
+
+
+@pytest.mark.parametrize('planes', [3, 1000])
+def test_debris_does_not_depend_on_how_many_planes_are_worked_on_at_once(monkeypatch, planes):
+    image = spots((30, 40, 50), at=[(12, 12, 12), (15, 12, 36)], sigma=[2, 1.5], peak=[600, 800])
+    whole = specks_of(image, above=150.0, blur=[1.0] * 3)
+    monkeypatch.setattr(otsu, 'SLAB', planes)
+    assert specks_of(image, above=150.0, blur=[1.0] * 3) == whole
 
 
 def test_pieces_of_neurites_are_no_debris():
     """A rod, a disc, a cube; and what is long by the blur."""
-    specks = np.zeros((40, 40, 40), bool)
-    specks[5, 5, 5:20] = specks[20, 20, 20] = True
-    specks[5:9, 25:29, 25:29] = specks[30, 5:12, 5:12] = True
-    lengths = debris.lengths(ndimage.label(specks)[0], scale=np.ones(3))
+    solid = np.zeros((40, 40, 40), bool)
+    solid[5, 5, 5:20] = solid[20, 20, 20] = True
+    solid[5:9, 25:29, 25:29] = solid[30, 5:12, 5:12] = True
+    lengths = debris.lengths(ndimage.label(solid)[0], scale=np.ones(3))
     # a rod of 15 voxels: variances of 15^2 / 12 and 1 / 12
     assert sorted(np.round(lengths, 2)) == [1.0, 1.0, round(7 ** 0.5, 2), 15.0]
-    voxels, local = np.full(specks.shape, 500, np.uint16), np.zeros(specks.shape, np.uint16)
-    how = dict(specks=specks, spacing=ISOTROPIC)
-    voxels[5, 5, 5:20] = 900
-    found = debris.measure(voxels, local, blur=[1.0] * 3, **how)
-    assert found['density'] == pytest.approx(1 / specks.size)            # the cube of 4 voxels
-    assert set(found['level_quantiles']) == {500.0}
-    unknown = debris.measure(voxels, local, blur=[None, 1.0, 1.0], **how)
-    assert unknown['density'] == pytest.approx(3 / specks.size)          # but for the one voxel
-    specks[:] = False
-    specks[5:11, 20:22, 20:22] = True
-    found = [debris.measure(voxels, local, blur=blur, **how)['density'] * specks.size
+    rod = np.zeros((30, 30, 40))
+    rod[8:11, 8:11, 5:20] = 900.0
+    rod[18:22, 18:22, 28:32] = 500.0
+    found = specks_of(rod, above=200.0, blur=[1.0] * 3)
+    assert found['density'] == pytest.approx(1 / rod.size)               # the cube of 4 voxels
+    assert max(found['level_quantiles']) < 510
+    unknown = specks_of(rod, above=200.0, blur=[None, 1.0, 1.0])
+    assert unknown['density'] == pytest.approx(2 / rod.size)
+    tall = np.zeros((30, 30, 40))
+    tall[8:14, 20:22, 20:22] = 900.0
+    found = [specks_of(tall, above=200.0, blur=blur)['density'] * tall.size
              for blur in ([None, 1.0, 1.0], [1.0, 1.0, 1.0], [3.0, 1.0, 1.0])]
     assert found == pytest.approx([1, 0, 1])
 
 
 def test_a_stack_without_debris_says_so():
-    single = np.zeros((5, 5, 5), bool)
-    single[2, 2, 2] = True
-    for specks in (single, single & False):
-        found = debris.measure(single.astype(np.uint8), np.zeros((5, 5, 5), np.uint16),
-                               specks=specks, spacing=ISOTROPIC, blur=[None] * 3)
-        assert found == {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
+    single = np.zeros((9, 9, 9))
+    for image in (single, single + 500 * (np.arange(729).reshape(9, 9, 9) == 364)):
+        found = specks_of(image, above=100.0, blur=[None] * 3)
+        assert found == {'threshold': 100.0, 'density': 0.0, 'sigma_quantiles': None,
+                         'level_quantiles': None}
 
 
 # --- a whole stack ---
@@ -388,7 +418,7 @@ def forked():
     """
     nodes = [[20, 30, -9], [20, 30, 48], [20, 30, 88], [20, 30, 140], [20, 70, 48], [20, 10, 88]]
     mask = raster.label((40, 90, 128), nodes, radius=[2.0] * 6, parent=[-1, 0, 1, 2, 1, 2]) > 0
-    specks = raster.label(mask.shape, [[8, 8, 100]], radius=[2.0], parent=[-1]) > 0
+    specks = raster.label(mask.shape, [[8, 8, 100]], radius=[1.5], parent=[-1]) > 0
     light = 2000.0 * mask + 3000 * specks
     image = 500 + ndimage.gaussian_filter(light, 1.0)
     image = np.random.default_rng(0).normal(image, 20)
@@ -457,7 +487,7 @@ def test_widths_are_those_in_plane_and_blur_that_of_each_axis():
     np.testing.assert_allclose(seen['width_quantiles'], quantiles.FWHM * 1.2, rtol=0.05)
     assert seen['blur_sigma'][:2] == pytest.approx([2.4, 1.2], rel=0.05)
     assert seen['blur_sigma'][2] is None
-    assert seen['debris'] == {'density': 0.0, 'radius_quantiles': None, 'level_quantiles': None}
+    assert seen['debris']['density'] == 0 and seen['debris']['sigma_quantiles'] is None
 
 
 # --- several stacks ---

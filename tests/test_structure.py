@@ -1,13 +1,13 @@
 """Backgrounds measured by differences of their voxels, and drawn so."""
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, special
 
 from tests.test_priors import known
 from utils.common import schemas
 from utils.common.errors import UserError
 from utils.measure import background, courses, noise, pool, structure
-from utils.measure.quantiles import LAGS
+from utils.measure.quantiles import BACKGROUND, LAGS
 from utils.simulate import priors, structured
 
 SHAPE = (48, 120, 120)
@@ -295,3 +295,15 @@ def test_a_structure_that_cannot_be_is_refused(key, value):
 def test_boxes_are_spread_over_a_stack():
     assert len(list(noise.boxes((64, 160, 160), 48))) == 27
     assert [box[0] for box in noise.boxes((10, 10, 10), 48)] == [slice(0, 48)]
+
+
+def test_the_few_darkest_voxels_make_no_black_places():
+    """Vessels are a thousandth of the stack: quantiles go on below 0.5 % as above it."""
+    even = 1000 + 100 * special.ndtri(BACKGROUND)
+    np.testing.assert_allclose(structured.without_holes(even), even)
+    holes = even.copy()
+    holes[:2] = 100, 400
+    np.testing.assert_allclose(structured.without_holes(holes), even)
+    narrow = even.copy()
+    narrow[:2] = even[2]                                 # what is cut off stays so
+    np.testing.assert_allclose(structured.without_holes(narrow), narrow)

@@ -96,6 +96,8 @@ DRAWN = record({
     'wing_sigma': maybe(several(number(0.1, 64), 2)), 'flatness': known(0, 1),
     'heading': maybe(several(number(-1, 1), 6)),
     'glow': maybe(several(number(0, 20), 3)), 'photons': known(*GREY),
+    'debris_density': number(*SPECKS), 'debris_sigmas': quantiles(*RADIUS),
+    'debris_levels': quantiles(*LEVEL),
     'best': whole(0, 1000),
     'rounds': {'type': 'array', 'items': ANY},
 })
@@ -114,7 +116,8 @@ PRIORS = record({
     'drawn': DRAWN,
     'debris': record({'density': number(*SPECKS)}, {
         'radius_quantiles': maybe(quantiles(0, RADIUS[1])),
-        'level_quantiles': maybe(quantiles(0, GREY[1]))}),
+        'sigma_quantiles': maybe(quantiles(0, RADIUS[1])),
+        'level_quantiles': maybe(quantiles(0, GREY[1])), 'threshold': number(0, GREY[1])}),
     'background': record(LIGHT), 'correlation': CORRELATION,
 }, {
     'backgrounds': {'type': 'array', 'items': record(

@@ -62,17 +62,18 @@ def _distribution(panel, pooled, *, name, title):
 
 
 def _specks(panel, pooled):
-    """Radii of specks, and above them the quantities that are single numbers."""
-    debris = pooled['debris'] or {}
-    if debris.get('radius_quantiles'):
-        _line(panel, debris['radius_quantiles'], shares=QUANTILES, label='radius, voxels')
+    """Widths of specks, and above them the quantities that are single numbers."""
+    debris, drawn = pooled['debris'] or {}, pooled['drawn'].get('debris_sigmas')
+    for values, label in ((debris.get('sigma_quantiles'), 'measured'), (drawn, 'drawn')):
+        if values is not None:
+            _line(panel, values, shares=QUANTILES, label=label)
     panel.set_title('\n'.join((
         'noise, std: ' + _numbers(pooled['noise_std']),
         'blur, sigma: ' + _numbers(pooled['blur_sigma']),
         'neurites: %.2g voxels / voxel^3' % pooled['density'],
         'specks: %.2g / voxel^3' % (debris.get('density') or 0),
         'saturated: %.2g' % pooled['saturated_fraction'])), fontsize=8, loc='left')
-    panel.set_xlabel('specks')
+    panel.set_xlabel('sigma of specks, voxels')
 
 
 def _numbers(values):

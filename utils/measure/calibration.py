@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.common.errors import UserError
 from utils.data import stacks
-from utils.measure import corrections, courses
+from utils.measure import corrections, courses, debris
 from utils.measure.quantiles import FWHM, QUANTILES
 
 DAMPING = 0.5                # share of a correction that is made: measurements of a draft are noisy
@@ -27,7 +27,7 @@ LINE_WINGS = 0.5             # the same of noisy stacks, in all rounds; neither 
 KEPT = ('radius_quantiles', 'width_quantiles', 'level_quantiles', 'density', 'grain', 'blur_sigma',
         'threshold')
 KEPT_IF_KNOWN = (('turns', 'turn_evenness', 'alignment', 'headings_alike', 'clumps', 'heading',
-                  'level_width', 'glow', 'lines', 'depth_width', 'wings', 'roundness')
+                  'level_width', 'glow', 'lines', 'depth_width', 'wings', 'roundness', 'debris')
                  + courses.RATIOS + courses.AS_MEASURED)
 
 
@@ -140,7 +140,7 @@ def first_guess(measured):
             'density': min(DENSER * measured['density'], corrections.DENSEST),
             'blur_sigma': sharp, 'keep': STAINED,
             'halo': LINE_WINGS if corrections.noisy(measured) else WINGS,
-            **wings, **courses.first_guess(measured)}
+            **wings, **courses.first_guess(measured), **debris.first_guess(measured)}
 
 
 def _wings(measured):

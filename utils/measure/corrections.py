@@ -5,7 +5,7 @@ a stack with too few neurites, corrects nothing.
 """
 import numpy as np
 
-from utils.measure import courses
+from utils.measure import courses, debris
 from utils.measure.quantiles import FWHM, QUANTILES
 
 LIMITS = 0.2, 5.0            # factors that one round may change a level, density or grain by
@@ -47,7 +47,8 @@ def corrected(drawn, measured, *, seen, damping):
             drawn['radius_quantiles'], measured['width_quantiles'], seen=seen['width_quantiles'],
             damping=damping, blurred=float(np.mean(across or [0.0])), least=thinnest(measured)),
         'blur_sigma': blur, 'keep': moved(evener, 'keep', by='grain'), 'halo': drawn['halo'],
-        **courses.corrected(drawn, measured, seen=seen, damping=damping)}
+        **courses.corrected(drawn, measured, seen=seen, damping=damping),
+        **debris.corrected(drawn, measured, seen=seen, damping=damping)}
     found.update(more)
     if not more and not noisy(measured):
         found['halo'] = wider_wings(drawn['halo'], measured, seen=seen, damping=damping)

@@ -28,17 +28,30 @@ def threshold(voxels, local):
         float, grey levels above the background; None where all that is dark is alike.
     """
     step = -(-len(voxels) // otsu.SAMPLED)
-    sample = np.concatenate([otsu.sampled(_flat(voxels, local, slab=slab)[::step]).ravel()
+    sample = np.concatenate([otsu.sampled(flat(voxels, local, slab=slab)[::step]).ravel()
                              for slab in otsu.slabs(voxels)])
     low, middle = np.quantile(sample, (DARKER, 0.5))
     return NOISE_LEVELS * max(float(middle - low), ROUNDING) if low < middle else None
 
 
-def measure(voxels, local, *, spacing, above):
+def standing_out(voxels, local, *, above):
+    """What is brighter than the background by so much, smoothed by SMOOTHING; bool [Z, Y, X].
+
+    Args:
+        voxels, local: as of threshold; above: grey levels.
+    """
+    mask = np.zeros(voxels.shape, bool)
+    for slab in otsu.slabs(voxels):
+        mask[slab] = flat(voxels, local, slab=slab) > above
+    return mask
+
+
+def measure(voxels, local, *, mask, spacing, above):
     """Measure the centrelines of what stands out of the noise.
 
     Args:
         voxels, local: as of threshold.
+        mask: of standing_out; changed: small objects are taken out.
         spacing: (z, y, x) size of a voxel; above: grey levels above the background.
 
     Returns:
@@ -46,14 +59,11 @@ def measure(voxels, local, *, spacing, above):
         centreline per cubic voxel; `level_quantiles`, grey levels above the background along them,
         smoothed by SMOOTHING. None where there are none.
     """
-    mask = np.zeros(voxels.shape, bool)
-    for slab in otsu.slabs(voxels):
-        mask[slab] = _flat(voxels, local, slab=slab) > above
     otsu.part_small(mask, SMALLEST)
     middle = otsu.centreline(mask) if mask.any() else np.zeros((0, 3), int)
     if not len(middle):
         return None
-    levels = [_flat(voxels, local, slab=slab)[tuple((_of(slab, middle) - (slab.start, 0, 0)).T)]
+    levels = [flat(voxels, local, slab=slab)[tuple((_of(slab, middle) - (slab.start, 0, 0)).T)]
               for slab in otsu.slabs(voxels)]
     thick = radii.skeleton_radii(mask, middle, sampling=spacing)
     return {'threshold': float(above), 'level_quantiles': quantiles.of(np.concatenate(levels)),
@@ -66,7 +76,7 @@ def _of(slab, points):
     return points[(points[:, 0] >= slab.start) & (points[:, 0] < slab.stop)]
 
 
-def _flat(voxels, local, *, slab):
+def flat(voxels, local, *, slab):
     """Grey levels of a slab of planes above the background, smoothed; float32."""
     first, last = max(slab.start - HALO, 0), min(slab.stop + HALO, len(voxels))
     image = voxels[first:last].astype(np.float32) - local[first:last]

@@ -5,7 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, sections, skeletons, structure, widths, wings)
 
-MEASURES = 8                     # version of what measure() tells; parts with another are made anew
+MEASURES = 9                     # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -42,13 +42,16 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
     del outside, behind                                  # the memory is wanted below
     branches = skeletons.branches(skeleton)
     looks = _light(dark, local, branches=branches, noise=levels['robust_std'])
+    cut = found.threshold - (0 if flatten_block else levels['median'])
+    above, bright, misses = _standing_out(dark, local, cut=cut, crowded=bool(shine), like=like)
+    how = dict(mask=bright, above=above, spacing=spacing)
+    specks = debris.measure(dark, local, blur=looks['blur_sigma'], **how)
     return dict(
         looks,
         **_morphology(branches, len(skeleton), spacing=spacing, shape=dark.shape),
         **noises, **as_it_is,
         glow=shine,
-        lines=_lines(dark, local, cut=found.threshold - (0 if flatten_block else levels['median']),
-                     crowded=bool(shine), spacing=spacing, like=like),
+        lines=lines.measure(dark, local, **how) if misses else None,
         clumps=crowding.clumps(voxels, base=levels['median'], spacing=spacing) if shine else None,
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
@@ -56,30 +59,27 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         background=levels,
         radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
                                                            sampling=spacing)),
-        debris=debris.measure(dark, local, specks=found.specks, spacing=spacing,
-                              blur=looks['blur_sigma']),
+        debris=specks,
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
 
 
-def _lines(voxels, local, *, cut, crowded, spacing, like):
-    """Centrelines above the noise (lines.measure), or above the threshold of the real stacks.
+def _standing_out(voxels, local, *, cut, crowded, like):
+    """From which grey level above the background on things are counted, and what is above it.
 
-    None where the threshold would be below NOISY of `cut`, OTSU's, grey levels above the
-    background: it misses no neurite there, and haze would be measured. In crowded stacks, where
-    what is left of the glow is no noise, it is that; in very noisy stacks OTSU's own.
+    It is four noise levels (lines.threshold), but at least NOISY of `cut`, OTSU's, as haze would be
+    counted else, and `cut` at most. In crowded stacks, where what is left of the glow is no noise,
+    NOISY of `cut`. For a draft it is that of the real stacks.
+
+    Returns:
+        (grey levels, bool [Z, Y, X], whether OTSU misses neurites that are above it).
     """
-    if like is not None and not like.get('lines'):
-        return None
+    noise = None if crowded else lines.threshold(voxels, local)
+    misses = crowded or (noise is not None and noise >= NOISY * cut)
+    above = min(max(noise or 0, NOISY * cut), cut)
     if like is not None:
-        above = like['lines']['threshold']
-    elif crowded:
-        above = NOISY * cut
-    else:
-        above = lines.threshold(voxels, local)
-        if above is None or above < NOISY * cut:
-            return None
-        above = min(above, cut)
-    return lines.measure(voxels, local, spacing=spacing, above=above)
+        above = (like.get('debris') or {}).get('threshold', above)
+        misses = bool(like.get('lines'))
+    return above, lines.standing_out(voxels, local, above=above), misses
 
 
 def _without_glow(voxels, found, *, spacing, glows):

@@ -124,8 +124,9 @@ def patch_corners(draft, patches, *, rng):
 
     About one centreline voxel in `patch_every` becomes a centre, if the patch lies wholly inside,
     and no more than `max_patches` in all. With `even_patches` voxels are the rarer chosen the more
-    others a patch around them would hold: about as step 0 slides windows, crowded places have as
-    many patches as others. A share `random_patches` of them lies anywhere instead.
+    others a patch around them would hold, and near the border patches are shifted inside: about as
+    step 0 slides windows, crowded places have as many patches as others. A share `random_patches`
+    of them lies anywhere instead.
 
     Args:
         draft: Draft; patches: settings.Patches.
@@ -135,11 +136,12 @@ def patch_corners(draft, patches, *, rng):
     """
     window, most = np.array(patches.patch_shape), patches.max_patches
     corner, last = draft.line - window // 2, draft.image.shape - window
-    fits = ((corner >= 0) & (corner <= last)).all(1)
     share = 1.0
-    if patches.even_patches and fits.any():
+    if patches.even_patches and len(corner) and (last >= 0).all():
+        corner = np.clip(corner, 0, last)
         rare = (1 / _neighbours(draft.line, window)) ** patches.even_patches
-        share = rare / rare[fits].mean()
+        share = rare / rare.mean()
+    fits = ((corner >= 0) & (corner <= last)).all(1)
     chosen = rng.random(len(corner)) < share / patches.patch_every
     corner, fits = corner[chosen], fits[chosen]
     if patches.random_patches:

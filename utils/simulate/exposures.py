@@ -57,8 +57,7 @@ def expose(scene, values, *, prior, rng, psf=None):
 def _shining(scene, values, *, prior, rng, psf):
     """Stained neurites and debris, blurred.
 
-    The wings of the point-spread function are a second, wider Gaussian with a share of the
-    neurites' light; debris has none.
+    The wings of the point-spread function are a second, wider Gaussian with a share of the light.
 
     Returns:
         (boxes, glow): as of optics.blur, in order of z; slabs as of _glow, or None.
@@ -69,7 +68,10 @@ def _shining(scene, values, *, prior, rng, psf):
     lit = fluorescence.ravel()
     lit[inside] = light.stain(lit[inside], values.light.stained_share, rng=rng)
     far = _glow(fluorescence, values)
-    balls = _debris(mask, scene.levels.foreground, values=values, prior=prior, rng=rng)
+    specks = prior.draw_debris(_debris_count(values), scene.levels.foreground,
+                               blurs=optics.blurs(values, psf=psf), rng=rng)
+    balls = light.debris(shape, mask, specks=light.Specks(*specks), rng=rng,
+                         spacing=settings.grid(values.stack)[1])
     if psf is not None:
         np.add.at(lit, balls.index, balls.level)         # specks may overlap
         return [((0, 0, 0), optics.convolve(fluorescence, psf))], far
@@ -78,7 +80,9 @@ def _shining(scene, values, *, prior, rng, psf):
     if share:
         wings = (optics.wing_times(values.optics) * sigma).tolist()
         boxes += optics.blur(share * fluorescence, inside, sigma=wings)
-        fluorescence *= np.float32(1 - values.optics.psf_wing_share)
+        boxes += optics.blur_balls(shape, balls._replace(level=share * balls.level), sigma=wings)
+        fluorescence *= 1 - share
+        balls = balls._replace(level=(1 - share) * balls.level)
     boxes += optics.blur(fluorescence, inside, sigma=sigma)
     boxes += optics.blur_balls(shape, balls, sigma=sigma)
     return sorted(boxes, key=lambda box: box[0]), far
@@ -102,20 +106,9 @@ def _glow(light, values):
     return coarse.between(grid, edges, slab=background.SLAB)
 
 
-def _debris(mask, level, *, values, prior, rng):
-    """Bright balls beside the neurites.
-
-    Args:
-        mask: bool [Z, Y, X], the neurites; level: the paper's foreground grey level.
-
-    Returns:
-        light.Balls.
-    """
-    volume = settings.volume(values.stack)
-    count = int(round(values.light.debris * volume / settings.PAPER_VOLUME))
-    specks = prior.draw_debris(count, level, blur=settings.blur_width(values), rng=rng)
-    _, spacing = settings.grid(values.stack)
-    return light.debris(mask.shape, mask, specks=light.Specks(*specks), spacing=spacing, rng=rng)
+def _debris_count(values):
+    """How many bright balls lie beside the neurites."""
+    return int(round(values.light.debris * settings.volume(values.stack) / settings.PAPER_VOLUME))
 
 
 def _behind(scene, values, *, prior, rng):

@@ -10,6 +10,7 @@ from scipy import special
 
 from utils.common import files, schemas
 from utils.common.errors import UserError
+from utils.measure import debris, lines
 from utils.measure.quantiles import QUANTILES
 from utils.simulate import background, structured, textures, unseen
 from utils.simulate.neurons import SHRINK
@@ -23,9 +24,9 @@ DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, unifo
 SMALLEST_BALL = 0.8                      # voxels, radius of measured debris
 GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 BRIGHTEST_BALL = 8                       # most that a smaller ball's level is raised
-SMALLEST_SPECK = 0.6                     # voxels, sigma of debris that falls off ...
-SPECK_REACH = 2.5                        # ... and is drawn so many sigmas far
-SPECK_PEAKS = np.linspace(0.4, 6, 60)    # log of its peak over the threshold that found it
+SPECK_REACH = 2.5                        # sigmas that a speck is drawn far
+FAINTEST = 0.5                           # of the threshold of specks, of the faintest
+POWERS = 1.0, 3.0                        # smallest and largest of _power
 # (bits, kind) -> (low, high) grey levels of the foreground, of the background's mean, of its std
 PAPER = {
     (16, 'dendrite'): ((100, 1000), (1, 200), (0, 20)),
@@ -53,10 +54,10 @@ def read(path):
                         "PRIORS=None" % path)
     measured, cure = files.read_json(path), 'make it anew with prepare_patches.py'
     schemas.check(measured, schemas.PRIORS, path=path, cure=cure)
-    debris = measured['debris']
-    if bool(debris.get('radius_quantiles')) != bool(debris.get('level_quantiles')):
-        raise UserError('%s: debris has radius_quantiles or level_quantiles alone: %s'
-                        % (path, cure))
+    found = measured['debris']
+    sized = found.get('sigma_quantiles') or found.get('radius_quantiles')
+    if bool(sized) != bool(found.get('level_quantiles')):
+        raise UserError('%s: debris has sizes or level_quantiles alone: %s' % (path, cure))
     return measured
 
 
@@ -173,43 +174,55 @@ class Priors:
         """Measured radii, voxels, for standard normal values; float [N], as given."""
         return np.interp(np.clip(special.ndtr(normal), *RADII), QUANTILES, self.radii)
 
-    def draw_debris(self, count, level, *, blur, rng):
+    def draw_debris(self, count, level, *, blurs, rng):
         """Bright specks: the paper's balls, or Gaussians of measured size and brightness.
 
-        Of a measured speck the part above a threshold is known, its volume and mean level: they
-        tell how high and how wide a Gaussian is. One as much narrower as the blur is wide, of the
-        peak's light, is drawn. Where no threshold is known, it is a ball.
+        Specks become the more the dimmer they are, by a power of their brightness: so does the
+        number of those below the threshold that they were counted from, down to FAINTEST of it.
+        Balls of kinds (kinds.py) are seen blurred: smaller ones are drawn, of the same light.
 
         Args:
-            level: the paper's foreground grey level; blur: voxels, sigma.
+            count: how many are above the threshold; level: the paper's foreground grey level.
+            blurs: list of (share of the light, sigma in isotropic voxels), of optics.blurs.
 
         Returns:
-            (radii, levels, sigmas) of light.Specks, float [count] each.
+            (radii, levels, sigmas) of light.Specks, float [N] each.
         """
-        debris = self.measured and self.measured['debris']
-        if not debris or not debris.get('radius_quantiles'):
+        drawn = self.measured['drawn'] if self.measured else {}
+        found = self.measured and self.measured['debris']
+        if drawn.get('debris_sigmas') and found.get('threshold'):
+            return self._gaussians(count, blurs=blurs, rng=rng)
+        if not found or not found.get('radius_quantiles'):
             radius = rng.choice(DEBRIS_RADIUS[0], count, p=DEBRIS_RADIUS[1]).astype(float)
             foreground = self.median_level() if self.measured else level
             return (radius, foreground * rng.uniform(*DEBRIS_LEVEL, size=count),
                     np.full(count, np.inf))
-        seen = np.interp(rng.uniform(size=count), QUANTILES, debris['radius_quantiles'])
-        shine = np.interp(rng.uniform(size=count), QUANTILES, debris['level_quantiles'])
-        cut = self.measured.get('threshold')
-        if not cut or cut <= 0:
-            radius = np.sqrt(np.maximum(seen ** 2 - blur ** 2, SMALLEST_BALL ** 2))
-            return (radius, shine * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
-                    np.full(count, np.inf))
-        peak = np.interp(shine / cut, _means_above(SPECK_PEAKS), SPECK_PEAKS)
-        sigma = seen / np.sqrt(2 * peak)
-        own = np.sqrt(np.maximum(sigma ** 2 - blur ** 2, SMALLEST_SPECK ** 2))
-        return SPECK_REACH * own, cut * np.exp(peak) * (sigma / own) ** 3, own
+        seen = np.interp(rng.uniform(size=count), QUANTILES, found['radius_quantiles'])
+        shine = np.interp(rng.uniform(size=count), QUANTILES, found['level_quantiles'])
+        radius = np.sqrt(np.maximum(seen ** 2 - blurs[0][1] ** 2, SMALLEST_BALL ** 2))
+        return (radius, shine * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
+                np.full(count, np.inf))
+
+    def _gaussians(self, count, *, blurs, rng):
+        """Measured specks and fainter ones, as of draw_debris."""
+        drawn, cut = self.measured['drawn'], self.measured['debris']['threshold']
+        power = _power(drawn['debris_levels'], cut)
+        peak = np.interp(rng.uniform(size=count), QUANTILES, drawn['debris_levels'])
+        share = rng.uniform(size=int(round(count * (FAINTEST ** -power - 1))))
+        faint = cut * FAINTEST * (1 - share * (1 - FAINTEST ** power)) ** (-1 / power)
+        peak = np.concatenate([peak, faint])
+        own = np.interp(rng.uniform(size=len(peak)), QUANTILES, drawn['debris_sigmas'])
+        own = np.minimum(own, debris.widest(peak, above=cut))
+        left = sum(part * (1 + (sigma ** 2 + lines.SMOOTHING ** 2) / own ** 2) ** -1.5
+                   for part, sigma in blurs)             # of a Gaussian's peak
+        return SPECK_REACH * own, peak / left, own
 
 
-def _means_above(peaks):
-    """Mean over the part of a Gaussian speck above a threshold, in thresholds.
+def _power(levels, cut):
+    """Power by which specks become more the dimmer they are: Hill's estimate, within POWERS.
 
     Args:
-        peaks: float [N], logarithm of its peak in thresholds.
+        levels: of specks above `cut`, grey levels, at QUANTILES.
     """
-    away = (np.arange(200) + 0.5) / 200                          # of the radius of that part
-    return 3 * (np.exp(peaks[:, None] * (1 - away ** 2)) * away ** 2).mean(1)
+    even = np.interp((np.arange(100) + 0.5) / 100, QUANTILES, levels)
+    return float(np.clip(1 / max(np.log(np.maximum(even / cut, 1)).mean(), 1e-9), *POWERS))

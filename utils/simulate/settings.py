@@ -230,7 +230,7 @@ def _of_measured(measured, voxel_size):
         'end_level': drawn.get('end_level') or 1.0,
         'edge': 1.0,
         'even_patches': 1.0,
-        'debris': measured['debris']['density'] * PAPER_VOLUME,
+        'debris': drawn.get('debris_density', measured['debris']['density']) * PAPER_VOLUME,
         'glow': tuple(drawn.get('glow') or AUTO['glow'].paper),
         'light_noise': drawn.get('photons') or 0.0,
         'psf_sigma': tuple((b or known[0]) * s for b, s in zip(blur, voxel_size)),
@@ -275,11 +275,6 @@ def grid(stack):
     """
     spacing = np.asarray(stack.voxel_size, float) / stack.voxel_size[2]
     return tuple(int(n / s + 1e-6) for n, s in zip(stack.volume_shape, spacing)), spacing
-
-
-def blur_width(settings):
-    """Sigma of the point-spread function, mean over the axes; isotropic voxels, float."""
-    return float(np.mean(settings.optics.psf_sigma) / settings.stack.voxel_size[2])
 
 
 def volume(stack):

@@ -14,6 +14,7 @@ from utils.simulate import background, textures
 
 SHARPEST_LEVEL = 12.0        # voxels: smooth fields with a larger sigma are the level
 FAR = (64.0, 96.0, 128.0)    # voxels, sigmas of the level besides textures.SIGMAS: beyond the lags
+DARK = 0.005, 0.02           # shares of the background between which its dark end is told
 STEADY = 0.05                # least std of the level over the background's
 NARROW = 1.5                 # voxels: fields with a sigma up to it are part of the grain, which ...
 REACH = 6                    # ... is drawn by a kernel of so many voxels to each side
@@ -66,12 +67,24 @@ def fit(behind):
     known = sum(v for _, v in level)
     level = [(sigma, v / known) for sigma, v in level] if known else [((FAR[-1],) * 3, 1.0)]
     quantiles = np.asarray(behind.quantiles, float) - behind.median
-    quantiles *= np.sqrt(rest) / behind.robust_std
+    quantiles = without_holes(quantiles * np.sqrt(rest) / behind.robust_std)
     grain, noise = _kernels(found, white, parts=parts)
     return Structured(level, background.grey_table(BACKGROUND, behind.median + quantiles),
                       [(sigma, v) for sigma, v in inside if max(sigma) > NARROW], grain, noise,
                       behind.median, behind.quantiles[0], found['photons'] / found['third'][2],
                       found['photons'], found['stripes'])
+
+
+def without_holes(quantiles):
+    """Quantiles (at BACKGROUND) whose dark end goes on as what is next to it.
+
+    The few darkest voxels are vessels and bubbles. A smooth level that fell to them somewhere would
+    have a black place with a sharp border there.
+    """
+    score, (first, last) = special.ndtri(BACKGROUND), np.searchsorted(BACKGROUND, DARK)
+    slope = (quantiles[last] - quantiles[first]) / (score[last] - score[first])
+    line = quantiles[first] + slope * (score - score[first])
+    return np.where(BACKGROUND < DARK[0], np.maximum(quantiles, line), quantiles)
 
 
 def _possible(found):
