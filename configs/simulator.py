@@ -72,7 +72,9 @@ END_LEVEL = 'auto'               # brightness of a free end over its neurite's; 
 EDGE = 'auto'                    # voxels over which a neurite's light falls at its border, [0, 2]:
                                  # partly covered ones shine partly; 0: sharp (paper); with
                                  # measurement 1
-DEBRIS = 'auto'                  # bright balls per 256 x 512 x 256 voxels; paper: 1024
+DEBRIS = 'auto'                  # bright specks per 256 x 512 x 256 voxels; measured ones go on
+                                 # below the threshold that they were counted from; paper: 1024
+                                 # balls
 GLOW = 'auto'                    # light between the neurites, out of focus or scattered: shares of
                                  # their own that are spread by 8, 16 and 32 voxels; paper: 0, 0, 0
 

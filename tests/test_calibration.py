@@ -385,6 +385,10 @@ def test_debris_is_drawn_at_first_as_it_would_look_without_the_blur():
     assert found['debris_sigmas'] == pytest.approx([own] * 25)
     assert debris.first_guess(dict(measured, **specked(1e-4, sigma=1.0)))['debris_sigmas'] \
         == pytest.approx([debris.SHARPEST] * 25)
+    flat = dict(measured, voxel_size=[3.0, 1.0, 1.0], blur_sigma=[0.4, 1.0, 1.0])
+    own = np.sqrt(2.0 ** 2 - (3.2 / 3) ** 2 - (lines.SMOOTHING * 5 / 3) ** 2)
+    assert debris.first_guess(flat)['debris_sigmas'] == pytest.approx([own] * 25)
+    assert debris.first_guess(dict(measured, **specked(1.0)))['debris_density'] == debris.MOST
     assert debris.first_guess(look(TRUTH)) == {}
     none = dict(debris.NOTHING, threshold=200.0)
     assert debris.first_guess(dict(measured, debris=none)) == {}
@@ -402,6 +406,9 @@ def test_debris_is_corrected_by_what_a_draft_shows():
     bare = {'debris': dict(debris.NOTHING, threshold=200.0)}
     found = debris.corrected(drawn, specked(2e-4), seen=bare, damping=1.0)
     assert found == dict(drawn, debris_density=pytest.approx(2e-4 * debris.LIMITS[1]))
+    crowd = dict(drawn, debris_density=debris.MOST)
+    assert debris.corrected(crowd, specked(2e-4), seen=seen, damping=0.5)['debris_density'] \
+        == debris.MOST
     assert debris.corrected(drawn, specked(2e-4), seen={}, damping=0.5) == drawn
     assert debris.corrected({}, specked(2e-4), seen=seen, damping=0.5) == {}
 

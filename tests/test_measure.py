@@ -344,7 +344,7 @@ def test_debris_is_counted_and_sized():
     sharp = np.sqrt(np.array([2.0, 2.5]) ** 2 - lines.SMOOTHING ** 2)
     peak = np.array([400, 700]) * ([2.0, 2.5] / sharp) ** 3
     image = spots((30, 40, 50), at=[(15, 20, 12), (15, 20, 36)], sigma=sharp, peak=peak)
-    image[24, 34, 30] = 1000
+    image[24, 34, 30] = 3000                             # 555 when smoothed
     found = specks_of(image, above=250.0, blur=[None] * 3)
     assert found['threshold'] == 250 and found['density'] == pytest.approx(2 / image.size)
     assert found['level_quantiles'][0] == pytest.approx(400, rel=0.03)
@@ -399,7 +399,7 @@ def test_pieces_of_neurites_are_no_debris():
 
 def test_a_stack_without_debris_says_so():
     single = np.zeros((9, 9, 9))
-    for image in (single, single + 500 * (np.arange(729).reshape(9, 9, 9) == 364)):
+    for image in (single, single + 1000 * (np.arange(729).reshape(9, 9, 9) == 364)):
         found = specks_of(image, above=100.0, blur=[None] * 3)
         assert found == {'threshold': 100.0, 'density': 0.0, 'sigma_quantiles': None,
                          'level_quantiles': None}
@@ -499,6 +499,30 @@ def test_pooled_priors_are_weighted_means_and_skip_what_is_unknown():
     assert pooled['x'] == 3.0 and pooled['list'] == [3.0, 4.0] and pooled['none'] == 7.0
     assert pooled['deep'] == {'y': 2.0} and pooled['stacks'] == {'a': a, 'b': b}
     assert pool.pool({'a': a})['none'] is None
+
+
+def specked(threshold, *, lines, level, weight):
+    """Measurements of a stack with debris of one level; None: without."""
+    quantiles_ = None if level is None else [level] * 25
+    return {'lines': {'threshold': threshold} if lines else None, 'centreline_voxels': weight,
+            'debris': {'threshold': threshold, 'density': 1e-4 if level else 0.0,
+                       'level_quantiles': quantiles_, 'sigma_quantiles': quantiles_}}
+
+
+def test_debris_is_pooled_of_the_stacks_whose_lines_are():
+    """Drafts are measured from one threshold; levels are shares of each stack's own."""
+    few = specked(400.0, lines=False, level=900.0, weight=40)
+    found = pool.pool({'a': specked(100.0, lines=True, level=150.0, weight=60), 'b': few})
+    assert found['lines']['threshold'] == found['debris']['threshold'] == 100
+    assert found['debris']['level_quantiles'] == [150.0] * 25
+    found = pool.pool({'a': specked(100.0, lines=True, level=150.0, weight=60),
+                       'b': specked(300.0, lines=True, level=None, weight=60)})
+    assert found['debris']['threshold'] == found['lines']['threshold'] == 200
+    assert found['debris']['level_quantiles'] == pytest.approx([300.0] * 25)     # 1.5 thresholds
+    assert found['debris']['density'] == pytest.approx(5e-5)
+    alone = pool.pool({'a': specked(100.0, lines=False, level=None, weight=60)})
+    assert alone['debris'] == {'threshold': 100.0, 'density': 0.0, 'level_quantiles': None,
+                               'sigma_quantiles': None}
 
 
 def test_glow_of_a_few_stacks_is_none_of_all():

@@ -89,6 +89,9 @@ def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():
     seen = np.sqrt(radius ** 2 + 1.5 ** 2)
     assert 2 <= seen.min() < 2.05 and 2.95 < seen.max() <= 3
     np.testing.assert_allclose(level * radius ** 3, 300 * seen ** 3)     # the same light
+    _, wings, _ = priors.Priors(known(), 16).draw_debris(
+        2000, 0, blurs=[(0.4, 1.5), (0.6, 4.0)], rng=np.random.default_rng(0))
+    np.testing.assert_allclose(wings, level / 0.4)       # as bright without what wings take
     radius, level, _ = priors.Priors(known(), 16).draw_debris(50, 0, blurs=[(1.0, 9.0)],
                                                               rng=np.random.default_rng(0))
     assert (radius == 0.8).all() and (level == 8 * 300).all()
@@ -96,7 +99,7 @@ def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():
 
 def with_specks(levels, *, sigmas):
     """Priors of specks above 150 grey levels, of those peaks, and of sigmas to draw."""
-    measured = known()
+    measured = known(voxel_size=None)
     measured['debris'] = {'density': 1e-4, 'threshold': 150.0, 'sigma_quantiles': [2.0] * 25,
                           'level_quantiles': list(levels)}
     measured['drawn'].update(debris_density=1e-4, debris_levels=list(levels),
@@ -136,7 +139,10 @@ def test_specks_go_on_below_the_threshold_as_they_do_above_it():
         20000, 0, blurs=[(1.0, 1.0)], rng=np.random.default_rng(0))
     peak = level * (1 + (1 + lines.SMOOTHING ** 2) / sigma ** 2) ** -1.5
     np.testing.assert_allclose(radius, 2.5 * sigma)
-    np.testing.assert_allclose(sigma, np.minimum(2, debris.widest(peak, above=150.0)))
+    wide = 4 / np.sqrt(2 * np.log(np.maximum(peak / 150, 1.1)))          # seen 4 voxels large
+    np.testing.assert_allclose(sigma, np.minimum(2, np.sqrt(np.maximum(
+        wide ** 2 - 1 - lines.SMOOTHING ** 2, 0.36))))
+    assert 0.01 < (sigma < 2).mean() < 0.5
     counts = [(peak > 150 * share).sum() for share in (0.4999, 0.7, 1.0, 1.4)]
     np.testing.assert_allclose(counts, 20000 / np.square([0.5, 0.7, 1.0, 1.4]), rtol=0.06)
     assert peak.min() >= 75

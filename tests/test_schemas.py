@@ -47,7 +47,9 @@ NUMBERS = ('drawn.density', 'drawn.keep', 'drawn.halo', 'drawn.blur_sigma.1',
            'branch_spacing', 'ends_spacing', 'correlation.0.0', 'voxel_size.0')
 OPTIONAL = ('drawn.turns', 'drawn.winding_spread', 'drawn.bundled', 'drawn.level_drift',
             'drawn.drift_length', 'drawn.end_level', 'drawn.branch_spacing', 'drawn.ends_spacing',
-            'drawn.level_width', 'drawn.flatness', 'drawn.heading_spread')
+            'drawn.level_width', 'drawn.flatness', 'drawn.heading_spread', 'drawn.debris_density',
+            'drawn.debris_sigmas', 'drawn.debris_levels', 'debris.threshold',
+            'debris.sigma_quantiles')
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -5.0, 1e30, 10 ** 400, 'many', True,
@@ -95,6 +97,24 @@ def test_what_could_not_be_measured_may_be_null_or_missing(tmp_path):
     one['debris']['level_quantiles'] = None
     with pytest.raises(UserError, match='alone'):
         priors.read(write(tmp_path / 'a.json', one))
+
+
+def test_debris_is_known_wholly_or_not_at_all(tmp_path):
+    """What is drawn of it needs all its entries and the threshold; that of before is refused."""
+    whole = copy.deepcopy(known(threshold=150.0))
+    whole['debris'] = {'density': 1e-4, 'threshold': 150.0, 'sigma_quantiles': [2.0] * 25,
+                       'level_quantiles': [300.0] * 25}
+    whole['drawn'].update(debris_density=1e-4, debris_sigmas=[1.0] * 25,
+                          debris_levels=[300.0] * 25)
+    priors.read(write(tmp_path / 'a.json', whole))
+    for group, key in (('drawn', 'debris_levels'), ('drawn', 'debris_density'),
+                       ('debris', 'threshold')):
+        part = copy.deepcopy(whole)
+        del part[group][key]
+        with pytest.raises(UserError, match='not all: make it anew'):
+            priors.read(write(tmp_path / 'a.json', part))
+    with pytest.raises(UserError, match='an earlier version: make it anew'):
+        priors.read(write(tmp_path / 'a.json', known(threshold=150.0)))
 
 
 @pytest.mark.parametrize('values', [[], 3, None, 'text', {}, {'drawn': {}}])

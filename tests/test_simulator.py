@@ -49,6 +49,12 @@ def test_auto_is_what_was_measured():
     assert left == ('auto',) * 4                         # drawn from measured distributions
 
 
+def test_specks_are_as_many_as_the_calibration_says():
+    measured = known()
+    measured['drawn']['debris_density'] = 3e-4
+    assert np.isclose(settings_of(measured).light.debris, 3e-4 * 256 * 512 * 256)
+
+
 def test_what_was_not_measured_has_a_stand_in():
     bare = known(voxel_size=None, persistence=None, level_drift=None)
     bare['drawn']['blur_sigma'] = [None, 1.2, 1.0]

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import regionprops_table
 
+from utils.data import stacks
 from utils.measure import lines, otsu, quantiles
 
 RADII = 1.0, 4.0             # isotropic voxels, of the ball of an object's volume; smaller ones are
@@ -14,6 +15,7 @@ LONGEST = 2.0                # length over thickness; what is longer is a piece 
 OWN = 1 / 12                 # variance of a voxel's own extent, square voxels
 SURE = 1.1                   # peak over threshold that sizes are told from, at least
 SHARPEST = 0.6               # voxels, smallest sigma that is drawn
+MOST = 5e-4                  # objects per isotropic voxel that are drawn, and fainter ones
 LIMITS = 0.4, 2.5            # factors that one round may change the density or a level by
 DRAWN = 'debris_density', 'debris_levels', 'debris_sigmas'
 NOTHING = {'density': 0.0, 'sigma_quantiles': None, 'level_quantiles': None}
@@ -96,21 +98,31 @@ def first_guess(measured):
     seen = measured.get('debris')
     if not seen or not seen['sigma_quantiles']:
         return {}
-    blur = np.mean([sigma for sigma in measured['blur_sigma'] if sigma] or [1.0])
-    return {'debris_density': seen['density'], 'debris_levels': seen['level_quantiles'],
-            'debris_sigmas': sharper(seen['sigma_quantiles'], by=np.hypot(blur, lines.SMOOTHING))}
+    spacing = stacks.spacing_of(measured.get('voxel_size'))
+    blur = [sigma * step for sigma, step in zip(measured['blur_sigma'], spacing) if sigma]
+    by = np.hypot(np.mean(blur or [1.0]), smoothing(measured))
+    return {'debris_density': min(seen['density'], MOST), 'debris_levels': seen['level_quantiles'],
+            'debris_sigmas': sharper(seen['sigma_quantiles'], by=by).tolist()}
+
+
+def smoothing(measured):
+    """lines.SMOOTHING of stacks measured so, isotropic voxels, mean over the axes; float."""
+    return lines.SMOOTHING * float(np.mean(stacks.spacing_of(measured.get('voxel_size'))))
 
 
 def sharper(sigmas, *, by):
-    """Sigmas that look like those given when they are blurred; list of float, voxels."""
-    return np.sqrt(np.maximum(np.square(sigmas) - by ** 2, SHARPEST ** 2)).tolist()
+    """Sigmas that look like those given when they are blurred; float [N], isotropic voxels."""
+    return np.sqrt(np.maximum(np.square(sigmas) - by ** 2, SHARPEST ** 2))
 
 
 def widest(peaks, *, above):
-    """Sigmas with which specks of such peaks are just as large as debris may be; float [N], voxels.
+    """Sigmas, as seen, with which specks of such peaks are just as large as debris may be.
 
     Args:
         peaks: float [N]; above: the threshold; both grey levels.
+
+    Returns:
+        float [N], isotropic voxels.
     """
     return RADII[1] / np.sqrt(2 * np.log(np.maximum(np.divide(peaks, above), SURE)))
 
@@ -132,7 +144,7 @@ def corrected(drawn, measured, *, seen, damping):
     if not found or not want or not got:
         return found
     ratio = np.clip(want['density'] / max(got['density'], 1e-12), *LIMITS)
-    found['debris_density'] *= float(ratio ** damping)
+    found['debris_density'] = min(found['debris_density'] * float(ratio ** damping), MOST)
     if got['sigma_quantiles']:
         ratio = np.clip(np.divide(want['level_quantiles'], got['level_quantiles']), *LIMITS)
         levels = np.array(drawn['debris_levels']) * ratio ** damping

@@ -19,7 +19,8 @@ def pool(measured):
     Returns:
         dict for priors.json: the same entries pooled, over the stacks that have them (None: no
         stack has; `glow`: less than MAJORITY have; `lines`, `structure`: of the stacks with a glow,
-        or without, as the pool, `lines` if MAJORITY of these have it); and `stacks`, as given.
+        or without, as the pool, `lines` if MAJORITY of these have it; `debris`: of those of them
+        that have lines, or none, as the pool); and `stacks`, as given.
     """
     weights = [m[WEIGHT] for m in measured.values()]
     pooled = _mean(list(measured.values()), weights)
@@ -30,7 +31,21 @@ def pool(measured):
         pooled[key] = _mean([m.get(key) for m in alike], [m[WEIGHT] for m in alike])
     if _share(alike, 'lines') < MAJORITY:
         pooled['lines'] = None
+    pooled['debris'] = _debris([m for m in alike
+                                if bool(m.get('lines')) == bool(pooled['lines'])])
     return dict(pooled, stacks=measured)
+
+
+def _debris(stacks):
+    """Debris of stacks: levels as shares of each one's threshold; dict, or None without any."""
+    known = [(m['debris'], m[WEIGHT]) for m in stacks if m.get('debris')]
+    found = _mean([entry for entry, _ in known], [weight for _, weight in known])
+    shares = [entry['level_quantiles'] and np.divide(entry['level_quantiles'], entry['threshold'])
+              for entry, _ in known]
+    shares = _mean([None if s is None else s.tolist() for s in shares], [w for _, w in known])
+    if shares:
+        found['level_quantiles'] = np.multiply(shares, found['threshold']).tolist()
+    return found
 
 
 def _share(stacks, key):

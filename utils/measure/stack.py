@@ -18,7 +18,8 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         voxel_size: (z, y, x) in um, None for isotropic voxels.
         flatten_block: voxels per side of the blocks of the local background; 0: one for the stack.
         like: measurements of the real stacks, of a draft: where theirs have glow, its glow is taken
-            off, too, and its lines are those above their threshold; None: of a real stack.
+            off, too, and its lines and debris are above the threshold of theirs; None: of a real
+            stack.
 
     Returns:
         dict of numbers and lists, for priors.json. Lengths are voxels of x ("isotropic voxels"),
@@ -43,15 +44,13 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
     branches = skeletons.branches(skeleton)
     looks = _light(dark, local, branches=branches, noise=levels['robust_std'])
     cut = found.threshold - (0 if flatten_block else levels['median'])
-    above, bright, misses = _standing_out(dark, local, cut=cut, crowded=bool(shine), like=like)
-    how = dict(mask=bright, above=above, spacing=spacing)
-    specks = debris.measure(dark, local, blur=looks['blur_sigma'], **how)
     return dict(
         looks,
         **_morphology(branches, len(skeleton), spacing=spacing, shape=dark.shape),
         **noises, **as_it_is,
+        **_bright(dark, local, cut=cut, crowded=bool(shine), spacing=spacing,
+                  blur=looks['blur_sigma'], like=like),
         glow=shine,
-        lines=lines.measure(dark, local, **how) if misses else None,
         clumps=crowding.clumps(voxels, base=levels['median'], spacing=spacing) if shine else None,
         heading=crowding.heading(branches.paths, spacing),
         foreground_fraction=float(found.mask.mean()),
@@ -59,27 +58,26 @@ def measure(voxels, found, *, skeleton, voxel_size=None, flatten_block=32, like=
         background=levels,
         radius_quantiles=quantiles.of(radii.skeleton_radii(found.mask, skeleton,
                                                            sampling=spacing)),
-        debris=specks,
         voxel_size=None if voxel_size is None else [float(v) for v in voxel_size])
 
 
-def _standing_out(voxels, local, *, cut, crowded, like):
-    """From which grey level above the background on things are counted, and what is above it.
+def _bright(voxels, local, *, cut, crowded, spacing, blur, like):
+    """What stands out of the background: centrelines and round specks; dict of `lines`, `debris`.
 
-    It is four noise levels (lines.threshold), but at least NOISY of `cut`, OTSU's, as haze would be
-    counted else, and `cut` at most. In crowded stacks, where what is left of the glow is no noise,
-    NOISY of `cut`. For a draft it is that of the real stacks.
-
-    Returns:
-        (grey levels, bool [Z, Y, X], whether OTSU misses neurites that are above it).
+    From which grey level above the background on: four noise levels (lines.threshold), but at
+    least NOISY of `cut`, OTSU's, as haze would be counted else, and `cut` at most. In crowded
+    stacks, where what is left of the glow is no noise, NOISY of `cut`. For a draft it is that of
+    the real stacks. `lines` is None where OTSU misses no neurite.
     """
     noise = None if crowded else lines.threshold(voxels, local)
     misses = crowded or (noise is not None and noise >= NOISY * cut)
-    above = min(max(noise or 0, NOISY * cut), cut)
+    above = max(min(max(noise or 0, NOISY * cut), cut), lines.ROUNDING)
     if like is not None:
         above = (like.get('debris') or {}).get('threshold', above)
         misses = bool(like.get('lines'))
-    return above, lines.standing_out(voxels, local, above=above), misses
+    how = dict(mask=lines.standing_out(voxels, local, above=above), above=above, spacing=spacing)
+    specks = debris.measure(voxels, local, blur=blur, **how)
+    return {'debris': specks, 'lines': lines.measure(voxels, local, **how) if misses else None}
 
 
 def _without_glow(voxels, found, *, spacing, glows):

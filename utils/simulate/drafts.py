@@ -149,6 +149,8 @@ def patch_corners(draft, patches, *, rng):
         corner[anywhere] = rng.integers(last + 1, size=(anywhere.sum(), 3))
         fits |= anywhere
     corner = corner[fits]
+    if patches.even_patches:                             # many are shifted to one corner
+        corner = corner[np.sort(np.unique(corner, axis=0, return_index=True)[1])]
     if len(corner) <= most:
         return corner
     return corner[np.sort(rng.permutation(len(corner))[:most])]

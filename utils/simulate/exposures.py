@@ -79,8 +79,9 @@ def _shining(scene, values, *, prior, rng, psf):
     share, boxes = np.float32(values.optics.psf_wing_share), []
     if share:
         wings = (optics.wing_times(values.optics) * sigma).tolist()
-        boxes += optics.blur(share * fluorescence, inside, sigma=wings)
-        boxes += optics.blur_balls(shape, balls._replace(level=share * balls.level), sigma=wings)
+        wide = share * fluorescence
+        np.add.at(wide.ravel(), balls.index, share * balls.level)
+        boxes += optics.blur(wide, np.concatenate([inside, balls.index]), sigma=wings)
         fluorescence *= 1 - share
         balls = balls._replace(level=(1 - share) * balls.level)
     boxes += optics.blur(fluorescence, inside, sigma=sigma)
@@ -107,7 +108,7 @@ def _glow(light, values):
 
 
 def _debris_count(values):
-    """How many bright balls lie beside the neurites."""
+    """How many bright specks lie beside the neurites, without those fainter than any measured."""
     return int(round(values.light.debris * settings.volume(values.stack) / settings.PAPER_VOLUME))
 
 

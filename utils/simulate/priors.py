@@ -10,7 +10,7 @@ from scipy import special
 
 from utils.common import files, schemas
 from utils.common.errors import UserError
-from utils.measure import debris, lines
+from utils.measure import debris
 from utils.measure.quantiles import QUANTILES
 from utils.simulate import background, structured, textures, unseen
 from utils.simulate.neurons import SHRINK
@@ -21,7 +21,7 @@ RADII, LEVELS = (0.02, 0.9), unseen.LEVELS
 PAPER_RADIUS = 1.0, 3.0                  # voxels at depth 0, uniform
 DEBRIS_RADIUS = (1, 2, 3, 4), (0.7, 0.25, 0.04, 0.01)    # voxels, probabilities (paper)
 DEBRIS_LEVEL = 0.5, 1.5                  # of the foreground's grey level, uniform (paper)
-SMALLEST_BALL = 0.8                      # voxels, radius of measured debris
+SMALLEST_BALL = 0.8                      # voxels, radius of the debris of kinds
 GOLDEN = (5 ** 0.5 - 1) / 2              # its multiples fill [0, 1) evenly, however many
 BRIGHTEST_BALL = 8                       # most that a smaller ball's level is raised
 SPECK_REACH = 2.5                        # sigmas that a speck is drawn far
@@ -58,6 +58,12 @@ def read(path):
     sized = found.get('sigma_quantiles') or found.get('radius_quantiles')
     if bool(sized) != bool(found.get('level_quantiles')):
         raise UserError('%s: debris has sizes or level_quantiles alone: %s' % (path, cure))
+    known = [key for key in debris.DRAWN if key in measured['drawn']]
+    if known and not (len(known) == len(debris.DRAWN) and found.get('threshold')):
+        raise UserError('%s: drawn has %s, and of %s or debris.threshold not all: %s'
+                        % (path, known[0], ', '.join(debris.DRAWN), cure))
+    if found.get('radius_quantiles') and measured.get('threshold'):
+        raise UserError('%s: debris is that of an earlier version: %s' % (path, cure))
     return measured
 
 
@@ -199,8 +205,9 @@ class Priors:
                     np.full(count, np.inf))
         seen = np.interp(rng.uniform(size=count), QUANTILES, found['radius_quantiles'])
         shine = np.interp(rng.uniform(size=count), QUANTILES, found['level_quantiles'])
-        radius = np.sqrt(np.maximum(seen ** 2 - blurs[0][1] ** 2, SMALLEST_BALL ** 2))
-        return (radius, shine * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
+        core, blur = blurs[0]                            # what its wings take is made up for
+        radius = np.sqrt(np.maximum(seen ** 2 - blur ** 2, SMALLEST_BALL ** 2))
+        return (radius, shine / core * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
                 np.full(count, np.inf))
 
     def _gaussians(self, count, *, blurs, rng):
@@ -212,8 +219,9 @@ class Priors:
         faint = cut * FAINTEST * (1 - share * (1 - FAINTEST ** power)) ** (-1 / power)
         peak = np.concatenate([peak, faint])
         own = np.interp(rng.uniform(size=len(peak)), QUANTILES, drawn['debris_sigmas'])
-        own = np.minimum(own, debris.widest(peak, above=cut))
-        left = sum(part * (1 + (sigma ** 2 + lines.SMOOTHING ** 2) / own ** 2) ** -1.5
+        smooth, wide = debris.smoothing(self.measured), debris.widest(peak, above=cut)
+        own = np.minimum(own, debris.sharper(wide, by=np.hypot(blurs[0][1], smooth)))
+        left = sum(part * (1 + (sigma ** 2 + smooth ** 2) / own ** 2) ** -1.5
                    for part, sigma in blurs)             # of a Gaussian's peak
         return SPECK_REACH * own, peak / left, own
 

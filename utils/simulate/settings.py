@@ -63,7 +63,7 @@ class Light(NamedTuple):
     drift_length: float              # voxels over which it changes
     end_level: float                 # brightness of a free end over its neurite's; 1: alike
     edge: float                      # voxels over which the light falls at a neurite's border
-    debris: float                    # balls per PAPER_VOLUME
+    debris: float                    # specks per PAPER_VOLUME
     glow: tuple                      # shares of the neurites' light spread by glow.SPREADS
 
 
