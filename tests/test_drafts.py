@@ -125,21 +125,6 @@ def test_debris_is_as_many_as_the_volume_holds():
     assert 24 <= np.mean(counts) <= 32                   # 2048 / 64, some of them dim or touching
 
 
-def test_debris_is_seen_through_the_wings_of_the_blur_too():
-    def seen(share):
-        values = settings_of(VOLUME_SHAPE=(48, 48, 48), VOXEL_SIZE=(1.0, 1.0, 1.0), DEBRIS=1500.0,
-                             PSF_SIGMA=(1.0, 1.0, 1.0), PSF_WING_SHARE=share)
-        dark = exposures.Scene(np.zeros((48, 48, 48), np.float32), np.zeros((48, 48, 48), np.uint8),
-                               priors.GreyLevels(30000, 0, 0.0))
-        return exposures.expose(dark, values, prior=priors.Priors(None, 16),
-                                rng=np.random.default_rng(4)).astype(float)
-
-    sharp, wide = seen(0.0), seen(0.6)
-    assert sharp.sum() > 0 and wide.sum() == pytest.approx(sharp.sum(), rel=0.25)
-    peak = np.unravel_index(sharp.argmax(), sharp.shape)
-    assert wide[peak] == pytest.approx(0.4 * sharp[peak], rel=0.25)
-
-
 def test_no_debris_lies_in_a_neurite():
     draft = draw(0, AXON_SHARE=1.0, RADIUS=(8.0, 9.0), LEVEL=(0.0, 0.0), DEBRIS=60000,
                  PSF_SIGMA=(0.0, 0.0, 0.0), OFFSET=10.0)

@@ -48,7 +48,7 @@ def test_the_papers_levels_of_8_bit_differ_by_kind(kind, low, high):
 
 def test_the_papers_debris():
     """Balls of 1, 2, 3, 4 voxels with p .7, .25, .04, .01; half to one and a half as bright."""
-    radius, level, sigma = priors.Priors(None, 16).draw_debris(20000, 400, blurs=[(1.0, 1.0)],
+    radius, level, sigma = priors.Priors(None, 16).draw_debris(20000, 400, blur=1.0,
                                                                rng=np.random.default_rng(0))
     assert np.isinf(sigma).all()
     share = np.bincount(radius.astype(int), minlength=5)[1:] / 20000
@@ -83,16 +83,13 @@ def test_neurites_that_step_0_does_not_see_go_on_to_the_noise():
 
 
 def test_measured_debris_is_smaller_than_it_looks_and_as_much_brighter():
-    radius, level, sigma = priors.Priors(known(), 16).draw_debris(2000, 0, blurs=[(1.0, 1.5)],
+    radius, level, sigma = priors.Priors(known(), 16).draw_debris(2000, 0, blur=1.5,
                                                                   rng=np.random.default_rng(0))
     assert np.isinf(sigma).all()                         # no threshold is known
     seen = np.sqrt(radius ** 2 + 1.5 ** 2)
     assert 2 <= seen.min() < 2.05 and 2.95 < seen.max() <= 3
     np.testing.assert_allclose(level * radius ** 3, 300 * seen ** 3)     # the same light
-    _, wings, _ = priors.Priors(known(), 16).draw_debris(
-        2000, 0, blurs=[(0.4, 1.5), (0.6, 4.0)], rng=np.random.default_rng(0))
-    np.testing.assert_allclose(wings, level / 0.4)       # as bright without what wings take
-    radius, level, _ = priors.Priors(known(), 16).draw_debris(50, 0, blurs=[(1.0, 9.0)],
+    radius, level, _ = priors.Priors(known(), 16).draw_debris(50, 0, blur=9.0,
                                                               rng=np.random.default_rng(0))
     assert (radius == 0.8).all() and (level == 8 * 300).all()
 
@@ -107,25 +104,23 @@ def with_specks(levels, *, sigmas):
     return priors.Priors(measured, 16)
 
 
-@pytest.mark.parametrize('blurs', [[(1.0, 0.3)], [(1.0, 0.8)], [(0.3, 0.5), (0.7, 1.5)]])
-def test_specks_look_as_measured_above_the_threshold(blurs):
+@pytest.mark.parametrize('blur', [0.3, 0.8])
+def test_specks_look_as_measured_above_the_threshold(blur):
     """Peaks of 300 to 600, blurred and smoothed; fainter ones come on top."""
     prior = with_specks(300 + 300 * QUANTILES, sigmas=1.2 + 0.4 * QUANTILES)
-    specks = light.Specks(*prior.draw_debris(40, 0, blurs=blurs, rng=np.random.default_rng(0)))
+    specks = light.Specks(*prior.draw_debris(40, 0, blur=blur, rng=np.random.default_rng(0)))
     specks = light.Specks(*[column[:40] for column in specks])
     shape = (90, 180, 180)
     balls = light.debris(shape, np.zeros(shape, bool), specks=specks, spacing=(1, 1, 1),
                          rng=np.random.default_rng(0))
     image = np.zeros(shape, np.float32)
     np.add.at(image.ravel(), balls.index, balls.level)
-    image = sum(share * ndimage.gaussian_filter(image, blur) for share, blur in blurs)
-    image = np.rint(image).astype(np.uint16)
+    image = np.rint(ndimage.gaussian_filter(image, blur)).astype(np.uint16)
     dark = np.zeros(shape, np.uint16)
     mask = lines.standing_out(image, dark, above=150.0)
     seen = debris.measure(image, dark, mask=mask, above=150.0, spacing=(1, 1, 1), blur=[1.0] * 3)
     assert 36 <= seen['density'] * image.size <= 40      # some lie beside each other
-    wide = np.sqrt(1.4 ** 2 + lines.SMOOTHING ** 2
-                   + sum(share * blur ** 2 for share, blur in blurs))
+    wide = np.sqrt(1.4 ** 2 + lines.SMOOTHING ** 2 + blur ** 2)
     assert seen['sigma_quantiles'][12] == pytest.approx(wide, rel=0.06)
     assert np.interp((0.1, 0.5, 0.9), QUANTILES, seen['level_quantiles']) == pytest.approx(
         [330, 450, 570], rel=0.08)
@@ -136,7 +131,7 @@ def test_specks_go_on_below_the_threshold_as_they_do_above_it():
     power = 2.0
     levels = 150 * (1 - 0.999 * QUANTILES) ** (-1 / power)
     radius, level, sigma = with_specks(levels, sigmas=[2.0] * 25).draw_debris(
-        20000, 0, blurs=[(1.0, 1.0)], rng=np.random.default_rng(0))
+        20000, 0, blur=1.0, rng=np.random.default_rng(0))
     peak = level * (1 + (1 + lines.SMOOTHING ** 2) / sigma ** 2) ** -1.5
     np.testing.assert_allclose(radius, 2.5 * sigma)
     wide = 4 / np.sqrt(2 * np.log(np.maximum(peak / 150, 1.1)))          # seen 4 voxels large
@@ -147,7 +142,7 @@ def test_specks_go_on_below_the_threshold_as_they_do_above_it():
     np.testing.assert_allclose(counts, 20000 / np.square([0.5, 0.7, 1.0, 1.4]), rtol=0.06)
     assert peak.min() >= 75
     steep = with_specks([150.1] * 25, sigmas=[2.0] * 25).draw_debris(
-        100, 0, blurs=[(1.0, 1.0)], rng=np.random.default_rng(0))
+        100, 0, blur=1.0, rng=np.random.default_rng(0))
     assert len(steep[0]) == 800                          # no more than by the third power
 
 

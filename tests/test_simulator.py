@@ -47,6 +47,7 @@ def test_auto_is_what_was_measured():
     left = (values.neuron.radius, values.light.level, values.light.level_spread,
             values.background.texture)
     assert left == ('auto',) * 4                         # drawn from measured distributions
+    assert np.isclose(settings.blur_width(values), 5 / 3)                # isotropic voxels
 
 
 def test_specks_are_as_many_as_the_calibration_says():

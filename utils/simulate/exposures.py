@@ -57,7 +57,8 @@ def expose(scene, values, *, prior, rng, psf=None):
 def _shining(scene, values, *, prior, rng, psf):
     """Stained neurites and debris, blurred.
 
-    The wings of the point-spread function are a second, wider Gaussian with a share of the light.
+    The wings of the point-spread function are a second, wider Gaussian with a share of the
+    neurites' light; debris has none.
 
     Returns:
         (boxes, glow): as of optics.blur, in order of z; slabs as of _glow, or None.
@@ -69,7 +70,7 @@ def _shining(scene, values, *, prior, rng, psf):
     lit[inside] = light.stain(lit[inside], values.light.stained_share, rng=rng)
     far = _glow(fluorescence, values)
     specks = prior.draw_debris(_debris_count(values), scene.levels.foreground,
-                               blurs=optics.blurs(values, psf=psf), rng=rng)
+                               blur=settings.blur_width(values), rng=rng)
     balls = light.debris(shape, mask, specks=light.Specks(*specks), rng=rng,
                          spacing=settings.grid(values.stack)[1])
     if psf is not None:
@@ -79,11 +80,8 @@ def _shining(scene, values, *, prior, rng, psf):
     share, boxes = np.float32(values.optics.psf_wing_share), []
     if share:
         wings = (optics.wing_times(values.optics) * sigma).tolist()
-        wide = share * fluorescence
-        np.add.at(wide.ravel(), balls.index, share * balls.level)
-        boxes += optics.blur(wide, np.concatenate([inside, balls.index]), sigma=wings)
-        fluorescence *= 1 - share
-        balls = balls._replace(level=(1 - share) * balls.level)
+        boxes += optics.blur(share * fluorescence, inside, sigma=wings)
+        fluorescence *= np.float32(1 - values.optics.psf_wing_share)
     boxes += optics.blur(fluorescence, inside, sigma=sigma)
     boxes += optics.blur_balls(shape, balls, sigma=sigma)
     return sorted(boxes, key=lambda box: box[0]), far

@@ -180,7 +180,7 @@ class Priors:
         """Measured radii, voxels, for standard normal values; float [N], as given."""
         return np.interp(np.clip(special.ndtr(normal), *RADII), QUANTILES, self.radii)
 
-    def draw_debris(self, count, level, *, blurs, rng):
+    def draw_debris(self, count, level, *, blur, rng):
         """Bright specks: the paper's balls, or Gaussians of measured size and brightness.
 
         Specks become the more the dimmer they are, by a power of their brightness: so does the
@@ -189,7 +189,7 @@ class Priors:
 
         Args:
             count: how many are above the threshold; level: the paper's foreground grey level.
-            blurs: list of (share of the light, sigma in isotropic voxels), of optics.blurs.
+            blur: isotropic voxels, sigma.
 
         Returns:
             (radii, levels, sigmas) of light.Specks, float [N] each.
@@ -197,7 +197,7 @@ class Priors:
         drawn = self.measured['drawn'] if self.measured else {}
         found = self.measured and self.measured['debris']
         if drawn.get('debris_sigmas') and found.get('threshold'):
-            return self._gaussians(count, blurs=blurs, rng=rng)
+            return self._gaussians(count, blur=blur, rng=rng)
         if not found or not found.get('radius_quantiles'):
             radius = rng.choice(DEBRIS_RADIUS[0], count, p=DEBRIS_RADIUS[1]).astype(float)
             foreground = self.median_level() if self.measured else level
@@ -205,12 +205,11 @@ class Priors:
                     np.full(count, np.inf))
         seen = np.interp(rng.uniform(size=count), QUANTILES, found['radius_quantiles'])
         shine = np.interp(rng.uniform(size=count), QUANTILES, found['level_quantiles'])
-        core, blur = blurs[0]                            # what its wings take is made up for
         radius = np.sqrt(np.maximum(seen ** 2 - blur ** 2, SMALLEST_BALL ** 2))
-        return (radius, shine / core * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
+        return (radius, shine * np.minimum((seen / radius) ** 3, BRIGHTEST_BALL),
                 np.full(count, np.inf))
 
-    def _gaussians(self, count, *, blurs, rng):
+    def _gaussians(self, count, *, blur, rng):
         """Measured specks and fainter ones, as of draw_debris."""
         drawn, cut = self.measured['drawn'], self.measured['debris']['threshold']
         power = _power(drawn['debris_levels'], cut)
@@ -219,11 +218,9 @@ class Priors:
         faint = cut * FAINTEST * (1 - share * (1 - FAINTEST ** power)) ** (-1 / power)
         peak = np.concatenate([peak, faint])
         own = np.interp(rng.uniform(size=len(peak)), QUANTILES, drawn['debris_sigmas'])
-        smooth, wide = debris.smoothing(self.measured), debris.widest(peak, above=cut)
-        own = np.minimum(own, debris.sharper(wide, by=np.hypot(blurs[0][1], smooth)))
-        left = sum(part * (1 + (sigma ** 2 + smooth ** 2) / own ** 2) ** -1.5
-                   for part, sigma in blurs)             # of a Gaussian's peak
-        return SPECK_REACH * own, peak / left, own
+        wider = np.hypot(blur, debris.smoothing(self.measured))
+        own = np.minimum(own, debris.sharper(debris.widest(peak, above=cut), by=wider))
+        return SPECK_REACH * own, peak * (1 + (wider / own) ** 2) ** 1.5, own
 
 
 def _power(levels, cut):
