@@ -250,14 +250,15 @@ def striped(level, *, width, noise=20.0, step=12, seed=0):
     return image.astype(np.uint16), np.full(image.shape, 1000, np.uint16)
 
 
-def centrelines(voxels, local, above, spacing=(1, 1, 1)):
+def centrelines(voxels, local, *, above, spacing=(1, 1, 1)):
     mask = lines.standing_out(voxels, local, above=above)
     return lines.measure(voxels, local, mask=mask, spacing=spacing, above=above)
 
 
 def test_centrelines_are_measured_down_to_the_noise():
     def measured(voxels, local, above=None, spacing=(1, 1, 1)):
-        return centrelines(voxels, local, above or lines.threshold(voxels, local), spacing)
+        return centrelines(voxels, local, spacing=spacing,
+                           above=above or lines.threshold(voxels, local))
 
     voxels, local = striped(400, width=5)
     found = measured(voxels, local)
@@ -282,11 +283,11 @@ def test_centrelines_do_not_depend_on_how_many_planes_are_worked_on_at_once(monk
     voxels, local = [np.moveaxis(v, 2, 0).copy() for v in (voxels, local)]       # along z
     speck = voxels.copy()
     speck[30, 0, 0] += 1500
-    whole = centrelines(voxels, local, 90.0)
+    whole = centrelines(voxels, local, above=90.0)
     monkeypatch.setattr(otsu, 'SLAB', planes)
-    assert centrelines(voxels, local, 90.0) == whole
-    assert centrelines(speck, local, 150.0)['density'] == centrelines(voxels, local, 150.0)[
-        'density']
+    assert centrelines(voxels, local, above=90.0) == whole
+    assert centrelines(speck, local, above=150.0)['density'] \
+        == centrelines(voxels, local, above=150.0)['density']
 
 
 def test_centrelines_are_those_of_noisy_stacks_and_of_drafts_like_them():
