@@ -359,6 +359,16 @@ def test_debris_is_counted_and_sized():
         1 / image.size)
 
 
+def test_the_threshold_of_debris_is_above_the_background():
+    """OTSU's is below it where most voxels are bright."""
+    image = 1000 + 20 * np.random.default_rng(0).standard_normal((20, 30, 30))
+    voxels, local = np.rint(image).astype(np.uint16), np.full(image.shape, 1000, np.uint16)
+    for crowded in (True, False):
+        found = stack._bright(voxels, local, cut=-5.0, crowded=crowded, spacing=ISOTROPIC,
+                              blur=[None] * 3, like=None)['debris']
+        assert found['threshold'] == lines.ROUNDING
+
+
 def test_large_things_are_no_debris():
     image = spots((48, 48, 90), at=[(24, 24, 24), (24, 24, 66)], sigma=[2.0, 6.0], peak=[600, 600])
     found = specks_of(image, above=200.0, blur=[1.0] * 3)
