@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, special, stats
 
+from utils.common import schemas
 from utils.common.errors import UserError
 from utils.measure import (background, brightness, debris, lines, noise, otsu, pool, quantiles,
                            radii, skeletons, stack, widths)
@@ -513,10 +514,10 @@ def test_pooled_priors_are_weighted_means_and_skip_what_is_unknown():
 
 def specked(threshold, *, lines, level, weight):
     """Measurements of a stack with debris of one level; None: without."""
-    quantiles_ = None if level is None else [level] * 25
+    levels, sigmas = (None, None) if level is None else ([level] * 25, [2.0] * 25)
     return {'lines': {'threshold': threshold} if lines else None, 'centreline_voxels': weight,
             'debris': {'threshold': threshold, 'density': 1e-4 if level else 0.0,
-                       'level_quantiles': quantiles_, 'sigma_quantiles': quantiles_}}
+                       'level_quantiles': levels, 'sigma_quantiles': sigmas}}
 
 
 def test_debris_is_pooled_of_the_stacks_whose_lines_are():
@@ -530,6 +531,9 @@ def test_debris_is_pooled_of_the_stacks_whose_lines_are():
     assert found['debris']['threshold'] == found['lines']['threshold'] == 200
     assert found['debris']['level_quantiles'] == pytest.approx([300.0] * 25)     # 1.5 thresholds
     assert found['debris']['density'] == pytest.approx(5e-5)
+    bright = pool.pool({'a': specked(100.0, lines=True, level=60000.0, weight=60),
+                        'b': specked(300.0, lines=True, level=None, weight=60)})['debris']
+    assert schemas.fault(bright, schemas.PRIORS['properties']['debris']) == ''   # 120,000 is read
     alone = pool.pool({'a': specked(100.0, lines=False, level=None, weight=60)})
     assert alone['debris'] == {'threshold': 100.0, 'density': 0.0, 'level_quantiles': None,
                                'sigma_quantiles': None}

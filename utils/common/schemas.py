@@ -117,7 +117,7 @@ PRIORS = record({
     'debris': record({'density': number(*SPECKS)}, {
         'radius_quantiles': maybe(quantiles(0, RADIUS[1])),
         'sigma_quantiles': maybe(quantiles(0, RADIUS[1])),
-        'level_quantiles': maybe(quantiles(0, GREY[1])), 'threshold': number(0, GREY[1])}),
+        'level_quantiles': maybe(quantiles(*LEVEL)), 'threshold': number(0, GREY[1])}),
     'background': record(LIGHT), 'correlation': CORRELATION,
 }, {
     'backgrounds': {'type': 'array', 'items': record(

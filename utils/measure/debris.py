@@ -60,8 +60,9 @@ def measure(voxels, local, *, mask, above, spacing, blur):
 
 def _keep(objects, good):
     """Take all objects but the good ones (bool [N]) out of an image of them, in place."""
+    keep = np.r_[False, good]
     for slab in otsu.slabs(objects):
-        objects[slab] *= np.r_[False, good][objects[slab]]
+        objects[slab] *= keep[objects[slab]]
 
 
 def lengths(objects, *, scale):
