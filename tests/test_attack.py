@@ -88,6 +88,15 @@ def test_a_process_is_killed_and_says_what_it_said(tmp_path):
     assert (outcome.status, outcome.out) == (-9, 'begun\n')
 
 
+def test_a_process_that_hangs_says_where(tmp_path):
+    outcome = runner.Process(hang, cwd=tmp_path).wait(0.3)
+    assert outcome.status is None and ' in hang\n' in outcome.err
+
+
+def hang():
+    time.sleep(60)
+
+
 # --- storm and races ---
 
 # makes three files, each whole or not at all, unless it forgets how

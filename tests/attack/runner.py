@@ -3,6 +3,7 @@
 Such a process is a fork of this one, where the libraries are loaded already: loading TensorFlow
 takes longer than most scripts here. No TensorFlow session may be open in this process.
 """
+import faulthandler
 import os
 import runpy
 import shutil
@@ -20,6 +21,7 @@ NUMBERED = ('prepare_patches.py', '1_simulator.py', '2_mpgan.py', '3_segmentatio
 SCRIPTS = NUMBERED + (PHANTOM,)
 LIMIT = 120                                  # seconds that a tiny run may take
 POLL = 0.005                                 # seconds between looks at a process
+TELL = 0.5                                   # seconds that one that hangs gets to say where
 
 # status: as the shell gives it, minus the signal's number if one ended it, None: it did not end;
 # orphans: processes it left behind
@@ -111,6 +113,7 @@ class Process:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdout, sys.stderr = [open(number, 'w', buffering=1, encoding='utf-8',
                                        errors='backslashreplace') for number in (1, 2)]
+        faulthandler.register(signal.SIGUSR1, file=sys.stderr)   # where it hangs, C code or not
         os.chdir(str(cwd))
         os.environ.update(environment)
 
@@ -124,10 +127,15 @@ class Process:
         return self.outcome is not None
 
     def wait(self, limit=LIMIT):
-        """Outcome; a process that takes longer than `limit` seconds is ended, with status None."""
+        """Outcome; a process that takes longer than `limit` seconds is ended, with status None.
+
+        Where it was by then is at the end of Outcome.err.
+        """
         deadline = time.time() + limit
         while not self.ended():
             if time.time() > deadline:
+                os.kill(self.pid, signal.SIGUSR1)
+                time.sleep(TELL)
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 self._close(None)
