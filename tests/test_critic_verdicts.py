@@ -60,6 +60,37 @@ def test_each_half_is_read_where_the_other_was_told_best(held):
     assert not verdict.learnt
 
 
+def test_a_critic_that_learns_nothing_is_trained_from_other_weights(held, monkeypatch):
+    starts, accuracies = [], [0.5, 0.54, 0.6, 0.9]
+
+    def trained(*_, start, **__):
+        starts.append(start)
+        held.train = [0.5, accuracies[start]]
+        return held
+    monkeypatch.setattr(critic, '_trained', trained)
+    monkeypatch.setattr(critic.HeldOut, 'verdict', lambda self, *_, **__: self.train[1])
+    assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.6 and starts == [0, 1, 2]
+    accuracies[0] = 0.55
+    assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.55 and starts[3:] == [0]
+    accuracies[:3] = [0.5, 0.5, 0.5]
+    assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.5 and starts[4:] == [0, 1, 2]
+
+
+def test_other_weights_are_other_indeed(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(critic, 'TOLD', 2.0)                 # nothing is ever learnt
+    monkeypatch.setattr(tf, 'set_random_seed', lambda seed, real=tf.set_random_seed:
+                        seeds.append(seed) or real(seed))
+    rng = np.random.default_rng(0)
+    images = critic_crops.Images(rng.normal(100, 9, (4, 8, 8, 8)).astype(np.float32),
+                                 [str(i) for i in range(4)], np.zeros((4, 3), int))
+    view = critic_views.VIEWS['texture']._replace(crop=(8, 8, 8))
+    sides = [critic_crops.split(images, view.crop, block=8, blocks=False)] * 2
+    critic.contest(sides, view, seed=5, settings=SETTINGS._replace(max_steps=1, test_crops=4,
+                                                                   batch=1))
+    assert len(set(seeds)) == critic.TRIES and seeds[0] == 5
+
+
 def test_training_ends_once_neither_half_gains(held):
     settings = SETTINGS._replace(max_steps=6, patience=2)
     say(held, (0.75, 0.75), (0.5, 0.5), (0.5, 0.5))

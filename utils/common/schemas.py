@@ -111,7 +111,9 @@ CORRELATION = several(several(known(-2, 2), LAGS), 3)
 STRUCTURE = record({                     # variances in grey levels squared (structure.py)
     'steps': several(several(known(*VARIANCE), LAGS), 3),
     'near': several(known(*VARIANCE), NEIGHBOURS), 'third': several(number(1e-6, VARIANCE[1]), 3),
-    'photons': number(*GREY), 'stripes': several(number(*GREY), 3)})
+    'photons': number(*GREY), 'stripes': several(number(*GREY), 3)}, {
+    'seams': maybe(several({'type': ['array', 'null'], 'items': number(0.1, 10), 'minItems': 16,
+                            'maxItems': 512}, 3))})
 PRIORS = record({
     'drawn': DRAWN,
     'debris': record({'density': number(*SPECKS)}, {

@@ -12,6 +12,8 @@ SIDE = 160                   # voxels per side of the middle of a stack, in whic
 CUBE = 64                    # voxels per side of the cubes in which correlation is measured
 RANKED = 200000              # grey levels that voxels are ranked by
 TABLE = 65536                # steps of grey levels that they are ranked in
+MOST = 1000000               # differences of a kind that are looked at, about
+THIRD = 20.0                 # variance of third differences over that of white noise: 1 + 9 + 9 + 1
 MOST_EXTREME = 1e-4          # share of the ranks that counts as no further out
 
 
@@ -35,6 +37,19 @@ def noise_std(voxels, outside):
         steps = _dithered(steps, np.random.default_rng(0)) if len(steps) else np.zeros(1)
         found.append(float(quantiles.MAD * np.median(np.abs(steps)) / np.sqrt(2)))
     return found
+
+
+def variance(parts, *, of):
+    """Robust variance of whole numbers about 0 over `of`; None without any.
+
+    Args: parts: list of float [N].
+    """
+    count = sum(map(len, parts))
+    if not count:
+        return None
+    values = np.concatenate([part[::1 + count // MOST] for part in parts])
+    values += np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
+    return float((quantiles.MAD * np.median(np.abs(values))) ** 2 / of)
 
 
 def correlation(voxels, outside, *, levels):

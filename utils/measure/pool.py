@@ -29,6 +29,8 @@ def pool(measured):
     alike = [m for m in measured.values() if bool(m.get('glow')) == bool(pooled.get('glow'))]
     for key in ('lines', 'structure'):
         pooled[key] = _mean([m.get(key) for m in alike], [m[WEIGHT] for m in alike])
+    if len(alike) > 1 and (pooled['structure'] or {}).get('seams'):
+        pooled['structure']['seams'] = None              # no mean of them is like any
     if _share(alike, 'lines') < MAJORITY:
         pooled['lines'] = None
     pooled['debris'] = _debris([m for m in alike

@@ -5,7 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, sections, skeletons, structure, widths, wings)
 
-MEASURES = 9                     # version of what measure() tells; parts with another are made anew
+MEASURES = 10                   # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 

@@ -5,7 +5,7 @@ background counts little, and none twice, as it is drawn, too.
 """
 import numpy as np
 
-from utils.measure import noise, quantiles
+from utils.measure import noise, quantiles, seams
 from utils.measure.quantiles import LAGS
 
 SIDE = 48                    # voxels per side of the cubes, up to 27, that differences are of
@@ -13,7 +13,6 @@ NEAR = 2                     # voxels along each axis: as far off, every directi
 LEAST = 1.5                  # grey levels of noise; with less, whole ones hide what it is
 MOST_CUT = 0.02              # share of its voxels that are 0; with more it is cut off
 GROUPS, FEWEST = 6, 2000     # of the background by its level, and voxels in each, that tell photons
-MOST = 1000000               # differences of a kind that are looked at, about
 APART = 4                    # voxels between them, along x, as neighbours share noise
 ERROR = 2.4                  # of a variance from a median of n absolute values, times root n
 MOST_GLOW = 0.75             # share of the noise that is taken off for the photons of glow, at most
@@ -22,7 +21,6 @@ SHARED = 3.0                 # ... and what halves of planes share
 HALF_PLANE = 100             # voxels of half a plane, at least, of which the mean is known
 PLANES = 16                  # such planes, at least; with fewer no stripes are told
 CLIPPED = 4.0                # std of differences beyond which they are cut off
-THIRD = 20.0                 # variance of third differences over that of white noise: 1 + 9 + 9 + 1
 
 
 def measure(voxels, outside, *, local, glow=None):
@@ -38,13 +36,14 @@ def measure(voxels, outside, *, local, glow=None):
         dict for priors.json, grey levels and their squares: `steps`, half the variance of
         differences at LAGS voxels along each axis; `near`, the same at each of offsets(); `third`,
         the variance of white noise with their third differences along each axis; `photons`, by
-        how much that rises along x with each grey level of the background; `stripes`, see below.
+        how much that rises along x with each grey level of the background; `stripes`, see below;
+        `seams`, of seams.measure.
         None where the background has hardly any noise, is cut off at 0, or too small.
     """
     cubes = [(voxels[box].astype(np.float32), outside[box])
              for box in noise.boxes(voxels.shape, SIDE)]
-    third = [_variance([_third(cube, there, axis=axis) for cube, there in cubes], of=THIRD)
-             for axis in range(3)]
+    third = [noise.variance([_third(cube, there, axis=axis) for cube, there in cubes],
+                            of=noise.THIRD) for axis in range(3)]
     dark = [np.count_nonzero(cube[there] == 0) for cube, there in cubes]
     if (None in third or min(third) < LEAST ** 2
             or sum(dark) > MOST_CUT * sum(np.count_nonzero(there) for _, there in cubes)):
@@ -58,7 +57,8 @@ def measure(voxels, outside, *, local, glow=None):
         photons, more = glow['photons'], float(np.mean(third)) - glow['noise'] ** 2
         more = min(max(more, 0.0), MOST_GLOW * min(third))
     return {'steps': [_less(row, more) for row in steps], 'near': _less(near, more),
-            'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside)}
+            'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside),
+            'seams': seams.measure(voxels, outside, local=local)}
 
 
 def _less(variances, more):
@@ -76,8 +76,8 @@ def _difference(cubes, offset):
     """Half the variance of the differences between voxels at an offset; None: there are none."""
     first = tuple(slice(max(0, -k), min(0, -k) or None) for k in offset)
     second = tuple(slice(max(0, k), min(0, k) or None) for k in offset)
-    return _variance([(cube[second] - cube[first])[there[first] & there[second]]
-                      for cube, there in cubes], of=2.0)
+    return noise.variance([(cube[second] - cube[first])[there[first] & there[second]]
+                           for cube, there in cubes], of=2.0)
 
 
 def _third(cube, there, *, axis):
@@ -85,19 +85,6 @@ def _third(cube, there, *, axis):
     ends = [tuple(slice(*part) if a == axis else slice(None) for a in range(3))
             for part in ((None, -3), (3, None))]
     return np.diff(cube, 3, axis)[there[ends[0]] & there[ends[1]]]
-
-
-def _variance(parts, *, of):
-    """Robust variance of whole numbers about 0 over `of`; None without any.
-
-    Args: parts: list of float [N].
-    """
-    count = sum(map(len, parts))
-    if not count:
-        return None
-    values = np.concatenate([part[::1 + count // MOST] for part in parts])
-    values += np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
-    return float((quantiles.MAD * np.median(np.abs(values))) ** 2 / of)
 
 
 def _photons(cubes, local):
@@ -119,7 +106,7 @@ def _photons(cubes, local):
     light = [float(level[group].mean()) for group in groups]
     if np.ptp(light) < 1:
         return 0.0
-    variance = [_variance([third[group]], of=THIRD) for group in groups]
+    variance = [noise.variance([third[group]], of=noise.THIRD) for group in groups]
     rise = float(np.polyfit(light, variance, 1)[0])
     error = ERROR * np.mean(variance) / np.sqrt(len(level)) / np.std(light)
     return rise if rise > SURE * error else 0.0
@@ -155,7 +142,7 @@ def _stripes(voxels, outside):
     if len(means) < PLANES:
         return 0.0
     third = np.diff(np.array(means), 2, axis=0)              # steps of planes: the third ones
-    shared = third[:, 0] * third[:, 1] / THIRD
+    shared = third[:, 0] * third[:, 1] / noise.THIRD
     shared = shared[np.isfinite(shared)]
     if len(shared) < PLANES - 2:
         return 0.0

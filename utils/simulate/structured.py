@@ -40,6 +40,7 @@ class Structured(NamedTuple):
     growth: float            # of structure and of noise's variance, with each grey level
     photons: float           # by how much noise's variance rises with each, which makes it skewed
     stripes: list            # (z, y, x) std of the planes' offsets, grey levels
+    seams: list = (None,) * 3    # (z, y, x) factors on the noise's std, of seams.measure
 
 
 # --- fit ---
@@ -72,7 +73,7 @@ def fit(behind):
     return Structured(level, background.grey_table(BACKGROUND, behind.median + quantiles),
                       [(sigma, v) for sigma, v in inside if max(sigma) > NARROW], grain, noise,
                       behind.median, behind.quantiles[0], found['photons'] / found['third'][2],
-                      found['photons'], found['stripes'])
+                      found['photons'], found['stripes'], found.get('seams') or (None,) * 3)
 
 
 def without_holes(quantiles):
@@ -177,6 +178,7 @@ def draw(shape, how, *, rng, turn=None):
     grain, noise = [_convolved(shape, kernel, rng=one)
                     for kernel, one in ((how.grain, rngs[2]), (how.noise, rngs[3]))]
     offsets = [rngs[4].normal(0, std, n).astype(np.float32) for std, n in zip(how.stripes, shape)]
+    seams = [_window(along, n, rng=rngs[4]) for along, n in zip(how.seams, shape)]
     for rows, field in level:
         slab = np.take(how.table, background.places(field), mode='clip')
         detail = next(grain)
@@ -185,7 +187,7 @@ def draw(shape, how, *, rng, turn=None):
         detail *= _growth(slab, how)
         slab += detail
         np.maximum(slab, np.float32(how.lowest), out=slab)
-        slab += _shot(next(noise), slab, how=how)
+        slab += _seamed(_shot(next(noise), slab, how=how), rows, seams=seams)
         slab += offsets[0][rows, None, None] + offsets[1][:, None] + offsets[2]
         yield rows, slab
 
@@ -204,6 +206,35 @@ def _shot(noise, slab, *, how):
         skew = min(how.photons, np.sqrt(variance)) / variance
         noise += np.float32(skew / 6) * (noise * noise - np.float32(variance))
         noise *= np.sqrt(_growth(slab, how))
+    return noise
+
+
+def _window(along, n, *, rng):
+    """`n` planes' factors, cut anywhere out of measured ones; these are mirrored if they are fewer.
+
+    Args:
+        along: list of float, or None: even noise.
+
+    Returns:
+        float32 [n], or None.
+    """
+    if along is None:
+        return None
+    more = max(0, n - len(along))
+    before = rng.integers(more + 1)
+    wide = np.pad(np.float32(along), (before, more - before), mode='reflect')
+    first = rng.integers(len(wide) - n + 1)
+    return wide[first:first + n]
+
+
+def _seamed(noise, rows, *, seams):
+    """Noise times the factors of its planes; uses up `noise`, float32 [z, Y, X], its slices `rows`.
+
+    Args: seams: 3 of _window.
+    """
+    for axis, factors in enumerate(seams):
+        if factors is not None:
+            noise *= (factors if axis else factors[rows]).reshape(np.roll((-1, 1, 1), axis))
     return noise
 
 

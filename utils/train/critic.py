@@ -11,6 +11,8 @@ from utils.train import critic_crops, critic_views, sessions
 SCALES = tuple(critic_views.VIEWS)
 BOOTSTRAPS = 1000        # draws of blocks and stacks for an interval
 TOLD = 0.55              # accuracy in training below which a critic has learnt nothing
+TRIES = 3                # first weights that a critic is trained from, until it has learnt
+APART = 1000000          # between their seeds
 AT_A_TIME = 32           # held-out crops that go through the network together
 
 
@@ -88,6 +90,9 @@ def _view(scale, real, *, judged):
 def contest(sides, view, *, settings, seed):
     """Train a critic on two sides and test it now and then.
 
+    From some first weights a critic never leaves chance, as from others it does at once: one that
+    does not tell what it learns from is trained from others, TRIES times in all.
+
     Args:
         sides: two critic_crops.Side, real first; view: critic_views.View.
         settings: Settings; seed: whole number.
@@ -97,10 +102,22 @@ def contest(sides, view, *, settings, seed):
     """
     eyes = [critic_views.Eye(side, view, rng=np.random.default_rng([seed, 1, k]))
             for k, side in enumerate(sides)]
+    for start in range(TRIES):
+        held = _trained(sides, eyes, view=view, settings=settings, seed=seed, start=start)
+        if held.learnt:
+            break
+    return held.verdict(settings, rng=np.random.default_rng([seed, 4]))
+
+
+def _trained(sides, eyes, *, view, settings, seed, start):
+    """Train a critic once; HeldOut, which knows what each test said.
+
+    Args: eyes: critic_views.Eye of each side; start: number of its first weights; as of contest.
+    """
     held = HeldOut(sides, eyes, count=settings.test_crops, rng=np.random.default_rng([seed, 2]))
     target = np.repeat([0.0, 1.0], settings.batch)
     with tf.Graph().as_default():
-        tf.set_random_seed(seed)
+        tf.set_random_seed(seed + APART * start)
         graph = network.build([-(-n // view.thin) for n in view.crop],
                               network.Architecture(settings.channels, view.strides))
         with sessions.open_session(settings.threads) as session:
@@ -118,7 +135,7 @@ def contest(sides, view, *, settings, seed):
                     held.read(lambda some: session.run(graph.steady, {graph.image: some}),
                               step=step, train_accuracy=np.mean(right))
                     right = []
-    return held.verdict(settings, rng=np.random.default_rng([seed, 4]))
+    return held
 
 
 def _batch(sides, eyes, *, count, rng):
@@ -170,6 +187,11 @@ class HeldOut:
     def _best(self, where):
         """The test at which some crops were told best, the first of equals."""
         return int(np.argmax([self._auc(test, where) for test in range(len(self.logits))]))
+
+    @property
+    def learnt(self):
+        """True if at any test the critic told the crops that it learnt from."""
+        return max(self.train, default=0.0) >= TOLD
 
     def settled(self, settings):
         """True if neither half has been told better for `patience` tests, half-way at least."""

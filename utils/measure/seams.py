@@ -1,0 +1,70 @@
+"""Where along each axis the noise is weaker or stronger than its background's level explains.
+
+Tiles, and the focuses of a light sheet, are blended where they meet: of the mean of two images the
+noise has half the variance. An eye hardly sees such seams, a discriminator does at once.
+"""
+import numpy as np
+from scipy import ndimage, stats
+
+from utils.measure import noise
+
+LONGEST = 512                # planes that are looked at, in the middle of a stack
+SAMPLE = 60000               # third differences of each, about; fewer than ...
+FEWEST = 2000                # ... so many do not tell its noise
+PLANES = 16                  # that tell it, at least, and half of all
+SMOOTH = 1.5                 # planes, sigma
+FURTHEST = 0.02, 0.98        # shares of the planes whose noise is told to be unlike the rest, ...
+UNEVEN = 0.08                # ... by so much of its std
+LEAST = 0.2                  # of the median variance that a level explains, at least
+LIMITS = 0.1, 10.0           # factors on the std
+
+
+def measure(voxels, outside, *, local):
+    """Measure the noise of the planes across each axis.
+
+    Args:
+        voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
+        local: uint16 [Z, Y, X], smooth level of the background (background.local_level).
+
+    Returns:
+        list of 3 (z, y, x): list of float, factor on the std of the noise of each plane, mean 1, in
+        order, of at most LONGEST planes; None where it is even, or not known.
+    """
+    return [_along(np.moveaxis(voxels, axis, 0), np.moveaxis(outside, axis, 0),
+                   local=np.moveaxis(local, axis, 0)) for axis in range(3)]
+
+
+def _along(voxels, outside, *, local):
+    """As measure, of the planes across the first axis, by third differences along the last one."""
+    first = max(0, (len(voxels) - LONGEST) // 2)
+    variance, level = np.array([_plane(voxels[k], outside[k], local=local[k])
+                                for k in range(first, min(len(voxels), first + LONGEST))]).T
+    known = np.flatnonzero(np.isfinite(variance))
+    if len(known) < max(PLANES, len(variance) / 2):
+        return None
+    ratio = variance[known] / _explained(variance[known], level[known])
+    ratio = np.interp(np.arange(len(variance)), known, ratio)
+    std = np.sqrt(ndimage.gaussian_filter1d(ratio, SMOOTH, mode='nearest'))
+    std = np.clip(std / std.mean(), *LIMITS)
+    if np.abs(np.quantile(std / np.median(std), FURTHEST) - 1).max() < UNEVEN:
+        return None
+    return std.tolist()
+
+
+def _plane(voxels, outside, *, local):
+    """(variance of the noise, level) of a plane, [A, B] each, grey levels; nan where unknown."""
+    rows = slice(None, None, 1 + voxels.size // SAMPLE)
+    third = np.diff(voxels[rows].astype(np.float32), 3, axis=1)
+    there = outside[rows, :-3] & outside[rows, 3:]
+    if np.count_nonzero(there) < FEWEST:
+        return np.nan, np.nan
+    variance = noise.variance([third[there]], of=noise.THIRD)
+    return variance or np.nan, float(local[rows, 1:-2][there].mean())
+
+
+def _explained(variance, level):
+    """Variance that a plane has by its level: photons, robust to some planes; float [N]."""
+    rise = stats.theilslopes(variance, level)[0] if np.ptp(level) > 1 else 0.0
+    line = max(rise, 0.0) * (level - np.median(level))
+    line += np.median(variance - line)
+    return np.maximum(line, LEAST * np.median(variance))
