@@ -97,6 +97,14 @@ def hang():
     time.sleep(60)
 
 
+def test_a_storm_says_where_a_signal_found_a_deaf_process(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(storm, 'POLITE', 0.5)
+    text = 'import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)'
+    work = storm.Work('deaf', script(text), [], (), 'out')
+    hit, broken = storm.disturb(work, signal.SIGINT, place=str(tmp_path), delay=0.5)
+    assert hit and 'SIGINT did not end it' in broken[0] and 'script.py' in broken[0]
+
+
 # --- storm and races ---
 
 # makes three files, each whole or not at all, unless it forgets how

@@ -76,7 +76,7 @@ def test_a_critic_that_learns_nothing_is_trained_from_other_weights(held, monkey
     assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.5 and starts[4:] == [0, 1, 2]
 
 
-def test_other_weights_are_other_indeed(monkeypatch):
+def test_every_try_has_a_seed_of_its_own(monkeypatch):
     seeds = []
     monkeypatch.setattr(critic, 'TOLD', 2.0)                 # nothing is ever learnt
     monkeypatch.setattr(tf, 'set_random_seed', lambda seed, real=tf.set_random_seed:

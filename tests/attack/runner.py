@@ -113,7 +113,7 @@ class Process:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdout, sys.stderr = [open(number, 'w', buffering=1, encoding='utf-8',
                                        errors='backslashreplace') for number in (1, 2)]
-        faulthandler.register(signal.SIGUSR1, file=sys.stderr)   # where it hangs, C code or not
+        faulthandler.register(signal.SIGUSR1, file=sys.stderr)   # tells where it hangs
         os.chdir(str(cwd))
         os.environ.update(environment)
 

@@ -132,8 +132,8 @@ def disturb(work, number, *, place, delay):
     outcome = process.wait(POLITE)
     broken = _plain(outcome, number, ended=False)
     if outcome.status is None:
-        broken.append('%s did not end it in %d s: %s' % (number.name, POLITE,
-                                                         errors.line(outcome.err.strip()[-1600:])))
+        where = outcome.err[max(0, outcome.err.rfind('Current thread')):][:1600]
+        broken.append('%s did not end it in %d s: %s' % (number.name, POLITE, errors.line(where)))
     if outcome.orphans:
         broken.append('%d processes stayed after %s' % (outcome.orphans, number.name))
     return True, broken

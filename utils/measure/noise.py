@@ -104,9 +104,13 @@ def _shifted(axis, lag):
 
 def boxes(shape, side):
     """Boxes of `side` voxels a side at the ends and the middle of each axis; up to 27."""
-    starts = [sorted({0, max(0, (n - side) // 2), max(0, n - side)}) for n in shape]
-    for corner in itertools.product(*starts):
+    for corner in itertools.product(*[starts(n, side) for n in shape]):
         yield tuple(slice(a, a + side) for a in corner)
+
+
+def starts(n, side):
+    """Where boxes begin along an axis of n voxels: at its ends and in its middle; list of int."""
+    return sorted({0, max(0, (n - side) // 2), max(0, n - side)})
 
 
 class _Ranks(NamedTuple):

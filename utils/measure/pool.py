@@ -20,7 +20,8 @@ def pool(measured):
         dict for priors.json: the same entries pooled, over the stacks that have them (None: no
         stack has; `glow`: less than MAJORITY have; `lines`, `structure`: of the stacks with a glow,
         or without, as the pool, `lines` if MAJORITY of these have it; `debris`: of those of them
-        that have lines, or none, as the pool); and `stacks`, as given.
+        that have lines, or none, as the pool; `seams` of the structure: those of the stack of most
+        centrelines); and `stacks`, as given.
     """
     weights = [m[WEIGHT] for m in measured.values()]
     pooled = _mean(list(measured.values()), weights)
@@ -29,8 +30,9 @@ def pool(measured):
     alike = [m for m in measured.values() if bool(m.get('glow')) == bool(pooled.get('glow'))]
     for key in ('lines', 'structure'):
         pooled[key] = _mean([m.get(key) for m in alike], [m[WEIGHT] for m in alike])
-    if len(alike) > 1 and (pooled['structure'] or {}).get('seams'):
-        pooled['structure']['seams'] = None              # no mean of them is like any
+    if (pooled['structure'] or {}).get('seams'):         # no mean of them is like any stack's
+        heaviest = max([m for m in alike if m.get('structure')], key=lambda m: m[WEIGHT])
+        pooled['structure']['seams'] = heaviest['structure'].get('seams')
     if _share(alike, 'lines') < MAJORITY:
         pooled['lines'] = None
     pooled['debris'] = _debris([m for m in alike

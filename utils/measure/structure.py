@@ -37,7 +37,7 @@ def measure(voxels, outside, *, local, glow=None):
         differences at LAGS voxels along each axis; `near`, the same at each of offsets(); `third`,
         the variance of white noise with their third differences along each axis; `photons`, by
         how much that rises along x with each grey level of the background; `stripes`, see below;
-        `seams`, of seams.measure.
+        `seams`, of seams.measure, None with a glow, whose photons differ from plane to plane.
         None where the background has hardly any noise, is cut off at 0, or too small.
     """
     cubes = [(voxels[box].astype(np.float32), outside[box])
@@ -58,7 +58,7 @@ def measure(voxels, outside, *, local, glow=None):
         more = min(max(more, 0.0), MOST_GLOW * min(third))
     return {'steps': [_less(row, more) for row in steps], 'near': _less(near, more),
             'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside),
-            'seams': seams.measure(voxels, outside, local=local)}
+            'seams': None if glow else seams.measure(voxels, outside, local=local, side=SIDE)}
 
 
 def _less(variances, more):

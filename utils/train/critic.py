@@ -104,7 +104,7 @@ def contest(sides, view, *, settings, seed):
             for k, side in enumerate(sides)]
     for start in range(TRIES):
         held = _trained(sides, eyes, view=view, settings=settings, seed=seed, start=start)
-        if held.learnt:
+        if held.ever_learnt:
             break
     return held.verdict(settings, rng=np.random.default_rng([seed, 4]))
 
@@ -189,7 +189,7 @@ class HeldOut:
         return int(np.argmax([self._auc(test, where) for test in range(len(self.logits))]))
 
     @property
-    def learnt(self):
+    def ever_learnt(self):
         """True if at any test the critic told the crops that it learnt from."""
         return max(self.train, default=0.0) >= TOLD
 
