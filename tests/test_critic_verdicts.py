@@ -1,4 +1,5 @@
 """How verdicts of critics are read, the network, and STAGE=judge of 2_mpgan.py."""
+import copy
 import functools
 import json
 import shutil
@@ -65,14 +66,15 @@ def test_a_critic_that_learns_nothing_is_trained_from_other_weights(held, monkey
 
     def trained(*_, start, **__):
         starts.append(start)
-        held.train = [0.5, accuracies[start]]
-        return held
+        one = copy.copy(held)
+        one.train = [0.5, accuracies[start]]
+        return one
     monkeypatch.setattr(critic, '_trained', trained)
     monkeypatch.setattr(critic.HeldOut, 'verdict', lambda self, *_, **__: self.train[1])
     assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.6 and starts == [0, 1, 2]
     accuracies[0] = 0.55
     assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.55 and starts[3:] == [0]
-    accuracies[:3] = [0.5, 0.5, 0.5]
+    accuracies[:3] = [0.5, 0.54, 0.53]                       # none learns: the first counts
     assert critic.contest([], None, settings=SETTINGS, seed=3) == 0.5 and starts[4:] == [0, 1, 2]
 
 

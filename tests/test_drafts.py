@@ -125,6 +125,20 @@ def test_debris_is_as_many_as_the_volume_holds():
     assert 24 <= np.mean(counts) <= 32                   # 2048 / 64, some of them dim or touching
 
 
+def test_debris_is_seen_through_a_measured_blur_where_there_is_one(monkeypatch):
+    blurs, plain = [], priors.Priors.draw_debris
+
+    def watched(self, *given, blur, rng):
+        blurs.append(blur)
+        return plain(self, *given, blur=blur, rng=rng)
+    monkeypatch.setattr(priors.Priors, 'draw_debris', watched)
+    kernel = np.zeros((1, 1, 7))
+    kernel[0, 0, ::6] = 0.5                              # 3 voxels to either side
+    for psf in (None, kernel):
+        draw(0, AXON_SHARE=1.0, PSF_SIGMA=(0.5, 0.5, 0.5), VOXEL_SIZE=(1.0, 1.0, 1.0), psf=psf)
+    assert blurs == pytest.approx([0.5, 1.0])            # mean over the axes
+
+
 def test_no_debris_lies_in_a_neurite():
     draft = draw(0, AXON_SHARE=1.0, RADIUS=(8.0, 9.0), LEVEL=(0.0, 0.0), DEBRIS=60000,
                  PSF_SIGMA=(0.0, 0.0, 0.0), OFFSET=10.0)

@@ -11,7 +11,7 @@ from test_priors import known
 from utils.common import claims, files, workers
 from utils.common.errors import UserError
 from utils.data import patches, stacks
-from utils.simulate import checks, drafts, results, settings, trial
+from utils.simulate import checks, drafts, optics, results, settings, trial
 
 SMALL = ['PRIORS=None', 'VOLUME_SHAPE=32,48,40', 'BRANCH_LENGTH=8,12', 'SOMA_RADIUS=3.0,4.0',
          'PATCH_SHAPE=8,12,12', 'PATCH_EVERY=4', 'AXON_SHARE=1', 'WORKERS=1']
@@ -47,7 +47,7 @@ def test_auto_is_what_was_measured():
     left = (values.neuron.radius, values.light.level, values.light.level_spread,
             values.background.texture)
     assert left == ('auto',) * 4                         # drawn from measured distributions
-    assert np.isclose(settings.blur_width(values), 5 / 3)                # isotropic voxels
+    assert np.isclose(optics.blurs(values)[0][1], 5 / 3)                 # isotropic voxels
 
 
 def test_specks_are_as_many_as_the_calibration_says():

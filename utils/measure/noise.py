@@ -39,6 +39,16 @@ def noise_std(voxels, outside):
     return found
 
 
+def third(image, there, *, axis):
+    """Third differences along an axis whose ends are background; float [N].
+
+    Args: image: float32, any dimensions; there: bool, its background.
+    """
+    ends = [tuple(slice(*part) if a == axis else slice(None) for a in range(image.ndim))
+            for part in ((None, -3), (3, None))]
+    return np.diff(image, 3, axis)[there[ends[0]] & there[ends[1]]]
+
+
 def variance(parts, *, of):
     """Robust variance of whole numbers about 0 over `of`; None without any.
 

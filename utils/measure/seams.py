@@ -67,12 +67,10 @@ def _in_cubes(n, side):
 def _plane(voxels, outside, *, local):
     """(variance of the noise, level) of a plane, [A, B] each, grey levels; nan where unknown."""
     rows = slice(None, None, 1 + voxels.size // SAMPLE)
-    third = np.diff(voxels[rows].astype(np.float32), 3, axis=1)
-    there = outside[rows, :-3] & outside[rows, 3:]
-    if np.count_nonzero(there) < FEWEST:
+    third = noise.third(voxels[rows].astype(np.float32), outside[rows], axis=1)
+    if len(third) < FEWEST:
         return np.nan, np.nan
-    variance = noise.variance([third[there]], of=noise.THIRD)
-    return variance or np.nan, float(local[rows, 1:-2][there].mean())
+    return noise.variance([third], of=noise.THIRD), float(local[rows][outside[rows]].mean())
 
 
 def _explained(variance, level):

@@ -42,7 +42,7 @@ def measure(voxels, outside, *, local, glow=None):
     """
     cubes = [(voxels[box].astype(np.float32), outside[box])
              for box in noise.boxes(voxels.shape, SIDE)]
-    third = [noise.variance([_third(cube, there, axis=axis) for cube, there in cubes],
+    third = [noise.variance([noise.third(cube, there, axis=axis) for cube, there in cubes],
                             of=noise.THIRD) for axis in range(3)]
     dark = [np.count_nonzero(cube[there] == 0) for cube, there in cubes]
     if (None in third or min(third) < LEAST ** 2
@@ -78,13 +78,6 @@ def _difference(cubes, offset):
     second = tuple(slice(max(0, k), min(0, k) or None) for k in offset)
     return noise.variance([(cube[second] - cube[first])[there[first] & there[second]]
                            for cube, there in cubes], of=2.0)
-
-
-def _third(cube, there, *, axis):
-    """Third differences along an axis whose ends are background; float [N]."""
-    ends = [tuple(slice(*part) if a == axis else slice(None) for a in range(3))
-            for part in ((None, -3), (3, None))]
-    return np.diff(cube, 3, axis)[there[ends[0]] & there[ends[1]]]
 
 
 def _photons(cubes, local):

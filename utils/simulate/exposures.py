@@ -70,7 +70,7 @@ def _shining(scene, values, *, prior, rng, psf):
     lit[inside] = light.stain(lit[inside], values.light.stained_share, rng=rng)
     far = _glow(fluorescence, values)
     specks = prior.draw_debris(_debris_count(values), scene.levels.foreground,
-                               blur=settings.blur_width(values), rng=rng)
+                               blur=optics.blurs(values, psf=psf)[0][1], rng=rng)
     balls = light.debris(shape, mask, specks=light.Specks(*specks), rng=rng,
                          spacing=settings.grid(values.stack)[1])
     if psf is not None:

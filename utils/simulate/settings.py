@@ -277,11 +277,6 @@ def grid(stack):
     return tuple(int(n / s + 1e-6) for n, s in zip(stack.volume_shape, spacing)), spacing
 
 
-def blur_width(settings):
-    """Sigma of the point-spread function, mean over the axes; isotropic voxels, float."""
-    return float(np.mean(settings.optics.psf_sigma) / settings.stack.voxel_size[2])
-
-
 def volume(stack):
     """Isotropic voxels of the volume; float."""
     return float(np.prod(np.asarray(stack.volume_shape, float)))

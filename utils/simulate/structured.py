@@ -40,7 +40,7 @@ class Structured(NamedTuple):
     growth: float            # of structure and of noise's variance, with each grey level
     photons: float           # by how much noise's variance rises with each, which makes it skewed
     stripes: list            # (z, y, x) std of the planes' offsets, grey levels
-    seams: list = (None,) * 3    # (z, y, x) factors on the noise's std, of seams.measure
+    seams: tuple = (None,) * 3   # (z, y, x) factors on the noise's std, of seams.measure
 
 
 # --- fit ---
@@ -73,7 +73,7 @@ def fit(behind):
     return Structured(level, background.grey_table(BACKGROUND, behind.median + quantiles),
                       [(sigma, v) for sigma, v in inside if max(sigma) > NARROW], grain, noise,
                       behind.median, behind.quantiles[0], found['photons'] / found['third'][2],
-                      found['photons'], found['stripes'], found.get('seams') or (None,) * 3)
+                      found['photons'], found['stripes'], tuple(found.get('seams') or (None,) * 3))
 
 
 def without_holes(quantiles):

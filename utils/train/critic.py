@@ -1,4 +1,5 @@
 """The critic as a measure: how well a network that was trained to can tell two sets of images."""
+from collections import deque
 from typing import NamedTuple, Tuple
 
 import numpy as np
@@ -90,8 +91,9 @@ def _view(scale, real, *, judged):
 def contest(sides, view, *, settings, seed):
     """Train a critic on two sides and test it now and then.
 
-    From some first weights a critic never leaves chance, as from others it does at once: one that
-    does not tell what it learns from is trained from others, TRIES times in all.
+    From some first weights a critic never leaves chance, while from others it does at once: one
+    that does not tell what it learns from is trained from others, TRIES times in all. If none of
+    them learns, the first one counts.
 
     Args:
         sides: two critic_crops.Side, real first; view: critic_views.View.
@@ -102,10 +104,12 @@ def contest(sides, view, *, settings, seed):
     """
     eyes = [critic_views.Eye(side, view, rng=np.random.default_rng([seed, 1, k]))
             for k, side in enumerate(sides)]
+    tries = []
     for start in range(TRIES):
-        held = _trained(sides, eyes, view=view, settings=settings, seed=seed, start=start)
-        if held.ever_learnt:
+        tries.append(_trained(sides, eyes, view=view, settings=settings, seed=seed, start=start))
+        if tries[-1].ever_learnt:
             break
+    held = tries[-1] if tries[-1].ever_learnt else tries[0]
     return held.verdict(settings, rng=np.random.default_rng([seed, 4]))
 
 
@@ -123,7 +127,7 @@ def _trained(sides, eyes, *, view, settings, seed, start):
         with sessions.open_session(settings.threads) as session:
             session.run(tf.global_variables_initializer())
             session.run(graph.start)
-            right, step = [], 0
+            right, step = deque(maxlen=settings.test_every), 0
             while step < settings.max_steps and not held.settled(settings):
                 step += 1
                 crops = _batch(sides, eyes, count=settings.batch,
@@ -134,7 +138,6 @@ def _trained(sides, eyes, *, view, settings, seed, start):
                 if step % settings.test_every == 0 or step == settings.max_steps:
                     held.read(lambda some: session.run(graph.steady, {graph.image: some}),
                               step=step, train_accuracy=np.mean(right))
-                    right = []
     return held
 
 
