@@ -85,6 +85,19 @@ def test_factors_are_those_over_the_noise_of_the_cubes():
     assert drawn(told, std=20.0, shape=(48, 64, 400)).std() == pytest.approx(image.std(), rel=0.03)
 
 
+def test_what_a_level_explains_neither_falls_with_it_nor_to_nothing():
+    level = np.linspace(1000, 1100, 50)
+    assert np.ptp(seams._explained(300 - level / 5, level)) == 0         # falls: no photons
+    rising = seams._explained(level - 900, np.r_[0.0, level[1:]])
+    assert rising[0] == pytest.approx(0.2 * 150) and rising[1:] == pytest.approx(level[1:] - 900)
+
+
+def test_planes_of_wild_noise_have_a_limit():
+    image = noisy(shape=(48, 64, 400))
+    image[:, :, 100:110] += 800 * np.random.default_rng(1).standard_normal((48, 64, 10))
+    assert max(found(image + 3000)[2]) == 10             # beside the cubes; 40 times as strong
+
+
 def test_some_odd_planes_do_not_bend_what_a_level_explains():
     rise = 1000 + 3.0 * np.arange(120)
     image = noisy(level=rise, photons=1.0)

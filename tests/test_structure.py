@@ -43,6 +43,17 @@ def drawn(found, *, std, shape=SHAPE, seed=0):
     return image
 
 
+@pytest.mark.parametrize('axis', [0, 1, 2])
+def test_third_differences_begin_and_end_in_the_background(axis):
+    image = np.zeros((20, 20, 20), np.float32)
+    across = np.moveaxis(image, axis, 0)                 # of the same voxels
+    across[8:11] = 1000
+    assert len(noise.third(image, image == 0, axis=axis)) == (17 - 6) * 400
+    assert not noise.third(image, image == 0, axis=axis).any()
+    across[8:11] = np.array([1.0, 3.0, 6.0])[:, None, None]
+    assert noise.third(image, np.ones(image.shape, bool), axis=axis).max() > 0
+
+
 def test_white_noise_has_no_structure():
     found = measured(1000 + 20 * np.random.default_rng(0).standard_normal(SHAPE))
     every = found['third'] + found['near'] + sum(found['steps'], [])
