@@ -18,7 +18,7 @@ from training_data import TRAIN, WINDOW, bad, good, write_folder
 
 from utils.common import files
 from utils.data import patches, stacks
-from utils.score import preservation
+from utils.score import preservation, realism
 from utils.train import runs
 
 BOTH = TRAIN + ['STAGE=train+refine']
@@ -86,7 +86,8 @@ def test_evaluations_are_logged_and_the_best_checkpoint_is_kept_and_refines(plac
     gaps = {int(row['step']): row['gap'] for row in evaluated
             if preservation.keeps_labels(row, scale['draft'])}
     assert best['score'] == pytest.approx(min(gaps.values()), rel=1e-5)
-    assert gaps[best['step']] == min(gaps.values())
+    near = [step for step, gap in gaps.items() if gap <= min(gaps.values()) + realism.MARGIN]
+    assert best['step'] == max(near)
     said = good(*(TRAIN + ['STAGE=refine', 'INPUT=data/real', 'OUTPUT=by_best']), cwd=place)
     assert 'by step %d' % best['step'] in said
 

@@ -79,6 +79,39 @@ def test_glow_of_known_shares_is_found_and_taken_off():
     assert voxels[half].mean() < voxels[outside & ~half].mean() - 300
 
 
+@pytest.mark.parametrize('axis', [0, 1, 2])
+def test_fine_neurites_in_the_glow_are_no_photons(axis):
+    """Where neurites crowd, those that run along one axis make neighbours along others differ."""
+    voxels, mask = crowd((0.0, 0.0, 4.0), photons=3.0)
+    found, outside = found_in(voxels, mask)
+    shine = glow.measure(voxels, found, outside=outside, spacing=ISOTROPIC)
+    threads = np.random.default_rng(1).standard_normal(mask.shape)
+    threads = ndimage.gaussian_filter1d(threads, 3.0, axis=axis)
+    light = np.concatenate([slab for _, slab in coarse.between(shine.grid, shine.edges, slab=16)])
+    finer = voxels + np.sqrt(4 * np.maximum(light, 0)) * threads / threads.std()
+    _, photons = glow.noises(np.rint(finer).astype(np.uint16), shine, outside=outside)
+    assert photons == pytest.approx(3.0, rel=0.15)
+
+
+def test_noise_that_is_alike_along_one_axis_does_not_hide_photons():
+    voxels, mask = crowd((0.0, 0.0, 4.0), photons=3.0)
+    found, outside = found_in(voxels, mask)
+    shine = glow.measure(voxels, found, outside=outside, spacing=ISOTROPIC)
+    smooth = ndimage.uniform_filter1d(voxels.astype(float), 3, axis=0)
+    _, photons = glow.noises(np.rint(smooth).astype(np.uint16), shine, outside=outside)
+    assert photons == pytest.approx(1.0, rel=0.2)        # of three planes' mean, in the plane
+
+
+def test_the_mean_glow_of_a_place():
+    edges = [coarse.ends(n, 4) for n in (40, 8, 8)]
+    grid = np.arange(10, dtype=np.float32)[:, None, None] + np.zeros((10, 2, 2), np.float32)
+    shine, where = glow.Glow([], 1.0, 4.5, grid, edges), np.zeros((40, 8, 8), bool)
+    assert glow.mean_light(shine, where) == 0
+    assert glow.mean_light(shine, ~where) == pytest.approx(4.5, abs=1e-5)
+    where[20:24, 2:5] = True                             # the block of 5, and both its neighbours
+    assert glow.mean_light(shine, where) == pytest.approx(5.0, abs=1e-5)
+
+
 def test_a_background_that_does_not_follow_the_neurites_has_no_glow():
     voxels, mask = crowd((0.0, 0.0, 0.0))
     waves = ndimage.gaussian_filter(np.random.default_rng(5).standard_normal(mask.shape), 6)
@@ -275,12 +308,14 @@ def test_crowded_places_are_tracts_along_the_heading():
 
 def test_crowds_are_corrected_by_what_a_draft_shows():
     level = dict(shares=[0.0, 0.0, 4.0], photons=2.0, noise=5.0)
-    real = dict(clumps=np.expm1(0.5), heading=[0.2, 0.2, 0.6, 0, 0, 0], glow=dict(level, level=300))
+    behind = {'median': 1000.0}
+    real = dict(clumps=np.expm1(0.5), heading=[0.2, 0.2, 0.6, 0, 0, 0], glow=dict(level, level=300),
+                background=behind)
     guess = courses.first_guess(real)
     assert guess['clumps'] == pytest.approx(np.sqrt(6 * 0.5)) and guess['photons'] == 2.0
     assert guess['glow'] == [0.0, 0.0, 4.0]
     seen = dict(clumps=np.expm1(0.25), heading=[0.3, 0.3, 0.4, 0, 0, 0],
-                glow=dict(level, level=200))
+                glow=dict(level, level=200), background=behind)
     found = courses.corrected(guess, real, seen=seen, damping=1.0)
     assert found['clumps'] == 2                          # the most, of the root of 4.5
     nearer = dict(seen, clumps=np.expm1(0.4))
@@ -289,6 +324,25 @@ def test_crowds_are_corrected_by_what_a_draft_shows():
     assert found['glow'] == pytest.approx([0.0, 0.0, 6.0]) and found['photons'] == 2.0
     np.testing.assert_allclose(found['heading'][:3], [0.098, 0.098, 0.804], atol=0.01)
     assert courses.corrected(guess, real, seen={}, damping=1.0)['glow'] == guess['glow']
+
+
+@pytest.mark.parametrize('seen, darker, left', [
+    ((1000.0, 10.0), 0.0, 1.0), ((1100.0, 14.0), 100.0, 0.52), ((900.0, 8.0), -100.0, 1.0),
+    ((1900.0, 40.0), 300.0, 0.25), ((1100.0, None), 100.0, 1.0)])
+def test_light_of_neurites_is_not_drawn_twice_with_the_background(seen, darker, left):
+    """Where a draft's background is brighter than the stack's, and noisier, less is drawn."""
+    glow_ = dict(shares=[0.0, 0.0, 4.0], photons=2.0, noise=10.0, level=300.0)
+    real = dict(glow=glow_, background={'median': 1000.0},
+                structure={'photons': 2.0, 'third': [150.0, 200.0, 250.0]})
+    draft = dict(glow=dict(glow_, noise=seen[1]), background={'median': seen[0]})
+    guess = courses.first_guess(real)
+    assert guess['darker'] == 0 and guess['noise_left'] == 1
+    found = courses.corrected(guess, real, seen=draft, damping=1.0)
+    assert found['darker'] == darker and found['noise_left'] == pytest.approx(left)
+    if abs(darker) < 300:
+        half = courses.corrected(guess, real, seen=draft, damping=0.5)
+        assert half['darker'] == darker / 2 and half['noise_left'] == pytest.approx((1 + left) / 2)
+    assert 'darker' not in courses.first_guess(dict(real, glow=None))
 
 
 def test_neurites_that_touch_are_no_branches():

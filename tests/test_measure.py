@@ -288,6 +288,25 @@ def test_noise_is_that_between_neighbouring_voxels():
     assert noise.noise_std(np.rint(white).astype(np.uint16), spots)[0] == 0
 
 
+@pytest.mark.parametrize('coarse', [1, 20, 37, 60])
+def test_noise_of_stretched_stacks_is_told_through_their_coarse_steps(coarse):
+    """A stretched stack, divided by a flat field: along z each column has its own few levels."""
+    rng = np.random.default_rng(0)
+    white = rng.normal(2000, 87, (40, 60, 60)) / coarse
+    flat = 1 + 0.02 * rng.standard_normal((60, 60))
+    voxels = np.rint(coarse * (np.rint(white / flat) * flat)).astype(np.uint16)
+    found = noise.noise_std(voxels, np.ones(voxels.shape, bool))
+    assert found[0] == pytest.approx(np.hypot(87, coarse / np.sqrt(12)), rel=0.05)
+
+
+def test_a_variance_passes_over_what_is_far_out():
+    steps = np.random.default_rng(0).normal(0, 100, 200000).astype(np.float32)
+    steps[:10000] *= 20
+    assert noise.variance([steps], of=4.0) == pytest.approx(2500, rel=0.15)
+    assert noise.variance([steps[:0]], of=1.0) is None
+    assert noise.variance([np.float32([3.0])], of=1.0) > 0
+
+
 def test_ranks_by_a_table_are_those_of_a_search():
     rng = np.random.default_rng(0)
     ranked = np.sort(rng.normal(1400, 60, 20000).astype(np.float32))

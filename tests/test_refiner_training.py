@@ -50,6 +50,7 @@ def opened(data):
 class Told:
     """In place of reports.Reports: evaluations that are given."""
     scores = []              # (gap, whether the labels are kept) of the steps to come
+    draft_gap = 1.0
 
     def __init__(self, run_dir, domains, *, count):
         self.told = iter(self.scores)
@@ -100,11 +101,30 @@ def whole(data, opened):
     return (folder,) + train(folder, opened, scores=SCORES, **FOUR)
 
 
-def test_best_is_the_smallest_gap_of_those_that_keep_the_labels(whole):
+def test_best_is_of_those_that_keep_the_labels(whole):
     folder, rows, _ = whole
-    assert files.read_json(str(folder / 'best.json')) == {'step': 3, 'score': 4.0}
+    assert files.read_json(str(folder / 'best.json')) == dict(step=3, score=4.0, against=1.0)
     assert checkpoints.best(str(folder)).endswith('step-000003')
     assert [row['gap'] for row in rows] == ['5', '3', '4', '4.5']
+
+
+@pytest.mark.parametrize('scores, best', [
+    ([(5.0, True), (4.0, True), (4.05, True), (4.09, True)], {'step': 4, 'score': 4.0}),
+    ([(4.0, True), (4.05, True), (4.09, False), (4.2, True)], {'step': 2, 'score': 4.0}),
+    ([(4.0, True), (4.09, True), (4.18, True), (4.27, True)], {'step': 2, 'score': 4.0}),
+    ([(3.0, False), (4.0, True), (3.95, True), (9.0, True)], {'step': 3, 'score': 3.95})])
+def test_of_gaps_that_hardly_differ_the_latest_is_best(opened, tmp_path, scores, best):
+    """And no run goes on and on in small steps away from the smallest one."""
+    train(tmp_path / 'run', opened, scores=scores, **FOUR)
+    assert files.read_json(str(tmp_path / 'run/best.json')) == dict(best, against=1.0)
+
+
+def test_gaps_to_other_patches_are_not_compared(opened, tmp_path, monkeypatch):
+    """Of a run by an earlier version, or whose patches were made anew."""
+    train(tmp_path / 'run', opened, scores=[(0.2, True), (0.3, True)], **dict(FOUR, MAX_STEPS=2))
+    monkeypatch.setattr(Told, 'draft_gap', 5.0)
+    train(tmp_path / 'run', opened, scores=[(4.0, True), (4.3, True)], **FOUR)
+    assert files.read_json(str(tmp_path / 'run/best.json')) == dict(step=3, score=4.0, against=5.0)
 
 
 def test_first_steps_go_without_the_label_term(whole):
@@ -133,7 +153,7 @@ def test_training_resumed_equals_training_in_one_go(whole, opened, tmp_path, cap
     states = [checkpoints.read_state(newest(folder)) for folder in (whole[0], tmp_path / 'run')]
     assert states[0][0]['extra'] == states[1][0]['extra'] and len(states[0][1]) == 6
     np.testing.assert_array_equal(states[0][1], states[1][1])        # the history
-    assert files.read_json(str(tmp_path / 'run/best.json')) == {'step': 3, 'score': 4.0}
+    assert files.read_json(str(tmp_path / 'run/best.json')) == dict(step=3, score=4.0, against=1.0)
 
 
 @pytest.mark.parametrize('patches, parts', [

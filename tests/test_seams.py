@@ -107,7 +107,7 @@ def test_some_odd_planes_do_not_bend_what_a_level_explains():
 
 
 def test_a_crowded_stack_tells_none():
-    glow = {'photons': 2.0, 'noise': 10.0}
+    glow = {'photons': 2.0, 'noise': 10.0, 'dim': 5.0}
     assert measured(noisy(seam=SEAM), glow=glow)['seams'] is None
     assert measured(noisy(seam=SEAM))['seams'][2] is not None
 

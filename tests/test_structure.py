@@ -85,13 +85,46 @@ def test_photons_are_told_by_the_noise_of_bright_and_dark_places():
     assert measured(image, local=level)['photons'] == pytest.approx(2.5, rel=0.05)
 
 
-@pytest.mark.parametrize('noise_, left', [(15.0, 225), (5.0, 100), (30.0, 400), (None, 400)])
-def test_noise_that_photons_of_the_glow_leave_is_taken_off(noise_, left):
-    glow = {'photons': None if noise_ is None else 3.0, 'noise': noise_}
+@pytest.mark.parametrize('dim, left', [(50.0, 250), (200.0, 100), (0.0, 400), (None, 400)])
+def test_noise_that_photons_of_the_glow_leave_is_taken_off(dim, left):
+    glow = {'photons': None if dim is None else 3.0, 'dim': dim}
     found = measured(1000 + 20 * np.random.default_rng(0).standard_normal(SHAPE), glow=glow)
     assert found['photons'] == (glow['photons'] or 0)
     every = found['third'] + found['near'] + sum(found['steps'], [])
     assert every == pytest.approx([left] * len(every), abs=12)               # a quarter stays
+
+
+def test_less_of_the_noise_is_drawn_and_all_else_as_measured():
+    found = {'steps': [[400.0, None, 900.0]] * 3, 'near': [500.0, None],
+             'third': [300.0, 400.0, 500.0], 'photons': 2.0}
+    assert structure.quieter(found, 100.0) == dict(
+        found, steps=[[300.0, None, 800.0]] * 3, near=[400.0, None], third=[200.0, 300.0, 400.0])
+    assert structure.quieter(found, 1000.0)['third'] == [75.0, 175.0, 275.0]     # a quarter stays
+    assert structure.quieter(found, -5.0) == found
+    rng = np.random.default_rng(0)
+    wide = ndimage.gaussian_filter(rng.standard_normal(SHAPE), 4.0)
+    found = measured(1000 + 20 * rng.standard_normal(SHAPE) + 30 * wide / wide.std())
+    how = behind(found, std=36.0)
+    full, less = [measured(np.concatenate([slab for _, slab in one.draw(
+        SHAPE, rng=np.random.default_rng(1))])) for one in (how, how._replace(noise_left=0.5))]
+    np.testing.assert_allclose(less['third'], 0.5 * np.array(full['third']), rtol=0.1)
+    far = LAGS.index(12)
+    assert less['steps'][2][far] == pytest.approx(full['steps'][2][far] - 200, rel=0.1)
+
+
+def test_a_darker_background_is_darker_by_as_much():
+    found = measured(1000 + 20 * np.random.default_rng(0).standard_normal((40, 64, 64)))
+    contents = known(structure=found)
+    contents['drawn'] = dict(contents['drawn'], darker=30.0, noise_left=0.4)
+    schemas.check(contents, schemas.PRIORS, path='priors.json', cure='')
+    how = priors.Priors(contents, 16).background()
+    assert (how.median, how.noise_left) == (25.0, 0.4)
+    assert how.quantiles == [max(v - 30, 0) for v in contents['background']['quantiles']]
+    plain = priors.Priors(known(structure=found), 16).background()
+    assert (plain.median, plain.noise_left) == (55.0, 1.0)
+    dim = dict(contents['background'], median=11.0, share=1.0, structure=found)
+    contents['backgrounds'] = [dict(dim, correlation=contents['correlation'])]
+    assert priors.Priors(contents, 16).background().median == pytest.approx(11 - 30 / 5)
 
 
 def test_one_brightness_tells_no_photons():

@@ -21,9 +21,11 @@ RANGE = {                    # lowest and highest value of an entry
     'heading_spread': (0.0, 0.6),
     'flatness': (0.0, 0.5),
     'level_width': (-0.95, 0.95),
+    'noise_left': (0.25, 1.0),
 }
 TURN = 1e-5, 1.0             # smallest and largest mean turn
 TURNS_OFF = 1.5              # factor between drawn and typical turns of crowded stacks, at most
+DARKEST = 0.3                # share of its level that the background is drawn darker by, at most
 ANYHOW = 1 / 3               # alignment of neurites that run anyhow
 RATIOS = 'level_drift', 'drift_length', 'branch_spacing', 'ends_spacing'
 AS_MEASURED = 'end_level',   # not corrected: many free ends of a draft's mask are gaps, not ends
@@ -44,7 +46,8 @@ def first_guess(measured):
 
     Returns:
         dict of the entries turns, winding_spread, bundled, clumps, heading, heading_spread,
-        flatness, level_width, glow, photons, RATIOS and AS_MEASURED that were measured.
+        flatness, level_width, glow, photons, noise_left, darker, RATIOS and AS_MEASURED that were
+        measured.
     """
     found = {key: measured[key] for key in ('level_width', *RATIOS, *AS_MEASURED)
              if measured.get(key) is not None}
@@ -83,7 +86,7 @@ def turns(measured, *, crowded):
 def _crowds_at_first(measured):
     """What is drawn at first of crowded stacks alone, those with glow; dict."""
     found = {'glow': [min(share, BRIGHTEST) for share in measured['glow']['shares']],
-             'photons': measured['glow']['photons']}
+             'photons': measured['glow']['photons'], 'noise_left': 1.0, 'darker': 0.0}
     if measured.get('clumps') is not None:
         found['clumps'] = _spread(CLUMPS_DRAWN * np.log1p(max(measured['clumps'], 0)))
     if measured.get('branch_spacing') is not None:
@@ -133,7 +136,7 @@ def corrected(drawn, measured, *, seen, damping):
     Returns:
         dict of those entries of first_guess that `drawn` has.
     """
-    found = {key: drawn[key] for key in ('turns', 'heading', 'glow', 'photons', *RANGE)
+    found = {key: drawn[key] for key in ('turns', 'heading', 'glow', 'photons', 'darker', *RANGE)
              if key in drawn}
     for key in RATIOS:
         if key in found and measured.get(key) and seen.get(key):
@@ -177,6 +180,24 @@ def _crowds(drawn, measured, *, seen, damping):
     if 'glow' in drawn and seen.get('glow') and seen['glow']['level'] > 0:
         ratio = _ratio(measured['glow']['level'], seen['glow']['level'], damping=damping)
         found['glow'] = [min(share * ratio, BRIGHTEST) for share in drawn['glow']]
+        found.update(_behind(drawn, measured, seen=seen, damping=damping))
+    return found
+
+
+def _behind(drawn, measured, *, seen, damping):
+    """Corrected background of crowded stacks; dict of `noise_left` and `darker`.
+
+    The light of dim neurites, and what blur spreads of bright ones, was measured with it: its level
+    and its noise.
+    """
+    want, got = [side['background']['median'] for side in (measured, seen)]
+    darker, most = drawn['darker'] + damping * (got - want), DARKEST * want
+    found = {'darker': float(np.clip(darker, -most, most))}
+    structure, noises = measured.get('structure'), [side['glow']['noise']
+                                                    for side in (measured, seen)]
+    if structure and None not in noises:
+        more = (noises[1] ** 2 - noises[0] ** 2) / np.mean(structure['third'])
+        found['noise_left'] = drawn['noise_left'] - damping * more
     return found
 
 

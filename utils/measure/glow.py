@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, optimize
 
-from utils.measure import coarse, otsu, quantiles
+from utils.measure import coarse, noise, otsu, quantiles
 
 SPREADS = (8.0, 16.0, 32.0)  # voxels, sigmas of the Gaussians that spread it
 BLOCK = 4.0                  # voxels per side of the blocks that it is told and drawn by
@@ -19,6 +19,7 @@ MOST = 200000                # blocks that it is fitted to
 MOST_STEPS = 1000            # of the fit; light spread far is almost the same everywhere
 CLEAR = 3.0                  # standard deviations: brighter places are dim neurites, no background
 GROUPS, FEWEST = 6, 200      # of the background by its glow, and voxels in each
+WHITE = 0.5                  # of the largest of three axes, that the noise's variance is, at least
 LEAST = 0.25                 # of the noise's variance in the dimmest group that is left without it
 SLAB = 16                    # planes at a time
 
@@ -137,11 +138,20 @@ def dim(glow, outside):
     return found
 
 
+def mean_light(glow, where):
+    """Mean glow of some voxels, grey levels; where: bool [Z, Y, X]."""
+    parts = [slab[where[rows]] for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB)]
+    return float(sum(part.sum(dtype=float) for part in parts) / max(1, sum(map(len, parts))))
+
+
 def noises(voxels, glow, *, outside):
     """Noise of the background, and what the glow's light adds to it.
 
     Of differences between four voxels in a row (the third ones), which smooth neurites hardly
     change, the robust variance in GROUPS of the background by its glow; its rise with the glow.
+    Photons are alike along all axes. Where there is more glow, there are more dim neurites, too,
+    which add to differences across them: the axis counts along which these rise least, of those
+    along which noise is not much weaker than along others, as correlated noise is.
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X], with the glow; outside: bool, its background.
@@ -150,18 +160,30 @@ def noises(voxels, glow, *, outside):
         (std, photons), grey levels: std of the noise where no glow is; variance for each grey
         level of light, 0: none. (None, None) with too few voxels.
     """
+    found = [_noise(voxels, glow, outside=outside, axis=axis) for axis in range(3)]
+    known = [pair for pair in found if pair is not None]
+    if not known:
+        return None, None
+    most = max(variance for _, variance in known)
+    photons, variance = min(pair for pair in known if pair[1] >= WHITE * most)
+    return float(np.sqrt(variance)), photons
+
+
+def _noise(voxels, glow, *, outside, axis):
+    """(rise, variance without glow) of differences along one axis; None with too few voxels."""
     steps, levels = [np.zeros(0)], [np.zeros(0)]
+    middle = tuple(slice(1, -2) if a == axis else slice(None) for a in range(3))
     for rows, slab in coarse.between(glow.grid, glow.edges, slab=SLAB):
-        there = outside[rows, :, :-3] & outside[rows, :, 3:]
-        third = np.diff(voxels[rows].astype(np.float32), 3, 2)[there]
+        there = noise.both_ends(outside[rows], axis=axis)
+        third = np.diff(voxels[rows].astype(np.float32), 3, axis)[there]
         step = 1 + len(third) * len(voxels) // (SLAB * MOST)
         steps.append(third[::step])
-        levels.append(slab[:, :, 1:-2][there][::step])
+        levels.append(slab[middle][there][::step])
     steps, levels = np.concatenate(steps), np.concatenate(levels)
     if len(levels) < GROUPS * FEWEST:
-        return None, None
+        return None
     order = np.array_split(np.argsort(levels, kind='stable'), GROUPS)
-    variance = [(quantiles.MAD * np.median(np.abs(steps[rows]))) ** 2 / 20 for rows in order]
+    variance = [noise.variance([steps[rows]], of=noise.THIRD) for rows in order]
     light = [levels[rows].mean() for rows in order]
     rise, alone = np.polyfit(light, variance, 1) if np.ptp(light) > 0 else (0.0, variance[0])
-    return float(np.sqrt(np.clip(alone, LEAST * variance[0], variance[0]))), float(max(rise, 0.0))
+    return float(max(rise, 0.0)), float(np.clip(alone, LEAST * variance[0], variance[0]))

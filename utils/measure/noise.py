@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from utils.measure import quantiles
 from utils.measure.quantiles import LAGS
 
 SIDE = 160                   # voxels per side of the middle of a stack, in which noise is measured
@@ -13,6 +12,8 @@ CUBE = 64                    # voxels per side of the cubes in which correlation
 RANKED = 200000              # grey levels that voxels are ranked by
 TABLE = 65536                # steps of grey levels that they are ranked in
 MOST = 1000000               # differences of a kind that are looked at, about
+SMALLER = 0.75               # share of the absolute values whose mean tells a variance ...
+OF_NORMAL = 0.51491          # ... and that mean, of a standard normal variable
 THIRD = 20.0                 # variance of third differences over that of white noise: 1 + 9 + 9 + 1
 MOST_EXTREME = 1e-4          # share of the ranks that counts as no further out
 
@@ -20,7 +21,7 @@ MOST_EXTREME = 1e-4          # share of the ranks that counts as no further out
 def noise_std(voxels, outside):
     """Std of the noise that changes from voxel to voxel, along each axis.
 
-    The std of the difference of neighbours, by its median absolute deviation, over sqrt(2).
+    The std of the difference of neighbours, of variance(), over sqrt(2).
 
     Args:
         voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
@@ -33,9 +34,8 @@ def noise_std(voxels, outside):
     found = []
     for axis in range(3):
         first, second = _shifted(axis, 1)
-        steps = np.abs(levels[second] - levels[first])[there[first] & there[second]]
-        steps = _dithered(steps, np.random.default_rng(0)) if len(steps) else np.zeros(1)
-        found.append(float(quantiles.MAD * np.median(np.abs(steps)) / np.sqrt(2)))
+        steps = (levels[second] - levels[first])[there[first] & there[second]]
+        found.append(float(np.sqrt(variance([steps], of=2.0) or 0.0)))
     return found
 
 
@@ -44,13 +44,22 @@ def third(image, there, *, axis):
 
     Args: image: float32, any dimensions; there: bool, its background.
     """
-    ends = [tuple(slice(*part) if a == axis else slice(None) for a in range(image.ndim))
-            for part in ((None, -3), (3, None))]
-    return np.diff(image, 3, axis)[there[ends[0]] & there[ends[1]]]
+    return np.diff(image, 3, axis)[both_ends(there, axis=axis)]
+
+
+def both_ends(there, *, axis):
+    """Of which third differences along an axis both ends are background; bool, shorter by 3."""
+    first, last = [tuple(slice(*part) if a == axis else slice(None) for a in range(there.ndim))
+                   for part in ((None, -3), (3, None))]
+    return there[first] & there[last]
 
 
 def variance(parts, *, of):
     """Robust variance of whole numbers about 0 over `of`; None without any.
+
+    Told by the mean of the smaller absolute values. Their median would jump where grey levels come
+    in coarse steps: differences along z of a stack that was stretched, and divided by a flat field,
+    are multiples of some number in each of its columns.
 
     Args: parts: list of float [N].
     """
@@ -59,7 +68,9 @@ def variance(parts, *, of):
         return None
     values = np.concatenate([part[::1 + count // MOST] for part in parts])
     values += np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
-    return float((quantiles.MAD * np.median(np.abs(values))) ** 2 / of)
+    count = max(1, int(SMALLER * len(values)))
+    smaller = np.partition(np.abs(values), count - 1)[:count]
+    return float((smaller.mean(dtype=float) / OF_NORMAL) ** 2 / of)
 
 
 def correlation(voxels, outside, *, levels):

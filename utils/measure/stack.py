@@ -5,7 +5,7 @@ from utils.data import stacks
 from utils.measure import (background, bends, brightness, crowding, debris, glow, lines, noise,
                            quantiles, radii, sections, skeletons, structure, widths, wings)
 
-MEASURES = 10                   # version of what measure() tells; parts with another are made anew
+MEASURES = 11                   # version of what measure() tells; parts with another are made anew
 NOISY = 0.5                      # least threshold of centrelines over OTSU's
 
 
@@ -95,9 +95,10 @@ def _without_glow(voxels, found, *, spacing, glows):
     dark = glow.cleared(voxels, shine)
     outside = glow.without_dim_neurites(dark, outside)
     noise_std, photons = glow.noises(voxels, shine, outside=outside)
-    return dark, glow.dim(shine, outside), {
-        'shares': shine.shares, 'level': shine.level, 'explained': shine.explained,
-        'noise': noise_std, 'photons': photons}
+    dim = glow.dim(shine, outside)
+    return dark, dim, {
+        'shares': shine.shares, 'level': shine.level, 'dim': glow.mean_light(shine, dim),
+        'explained': shine.explained, 'noise': noise_std, 'photons': photons}
 
 
 def _light(voxels, local, *, branches, noise):

@@ -1,7 +1,7 @@
 """What the background is made of: white noise, structure in all directions, stripes.
 
-All is told by differences of voxels, by median absolute values: a dim neurite that was taken for
-background counts little, and none twice, as it is drawn, too.
+All is told by differences of voxels, by the smaller ones (noise.variance): a dim neurite that was
+taken for background counts little, and none twice, as it is drawn, too.
 """
 import numpy as np
 
@@ -14,8 +14,8 @@ LEAST = 1.5                  # grey levels of noise; with less, whole ones hide 
 MOST_CUT = 0.02              # share of its voxels that are 0; with more it is cut off
 GROUPS, FEWEST = 6, 2000     # of the background by its level, and voxels in each, that tell photons
 APART = 4                    # voxels between them, along x, as neighbours share noise
-ERROR = 2.4                  # of a variance from a median of n absolute values, times root n
-MOST_GLOW = 0.75             # share of the noise that is taken off for the photons of glow, at most
+ERROR = 2.1                  # of noise.variance of n values, relative, times root n
+MOST_LESS = 0.75             # share of the noise that is taken off for neurites' light, at most
 SURE = 4.0                   # errors that the rise must be above 0 ...
 SHARED = 3.0                 # ... and what halves of planes share
 HALF_PLANE = 100             # voxels of half a plane, at least, of which the mean is known
@@ -30,7 +30,7 @@ def measure(voxels, outside, *, local, glow=None):
         voxels: uint8 or uint16 [Z, Y, X]; outside: bool, its background.
         local: uint16 [Z, Y, X], smooth level of the background (background.local_level).
         glow: dict of priors.json, of a crowded stack, whose voxels are without it: photons are the
-            glow's, and the noise that they leave is taken off; or None.
+            glow's, and the noise that they leave among the background is taken off; or None.
 
     Returns:
         dict for priors.json, grey levels and their squares: `steps`, half the variance of
@@ -54,16 +54,29 @@ def measure(voxels, outside, *, local, glow=None):
     if glow is None or glow['photons'] is None:
         photons, more = _photons(cubes, local), 0.0
     else:
-        photons, more = glow['photons'], float(np.mean(third)) - glow['noise'] ** 2
-        more = min(max(more, 0.0), MOST_GLOW * min(third))
-    return {'steps': [_less(row, more) for row in steps], 'near': _less(near, more),
-            'third': _less(third, more), 'photons': photons, 'stripes': stripes(voxels, outside),
-            'seams': None if glow else seams.measure(voxels, outside, local=local, side=SIDE)}
+        photons = glow['photons']
+        more = photons * glow['dim']
+    return dict(
+        quieter({'steps': steps, 'near': near, 'third': third}, more),
+        photons=photons, stripes=stripes(voxels, outside),
+        seams=None if glow else seams.measure(voxels, outside, local=local, side=SIDE))
 
 
-def _less(variances, more):
-    """Variances without `more` of white noise; None stays."""
-    return [None if v is None else max(v - more, 0.0) for v in variances]
+def quieter(found, more):
+    """A structure without some white noise, at most MOST_LESS of what it has.
+
+    Args: found: dict of `steps`, `near` and `third` at least; more: variance, grey levels squared.
+
+    Returns:
+        dict.
+    """
+    more = min(max(more, 0.0), MOST_LESS * min(found['third']))
+
+    def less(variances):
+        return [None if v is None else max(v - more, 0.0) for v in variances]
+
+    return dict(found, steps=[less(row) for row in found['steps']], near=less(found['near']),
+                third=less(found['third']))
 
 
 def offsets():

@@ -12,9 +12,9 @@ from utils.draw import places as place_figures
 from utils.measure import haze, otsu, quantiles
 from utils.run import findings
 from utils.run.lights import GREEN, YELLOW, Finding, worst_of_each
-from utils.score import preservation, realism
+from utils.score import judges, preservation, realism
 
-JUDGED = 24                      # drafts, and twice as many real patches, that are compared
+JUDGED = 24                      # drafts, and as many real patches of two sets, that are compared
 MEASURES = preservation.KEPT + realism.REALISM + ('gap',)        # of log.csv
 
 
@@ -72,13 +72,11 @@ def of_haze(measured, made, *, path, picture, channel=0):
 def of_drafts(places):
     """Findings of step 1: the drafts against real patches, by the measures of step 2."""
     priors = files.read_json(os.path.join(places.patches, 'priors.json'))
-    target, = _some(os.path.join(places.patches, 'real.h5'), 2 * JUDGED, labelled=False)
-    image, label = _some(os.path.join(places.drafts, 'patches.h5'), JUDGED, labelled=True)
-    box = (slice(None),) + tuple(slice(min(a, b)) for a, b in zip(target.shape[1:],
-                                                                  image.shape[1:]))
-    target, image, label = target[box], image[box], label[box]
-    half = max(1, len(target) // 2)
-    judge = realism.Judge(image, label, real=target[:half], more_real=target[-half:])
+    real = PatchFile(os.path.join(places.patches, 'real.h5'))
+    drafts = PatchFile(os.path.join(places.drafts, 'patches.h5'), with_labels=True)
+    judge, _ = judges.open_judge(real, drafts, count=JUDGED)
+    real.file.close()
+    drafts.file.close()
     found = findings.of_drafts(judge.draft, **_scale(priors))
     return [found._replace(picture=os.path.join(places.figures, 'drafts.png'))]
 
@@ -157,16 +155,6 @@ def _count(path):
     file = PatchFile(path)
     file.file.close()
     return len(file.source)
-
-
-def _some(path, count, *, labelled):
-    """Images, and labels, of at most `count` patches of a file, drawn at random; a list."""
-    file = PatchFile(path, with_labels=labelled)
-    rows = np.sort(np.random.default_rng(0).permutation(len(file))[:count])
-    found = [np.stack([array[int(i)] for i in rows])
-             for array in [file.image] + [file.label] * labelled]
-    file.file.close()
-    return found
 
 
 def rows_of(run_dir):

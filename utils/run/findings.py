@@ -14,7 +14,7 @@ SPECKS = 0.15, 0.4
 # phantom and TRAILMAP's labelled stack; 0.06 to 0.07 of the stacks of TRAILMAP and D-LMBmap, which
 # have a hazy corner each
 HAZES = 0.04, 0.3
-PATCHES = 48, 8                  # 48: twice EVALUATION_PATCHES of configs/demo/mpgan.py
+PATCHES = 48, 8                  # 48: twice EVALUATION_PATCHES of configs/demo/mpgan.py, two sets
 
 # --- step 1: drafts against real patches ---
 # spectra, log10: 0.15 is a factor of 1.4, 0.3 one of 2; grey levels of the background in its own

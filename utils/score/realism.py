@@ -13,6 +13,7 @@ REALISM = ('inside', 'outside', 'spectrum_z', 'spectrum_y', 'spectrum_x')
 COLUMNS = REALISM + lone.LONE + preservation.KEPT + ('moved', 'gap')
 SMOOTH = 1.0              # voxels of Gaussian smoothing before the foreground rule
 BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
+MARGIN = 0.1              # gaps that differ by less say nothing: two sets of drafts do
 THINNED = 7               # every so many-th background voxel is compared
 
 
@@ -102,7 +103,7 @@ def verdict(values, draft, *, spread):
     wrong = preservation.fault(values, draft)
     if wrong:
         return wrong
-    if values['gap'] > draft['gap'] + 0.1:
+    if values['gap'] > draft['gap'] + MARGIN:
         return ('less like real patches than the drafts: gap %.2f, %.2f in the drafts'
                 % (values['gap'], draft['gap']))
     if values['moved'] < 0.02 * spread:

@@ -86,6 +86,7 @@ class Behind(NamedTuple):
     correlation: list           # of noise.correlation
     noise: Optional[float]      # grey levels, std of what is noise, if glow was taken off
     structure: Optional[dict]   # of structure.measure; None: correlation tells all
+    noise_left: float = 1.0     # share of the structure's noise, beside that of neurites' light
     turn: Optional[float] = None     # 0 to 1: share of this stack's drafts whose level is lower;
                                 # None: chance decides
 
@@ -94,6 +95,11 @@ class Behind(NamedTuple):
         if self.structure and self.robust_std:
             return structured.draw(shape, structured.fit(self), rng=rng, turn=self.turn)
         return background.textured(shape, self.texture(), rng=rng)
+
+    def darker(self, less):
+        """The same by so many grey levels darker, at least 0."""
+        return self._replace(median=max(self.median - less, 0.0),
+                             quantiles=[max(level - less, 0.0) for level in self.quantiles])
 
     def texture(self):
         """What draws it without a structure; background.Texture."""
@@ -150,7 +156,11 @@ class Priors:
             i = min(int(np.searchsorted(shares, place)), len(among) - 1)
             chosen = among[i]
             turn = 1 - (shares[i] - place) / chosen['share']
-        return Behind(*[chosen.get(name) for name in Behind._fields[:-1]], turn=turn)
+        drawn = self.measured['drawn']
+        found = Behind(*[chosen.get(name) for name in Behind._fields[:-2]], turn=turn,
+                       noise_left=drawn.get('noise_left', 1.0))
+        level = self.measured['background']['median']    # of all stacks; a dim one loses less
+        return found.darker(drawn.get('darker', 0.0) * found.median / max(level, 1.0))
 
     def draw_level(self, rng, *, like=0.0, free=1.0):
         """Measured grey level of a centreline above the background, blurred and stained; float.

@@ -58,7 +58,8 @@ def fit(behind):
     Returns:
         Structured.
     """
-    found = _possible(behind.structure)
+    found = behind.structure
+    found = _possible(structure.quieter(found, (1 - behind.noise_left) * np.mean(found['third'])))
     whole = behind.robust_std ** 2 - sum(np.square(found['stripes']))
     whole = max(whole, (STEADY * behind.robust_std) ** 2)
     white, parts = _parts(found, whole=whole)

@@ -6,8 +6,8 @@ import numpy as np
 from utils.common import claims, files
 from utils.common.errors import UserError
 from utils.data import patches
-from utils.score import tables
-from utils.train import checkpoints, critic, reports
+from utils.score import judges, tables
+from utils.train import checkpoints, critic
 from utils.train.domains import open_domains
 
 SIGN = b'{\n "digests": {'                    # how a judge.json begins
@@ -143,7 +143,7 @@ def labels_kept(domains, refined):
         of lines: what could not be measured).
     """
     try:
-        judge, chosen = reports.open_judge(domains, MEASURED)
+        judge, chosen = judges.open_judge(*domains, count=MEASURED)
     except UserError as error:
         return [], ['Labels and lone voxels were not measured: %s' % error]
     scores, failed = {'drafts': judge.draft}, []

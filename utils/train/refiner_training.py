@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models import gan, tf
+from utils.score import realism
 from utils.train import checkpoints, content, history, loop, processes, reports, runs, samplers
 from utils.train.domains import calibration_crops, intensities
 from utils.train.streams import Stream
@@ -30,7 +31,7 @@ class Pace(NamedTuple):
     """How often a run tells and saves, in steps."""
     log_every: int                       # rows of log.csv and TensorBoard points
     evaluate_every: int                  # measurements of realism and of label preservation
-    evaluation_patches: int              # drafts, and twice as many real patches, measured
+    evaluation_patches: int              # drafts, and real ones in each of two sets
     preview_every: int                   # preview pictures
     save_every: int                      # checkpoints
 
@@ -214,15 +215,20 @@ class Trainer:
     def report(self, step):
         """Evaluate, log and draw what is due; save the step if it is the best one so far.
 
-        The best has the smallest gap to real patches among those that keep the labels.
+        The best is the latest among those that keep the labels and whose gap to real patches is
+        hardly above the smallest one: critics tell refined patches the worse the longer it trains.
         """
         run, evaluated, best = self.run, step.due(self.pace.evaluate_every), False
+        least = None
         values = dict(self.values)
         if run.first and evaluated:
             run.check(values)                            # what is not finite is never saved
             scores, kept = self.reports.evaluate(run, self.inference)
             values.update(scores)
-            best = kept and (run.best is None or scores['gap'] < run.best['score'])
+            least = scores['gap']
+            if run.best and run.best.get('against') == self.reports.draft_gap:     # else: of others
+                least = min(least, run.best['score'])
+            best = kept and scores['gap'] <= least + realism.MARGIN
         if run.first and (evaluated or step.due(self.pace.log_every)):
             run.log(values)
         if run.first and evaluated:
@@ -230,13 +236,13 @@ class Trainer:
         if run.first and step.due(self.pace.preview_every):
             self.reports.preview(run, self.inference)
         if evaluated and run.gather(best)[0]:            # the first process tells all
-            self.save(best=values.get('gap'))
+            self.save(best=least)
 
     def save(self, best=None):
         """Write a checkpoint with the histories of all processes.
 
         Args:
-            best: None, or the gap of a step that is the best one.
+            best: None, or the smallest gap up to a step that is the best one.
         """
         if self.saved == self.run.step:                  # as the best one
             return
@@ -244,7 +250,7 @@ class Trainer:
         self.saved = self.run.step
         patches, extra = history.join(self.run.gather(self.history.state()))
         if self.run.first and best is not None:
-            self.run.save_best(best, history=patches, extra=extra)
+            self.run.save_best(best, against=self.reports.draft_gap, history=patches, extra=extra)
         elif self.run.first:
             self.run.save(history=patches, extra=extra)
 

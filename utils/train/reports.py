@@ -5,9 +5,8 @@ import numpy as np
 from tqdm import tqdm
 
 from utils.common import files
-from utils.common.errors import UserError
 from utils.draw import training
-from utils.score import lone, realism
+from utils.score import judges, lone, realism
 from utils.train.refiner import refine_patch
 
 PREVIEWS = 4               # patches in a preview picture
@@ -26,15 +25,20 @@ class Reports:
 
         Args:
             run_dir: folder of the run; domains: Domains.
-            count: drafts, and twice as many real patches, that are evaluated.
+            count: drafts, and in each of two sets as many real patches, that are evaluated.
 
         Raises:
             UserError: one real patch alone, or no label voxel.
         """
         self.run_dir, self.domains = run_dir, domains
-        self.judge, _ = open_judge(domains, count)
+        self.judge, _ = judges.open_judge(*domains, count=count)
         files.write_json(os.path.join(run_dir, 'evaluation.json'), {
             'draft': self.judge.draft, 'floor': self.judge.floor})
+
+    @property
+    def draft_gap(self):
+        """The drafts' own gap: of other patches, or by another definition, it is another one."""
+        return self.judge.draft['gap']
 
     def evaluate(self, run, inference):
         """Refine the evaluation set, score it, and say how it is.
@@ -87,31 +91,3 @@ class Reports:
         training.draft_refined_real(
             self.preview_path(run.step), draft, refined=refined, real=spread(real.image),
             labels=spread(drafts.label), title='step %d' % run.step)
-
-
-def open_judge(domains, count):
-    """Draw drafts and two disjoint sets of real patches.
-
-    Args:
-        domains: Domains; count: drafts, and twice as many real patches, that are drawn.
-
-    Returns:
-        (realism.Judge, numbers of the drafts in their file).
-
-    Raises:
-        UserError: one real patch alone, or no label voxel.
-    """
-    real, drafts = domains
-    rng = np.random.default_rng(0)
-    some, others = rng.permutation(len(real))[:2 * count], rng.permutation(len(drafts))[:count]
-    if len(some) < 2:
-        raise UserError('%s has one patch only: evaluation needs two or more' % real.path)
-    box = tuple(slice(min(a, b)) for a, b in zip(real.shape, drafts.shape))   # one shape for all
-    target, image, label = [
-        np.stack([array[i][box] for i in chosen])
-        for array, chosen in ((real.image, some), (drafts.image, others), (drafts.label, others))]
-    if not label.any():
-        raise UserError('%s: no patch of the evaluation set has a label voxel: make it anew'
-                        % drafts.path)
-    half = len(some) // 2
-    return realism.Judge(image, label, real=target[:half], more_real=target[half:]), others

@@ -31,7 +31,7 @@ class Run:
         session: tf.Session; ranks: Ranks; first: True in the process that logs and saves.
         step: whole number, the step that is under way or was done last; see loop.steps.
         history, extra: what `save` was given, of the checkpoint; None for a new run.
-        best: None, or dict with `step` and `score` of the best evaluation.
+        best: None, or dict with `step` of the best evaluation and `score`, as save_best has it.
     """
 
     def __init__(self, folder, columns, *, threads=0, keep=2, ranks=Ranks(), xla=False):
@@ -195,9 +195,16 @@ class Run:
         self._write_best()
         checkpoints.thin(self.folder, self.keep)
 
-    def save_best(self, score, *, history=np.zeros(0, np.float32), extra=None):
-        """Save this step as the best one (lowest score), which stays until another one is."""
+    def save_best(self, score, *, against=None, history=np.zeros(0, np.float32), extra=None):
+        """Save this step as the best one, which stays until another one is.
+
+        Args:
+            score: that the next ones are held against; against: number that it is told by, or None;
+            scores of unlike ones are not to be compared. history, extra: as of save.
+        """
         self.best = {'step': self.step, 'score': score}
+        if against is not None:
+            self.best['against'] = against
         self.save(history=history, extra=extra)
 
     def _write_best(self):
