@@ -113,6 +113,9 @@ def test_each_verdict_has_its_limit(changes, words):
     draft = {'contrast': 4.0, 'dice': 0.8, 'gap': 1.0, 'lost': 0.0, 'invented_length': 20.0}
     found = realism.verdict(dict(dict(draft, moved=20.0), **changes), draft, spread=100.0)
     assert words in found and bool(words) == bool(found)
+    near = dict(draft, gap=0.1)                          # there is little that could be changed
+    assert realism.verdict(dict(near, moved=0.0), near, spread=100.0) == ''
+    assert realism.verdict(dict(near, moved=0.0), dict(near, gap=0.11), spread=100.0) != ''
 
 
 def test_spectra_tell_the_axis_apart():

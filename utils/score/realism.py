@@ -106,7 +106,7 @@ def verdict(values, draft, *, spread):
     if values['gap'] > draft['gap'] + MARGIN:
         return ('less like real patches than the drafts: gap %.2f, %.2f in the drafts'
                 % (values['gap'], draft['gap']))
-    if values['moved'] < 0.02 * spread:
+    if values['moved'] < 0.02 * spread and draft['gap'] > MARGIN:     # else little is to be done
         return 'the identity: the drafts are changed by %.2g grey levels only' % values['moved']
     return ''
 
