@@ -33,11 +33,6 @@ DISCRIMINATOR_SEES_LEVEL = False  # False: patches lose their mean before the di
                                  # True: as released
 DISCRIMINATOR_COMPRESSES = True  # it sees asinh of intensities in noise levels, so that texture
                                  # counts beside bright neurites; False: as they are, as released
-DISCRIMINATOR_JITTER = 0.3       # std of the log of a random factor on each patch that it sees,
-                                 # about the patch's own level: brightness and contrast are not to
-                                 # be changed, and teach nothing. Only with
-                                 # DISCRIMINATOR_COMPRESSES; 0: none, as released, and for a
-                                 # discriminator that is to see levels
 DISCRIMINATOR_SEES_DETAIL = True  # it also sees how voxels differ from the mean of their
                                  # neighbours: the noise is like the real one soon, without grids;
                                  # False: as released

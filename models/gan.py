@@ -27,8 +27,6 @@ class Architecture(NamedTuple):
     discriminator_sees_level: bool = True    # False: each patch loses its mean before D sees it
     discriminator_compresses: bool = False   # D sees asinh of intensities in noise levels of the
     #                                          real patches, instead of standard deviations
-    discriminator_jitter: float = 0.0        # std of the log of a random factor on each patch that
-    #                                          D sees, about its own level; only if it compresses
     discriminator_sees_detail: bool = False  # D also sees how voxels differ from the mean of their
     #                                          3^3 neighbours, see detail
 
@@ -169,8 +167,6 @@ def _scorer(architecture, intensities):
     def score(x):
         x = (x - level) / spread
         if architecture.discriminator_compresses:        # bright neurites would hide the texture
-            if architecture.discriminator_jitter:
-                x = jittered(x, architecture.discriminator_jitter)
             x = tf.asinh(x)
         if not architecture.discriminator_sees_level:
             x -= tf.reduce_mean(x, [1, 2, 3, 4], keepdims=True)
@@ -180,27 +176,6 @@ def _scorer(architecture, intensities):
                              activation=architecture.discriminator_activation)
 
     return score
-
-
-def jittered(x, spread):
-    """Patches about their own level, each times a random factor.
-
-    A bright patch is compressed more than a dark one, and the refiner may not change a draft's
-    brightness or contrast: a discriminator that told drafts by these would teach it nothing else.
-
-    Args:
-        x: float32 [B, Z, Y, X, 1], noise levels about the real patches' median; spread: standard
-            deviation of the factor's logarithm.
-
-    Returns:
-        float32 [B, Z, Y, X, 1]; a patch's level is the mean of its asinh, which bright voxels
-        hardly move.
-    """
-    x -= tf.sinh(tf.reduce_mean(tf.asinh(x), [1, 2, 3, 4], keepdims=True))
-    # factors by chance, yet the same where a run is repeated to the last bit (THREADS=1)
-    seed = tf.bitcast(tf.reduce_sum(x), tf.int32)
-    factor = tf.random.stateless_normal([tf.shape(x)[0], 1, 1, 1, 1], tf.stack([seed, 0]))
-    return x * tf.exp(spread * factor)
 
 
 def detail(x):
