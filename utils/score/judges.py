@@ -10,7 +10,7 @@ from utils.common.errors import UserError
 from utils.score import realism
 
 SLAB = 2                 # lengths of a patch that a slab of a stack has, at least, if there are two
-FEWEST = 4               # patches in a set; with fewer the sets are drawn at random
+FEWEST = 4               # patches in a set; with fewer whole stacks part them, or chance does
 CANDIDATES = 4           # times as many patches of a set are looked at as are wanted
 LEAST = 1e-3             # share of foreground below which differences do not matter
 
