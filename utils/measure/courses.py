@@ -190,6 +190,8 @@ def _behind(drawn, measured, *, seen, damping):
     The light of dim neurites, and what blur spreads of bright ones, was measured with it: its level
     and its noise.
     """
+    if not (measured.get('background') and seen.get('background')):
+        return {}
     want, got = [side['background']['median'] for side in (measured, seen)]
     darker, most = drawn['darker'] + damping * (got - want), DARKEST * want
     found = {'darker': float(np.clip(darker, -most, most))}
