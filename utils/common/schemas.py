@@ -95,7 +95,7 @@ DRAWN = record({
     'clumps': known(0, 2), 'level_width': known(-0.95, 0.95), 'heading_spread': known(0, 0.6),
     'wing_sigma': maybe(several(number(0.1, 64), 2)), 'flatness': known(0, 1),
     'heading': maybe(several(number(-1, 1), 6)),
-    'glow': maybe(several(number(0, 20), 3)), 'photons': known(*GREY), 'noise_left': number(0.1, 1),
+    'glow': maybe(several(number(0, 20), 3)), 'photons': known(*GREY), 'noise_left': number(0.25, 1),
     'darker': number(-GREY[1], GREY[1]),
     'debris_density': number(*SPECKS), 'debris_sigmas': quantiles(*RADIUS),
     'debris_levels': quantiles(*LEVEL),

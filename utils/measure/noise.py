@@ -58,8 +58,7 @@ def variance(parts, *, of):
     """Robust variance of whole numbers about 0 over `of`; None without any.
 
     Told by the mean of the smaller absolute values. Their median would jump where grey levels come
-    in coarse steps: differences along z of a stack that was stretched, and divided by a flat field,
-    are multiples of some number in each of its columns.
+    in coarse steps, as along z in D-LMBmap's cube, whose differences are multiples of 37.
 
     Args: parts: list of float [N].
     """

@@ -12,7 +12,6 @@ from utils.score import realism
 SLAB = 2                 # lengths of a patch that a slab of a stack has, at least, if there are two
 FEWEST = 4               # patches in a set; with fewer whole stacks part them, or chance does
 CANDIDATES = 4           # times as many patches of a set are looked at as are wanted
-LEAST = 1e-3             # share of foreground below which differences do not matter
 
 
 def open_judge(real, drafts, *, count):
@@ -95,7 +94,7 @@ def alike(wanted, there):
     Returns:
         int array, min(N, M) numbers of the latter.
     """
-    cost = np.abs(np.log((np.asarray(wanted)[:, None] + LEAST) / (np.asarray(there) + LEAST)))
+    cost = realism.share_distance(np.asarray(wanted)[:, None], np.asarray(there))
     return optimize.linear_sum_assignment(cost)[1]
 
 

@@ -14,6 +14,7 @@ COLUMNS = REALISM + lone.LONE + preservation.KEPT + ('moved', 'gap')
 SMOOTH = 1.0              # voxels of Gaussian smoothing before the foreground rule
 BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
 MARGIN = 0.1              # gaps that differ by less say nothing: two sets of drafts do
+LEAST_SHARE = 1e-3        # of foreground, below which differences do not matter
 THINNED = 7               # every so many-th background voxel is compared
 
 
@@ -30,6 +31,11 @@ def ks_distance(a, b):
     It is the largest difference of their distribution functions.
     """
     return float(stats.ks_2samp(np.ravel(a), np.ravel(b)).statistic)
+
+
+def share_distance(a, b):
+    """How unlike shares of foreground are, by their logarithms; float, of arrays that broadcast."""
+    return np.abs(np.log((a + LEAST_SHARE) / (b + LEAST_SHARE)))
 
 
 def radial_spectrum(images, bins=16):

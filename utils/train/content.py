@@ -12,7 +12,6 @@ BLOCK = 4                # voxels, side of the cubes whose foreground is counted
 SAMPLE = 64              # patches that the cut is found on, at most
 CROPS = 1024             # random crops whose shares are what is wanted
 CANDIDATES = 16          # crops of which the nearest to the wanted share is taken
-LEAST = 1e-3             # share below which differences do not matter
 
 
 class Content:
@@ -69,7 +68,7 @@ class Match:
         drawn = [random_crop(len(self.own.counts), self.own.shape, crop=self.crop, rng=rng)
                  for _ in range(CANDIDATES)]
         shares = np.array([self.own.share(i, low, crop=self.crop) for i, low in drawn])
-        return drawn[int(np.argmin(np.abs(np.log((shares + LEAST) / (wanted + LEAST)))))]
+        return drawn[int(np.argmin(realism.share_distance(shares, wanted)))]
 
 
 def _counts(mask):
