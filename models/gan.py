@@ -1,5 +1,5 @@
 """The training graph of MPGAN and the inference graph of its refiner (docs/method.md, step 2)."""
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from models import averages, losses, tf
 from models.discriminator import discriminator
@@ -35,6 +35,7 @@ class Losses(NamedTuple):
     """Losses of the refiner."""
     lambda_identity: float = 5.0             # weight of the identity loss
     lambda_level: float = 0.0                # weight of the level loss, see losses.level_loss
+    lambda_spectrum: float = 0.0             # weight of the spectrum loss, see losses.spectrum_loss
     lambda_label: float = 0.5                # weight of the label loss; fed as `label_weight`
     label_steepness: float = 0.1             # K of its soft threshold, per grey level; 0: of each
     #                                          image, see losses.foreground
@@ -63,12 +64,19 @@ class Settings(NamedTuple):
 GROUPS = Architecture, Losses, Optimiser
 
 
+class Spectra(NamedTuple):
+    """What the spectrum loss compares with, see losses.spectrum_loss."""
+    unit: float                              # grey levels, of losses.compressed
+    shift: tuple                             # (z, y, x): float32 arrays, log10
+
+
 class Intensities(NamedTuple):
     """(median, standard deviation) of the data's intensities in [-1, 1]."""
     drafts: tuple                            # of drafts
     drafts_atanh: tuple                      # of their atanh
     real: tuple                              # of real patches
     real_noise: float = 1.0                  # of the real patches' background, standard deviation
+    spectra: Optional[Spectra] = None        # for Losses.lambda_spectrum
 
 
 # --- graphs ---
@@ -106,7 +114,8 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
 
     Args:
         crop: (z, y, x) voxels of the training crops; bits: 8 or 16.
-        settings: Settings; intensities: Intensities, for identity_start and standardise.
+        settings: Settings.
+        intensities: Intensities, for identity_start, standardise and lambda_spectrum.
         inputs: None: draft, label and real are fed; or these three tensors, of a tf.data pipeline.
         wrap: function applied to both optimisers (mixed precision, Horovod).
 
@@ -130,7 +139,8 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
     refined, updates, calibration = _refine(x, architecture, intensities=intensities)
     refined_grey = losses.to_grey(refined, bits)
     found = _refiner_losses(x, refined, score=score, settings=settings.losses,
-                            preserved=(draft, label, refined_grey), label_weight=label_weight)
+                            preserved=(draft, label, refined_grey), label_weight=label_weight,
+                            spectra=intensities and intensities.spectra)
     with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         update, found['refiner_gradient'] = _minimise(
             wrap(tf.train.AdamOptimizer(rate, optimiser.beta1)), found['refiner'], scope='refiner/')
@@ -215,13 +225,15 @@ def _refine(x, architecture, *, intensities):
     return refined, updates, calibration
 
 
-def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):
+def _refiner_losses(x, refined, *, score, settings, preserved, label_weight, spectra):
     """The refiner's losses; dict from name to scalar, `refiner` the weighted sum of the others.
+
+    `spectrum` is among them where it has a weight.
 
     Args:
         x, refined: float32 [B, Z, Y, X, 1] in [-1, 1]; score: of _scorer; settings: Losses.
         preserved: (draft, label, refined draft), the images in grey levels.
-        label_weight: float32 scalar.
+        label_weight: float32 scalar; spectra: Spectra, or None.
     """
     draft, label, refined_grey = preserved
     adversarial = losses.refiner_adversarial_loss(score(refined))
@@ -234,8 +246,15 @@ def _refiner_losses(x, refined, *, score, settings, preserved, label_weight):
     contrast = losses.contrast_loss(x, refined, label=label)
     total = (adversarial + settings.lambda_identity * identity + settings.lambda_level * level
              + label_weight * (kept + settings.label_contrast * contrast))
-    return {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'level': level,
-            'label': kept, 'label_contrast': contrast}
+    found = {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'level': level,
+             'label': kept, 'label_contrast': contrast}
+    if settings.lambda_spectrum:
+        middle = losses.background_quantile(draft, tf.zeros_like(label), quantile=0.5)
+        found['spectrum'] = losses.spectrum_loss(
+            *[losses.compressed(image, middle, unit=spectra.unit)
+              for image in (draft, refined_grey)], shift=spectra.shift)
+        found['refiner'] += settings.lambda_spectrum * found['spectrum']
+    return found
 
 
 def _discriminator_losses(score_real, score_refined):

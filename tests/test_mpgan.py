@@ -161,7 +161,8 @@ def test_one_training_step_of_the_papers_networks():
     settings = gan.Settings(*[config.pick(cfg, group) for group in gan.GROUPS])
     tf.reset_default_graph()
     crop = tuple(n // 4 for n in cfg.CROP_SHAPE)
-    graph = gan.build(crop, 16, settings=settings, intensities=SEEN)
+    spectra = gan.Spectra(40.0, tuple(np.zeros(n // 2, np.float32) for n in crop))
+    graph = gan.build(crop, 16, settings=settings, intensities=SEEN._replace(spectra=spectra))
     feed = feeds(graph, (1,) + crop + (1,))
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())

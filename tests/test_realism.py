@@ -128,6 +128,41 @@ def test_spectra_tell_the_axis_apart():
     assert np.abs(lost[0])[-4:].mean() > 2
 
 
+def test_texture_counts_beside_bright_neurites():
+    """Fibres of hundreds of noise levels in white noise, and in noise that is smooth along x."""
+    drafts, labels = patches(6, 0, level=20000.0, background=0.0, noise=0.0)
+    rng = np.random.default_rng(1)
+    white = rng.normal(1000, 30, (3,) + drafts.shape)
+    smooth = 1000 + 3 * (ndimage.gaussian_filter1d(white[2], 1.5, axis=3) - 1000)
+    judge = realism.Judge(drafts + smooth, labels, real=drafts + white[0],
+                          more_real=drafts + white[1])
+    assert judge.unit == pytest.approx(30, rel=0.5)
+    assert judge.draft['spectrum_x'] > 10 * judge.floor['spectrum_x']
+    in_grey_levels = [realism.axis_spectra(drafts + noise)[2] for noise in (white[0], smooth)]
+    assert np.abs(np.subtract(*in_grey_levels)).mean() < 0.3 * judge.draft['spectrum_x']
+
+
+def test_what_is_scored_is_compared_with_both_sets():
+    """Real sets of unlike texture: one that lies between is nearer than either is to the other."""
+    sets = [patches(6, seed, noise=noise)[0] for seed, noise in ((1, 20.0), (2, 60.0))]
+    drafts, labels = patches(12, 0, noise=20.0)
+    between = np.concatenate([drafts[:6], patches(12, 0, noise=60.0)[0][6:]])
+    judge = realism.Judge(drafts, labels, real=sets[0], more_real=sets[1])
+    values = judge.score(between)
+    assert all(values[m] < 0.5 * judge.floor[m] for m in realism.REALISM[2:])
+    assert values['gap'] < judge.draft['gap'] or judge.draft['gap'] == 0
+
+
+def test_noise_levels_and_compression_by_hand():
+    noise = np.random.default_rng(0).normal(500, 10, (2, 20, 20, 20))
+    noise[0] += 300                                      # of each patch's own median
+    noise[:, :2] += 5000
+    assert realism.noise_level(noise) == pytest.approx(10, rel=0.15)
+    assert realism.noise_level(np.zeros((1, 4, 4, 4), np.uint8)) == 1
+    seen = realism.compressed(np.array([[[[7.0, 7.0, 27.0]]]]), 10.0)
+    np.testing.assert_allclose(seen.ravel(), [0, 0, np.arcsinh(2)], rtol=1e-6)
+
+
 def test_black_borders_and_full_labels_are_no_trouble(judge):
     real = patches(8, 1)[0]
     real[:, :, :10] = 0                                  # 31 % of a patch: outside the tissue

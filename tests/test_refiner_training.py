@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from scipy import ndimage
 from training_data import newest, write_folder
 
 from models import gan, losses, tf
@@ -88,7 +89,7 @@ def train(folder, opened, *, scores, **constants):
 
 SCORES = [(5.0, True), (3.0, False), (4.0, True), (4.5, True)]
 FOUR = dict(MAX_STEPS=4, PRETRAIN_STEPS=2, LAMBDA_LABEL=7.0, LAMBDA_IDENTITY=3.0,
-            LEARNING_RATE=0.01, DISCRIMINATOR_UPDATES=2)
+            LAMBDA_SPECTRUM=4.0, LEARNING_RATE=0.01, DISCRIMINATOR_UPDATES=2)
 
 
 @pytest.fixture(scope='module')
@@ -131,11 +132,11 @@ def test_first_steps_go_without_the_label_term(whole):
     rows = whole[1]
     assert [float(row['label_weight']) for row in rows] == [0, 0, 7, 7]
     for row in rows:
-        total, adversarial, identity, level, label, contrast, weight = [
-            float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'level', 'label',
-                                          'label_contrast', 'label_weight')]
-        assert total == pytest.approx(
-            adversarial + 3 * identity + 10 * level + weight * (label + contrast), rel=1e-4)
+        total, adversarial, identity, level, spectrum, label, contrast, weight = [
+            float(row[name]) for name in ('refiner', 'adversarial', 'identity', 'level', 'spectrum',
+                                          'label', 'label_contrast', 'label_weight')]
+        assert total == pytest.approx(adversarial + 3 * identity + 10 * level + 4 * spectrum
+                                      + weight * (label + contrast), rel=1e-4)
         assert label > 0
 
 
@@ -217,7 +218,7 @@ def test_each_process_trains_on_its_share_of_crops_by_the_seed(opened):
         tf.reset_default_graph()
         ranks = SimpleNamespace(rank=rank, size=2)
         schedule = settings_of(SEED=5, AUGMENT=augment, MATCH_CONTENT=False).schedule
-        pipelines = refiner_training._open_streams(opened, schedule, ranks=ranks)
+        pipelines = refiner_training._open_streams(opened, schedule, match=None, ranks=ranks)
         with tf.Session() as session:
             for stream in pipelines:
                 stream.start(session, 3)
@@ -249,6 +250,33 @@ def test_moments_are_measured_on_as_many_voxels_for_any_batch(opened, monkeypatc
     monkeypatch.setattr(domains, 'CALIBRATED', 10 * 8 * 16 * 16)
     crops = domains.calibration_crops(opened.drafts, (8, 16, 16), seed=1, augment=True)
     assert crops.shape == (10, 8, 16, 16, 1) and 900 < crops.mean() < 1500
+
+
+def test_spectra_are_what_real_crops_have_more_than_drafts(tmp_path, monkeypatch):
+    """Real noise is smoother along x, and has twice the amplitude else."""
+    monkeypatch.setattr(domains, 'CROPS', 40)
+    rng = np.random.default_rng(0)
+    drafts = rng.normal(1000, 10, (8, 8, 20, 20))
+    real = 1000 + 4 * ndimage.gaussian_filter1d(rng.normal(0, 10, drafts.shape), 1.0, axis=3)
+    files_made = []
+    for name, images in (('drafts', drafts), ('real', real)):
+        path = str(tmp_path / (name + '.h5'))
+        patches.write(path, np.round(images).astype(np.uint16), origins=np.zeros((8, 3), int),
+                          sources=['a'] * 8)
+        files_made.append(samplers.Sampler(patches.PatchFile(path), 1, crop=(8, 16, 16), seed=[1]))
+    found = domains.spectra(*files_made)
+    assert found.unit == pytest.approx(realism.noise_level(files_made[1].patches.image[:]))
+    z, y, x = found.shift
+    assert z.shape == (4,) and x.shape == (8,) and z.dtype == np.float32
+    assert z.min() > 0.2 and np.ptp(z) < 0.2
+    assert x[0] > 0.4 and x[-1] < -0.5
+    same = domains.spectra(files_made[1], files_made[1])
+    assert all((shift == 0).all() for shift in same.shift)
+
+
+def test_the_spectrum_loss_may_be_left_out(opened, tmp_path):
+    rows, _ = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1, LAMBDA_SPECTRUM=0.0)
+    assert 'spectrum' not in rows[0] and float(rows[0]['refiner']) > 0
 
 
 # --- evaluation ---

@@ -32,7 +32,9 @@ from utils.train.streams import Stream                    # noqa: E402
 CROP, BATCH, BITS = (16, 32, 32), 2, 16      # the paper's networks on small crops: minutes
 STEPS = 3                                    # timed; one more warms up
 SHAPE = [None] + list(CROP) + [1]
-SEEN = gan.Intensities((-1.4, 0.3), (-1.4, 0.3), (-0.8, 0.1))
+SEEN = gan.Intensities(
+    (-1.4, 0.3), (-1.4, 0.3), (-0.8, 0.1),
+    spectra=gan.Spectra(40.0, tuple(np.zeros(n // 2, np.float32) for n in CROP)))
 
 
 def data(folder):

@@ -16,6 +16,7 @@ BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
 MARGIN = 0.1              # gaps that differ by less say nothing: two sets of drafts do
 LEAST_SHARE = 1e-3        # of foreground, below which differences do not matter
 THINNED = 7               # every so many-th background voxel is compared
+NORMAL = 1.4826           # standard deviation over median absolute value, of a normal variable
 
 
 # --- distances of grey levels and spectra ---
@@ -75,11 +76,40 @@ def spectrum_distance(a, b):
     return float(np.nanmean(np.abs(radial_spectrum(a) - radial_spectrum(b))))
 
 
+def compressed(images, unit):
+    """asinh of how far voxels lie from their patch's median, in units of some grey levels.
+
+    In grey levels the few voxels of bright neurites make up a spectrum at all frequencies, so that
+    texture hardly counts, which is what eyes, discriminator and critics see.
+
+    Args:
+        images: grey levels [N, Z, Y, X]; unit: grey levels, of noise_level.
+
+    Returns:
+        float32, same shape.
+    """
+    return np.arcsinh(_deviations(images) / np.float32(unit))
+
+
+def noise_level(images):
+    """Noise and texture of patches [N, Z, Y, X], as a standard deviation: grey levels, at least 1.
+
+    It is told by the median of deviations from each patch's median, so that neurites hardly count.
+    """
+    return max(NORMAL * float(np.median(np.abs(_deviations(images)))), 1.0)
+
+
+def _deviations(images):
+    """Patches [N, Z, Y, X] less their own median; float32."""
+    images = images.astype(np.float32)
+    return images - np.median(images, axis=(1, 2, 3), keepdims=True)
+
+
 def axis_spectra(images):
     """Mean power spectrum of patches [N, Z, Y, X] along each axis.
 
     Returns:
-        three float arrays, log10 of grey levels squared, without the mean's frequency.
+        three float arrays, log10 of the patches' unit squared, without the mean's frequency.
     """
     found = []
     for axis in (1, 2, 3):
@@ -129,14 +159,17 @@ class Judge:
 
         Args:
             drafts: grey levels [N, Z, Y, X]; labels: {0, 1}, same shape.
-            real, more_real: two disjoint sets of real patches, [M, Z, Y, X].
+            real, more_real: two disjoint sets of real patches, [M, Z, Y, X]. What is scored is
+                compared with both.
         """
         self.labels, self.drafts = labels.astype(bool), drafts
-        self.cut = foreground_cut(flat(real))
+        whole = np.concatenate([real, more_real])
+        self.cut, self.unit = foreground_cut(flat(whole)), noise_level(whole)
         self.preservation = preservation.Preservation(drafts, self.labels)
         self.real = self._describe(real)
         self.lone_cuts = lone.cuts(self.real[3])
         self.floor = self.distances(more_real)
+        self.real = self._describe(whole)
         self.draft = self.distances(drafts)              # whole gaps, before gaps are measured
         self.draft = self.score(drafts)
         self.spread = float(np.std(drafts))
@@ -147,14 +180,15 @@ class Judge:
         mask = flat(images) > self.cut
         inside, outside = [images[where] if where.any() else images[:, :1, :1, :1].ravel()
                            for where in (mask, ~mask)]
-        return inside, outside[::THINNED], axis_spectra(images), lone.steps(images, ~mask)
+        return (inside, outside[::THINNED], axis_spectra(compressed(images, self.unit)),
+                lone.steps(images, ~mask))
 
     def distances(self, images):
         """Distances of patches to the real ones; dict of REALISM and lone.LONE.
 
         Wasserstein-1 distance of grey levels inside and outside the foreground, in grey levels;
-        mean difference of the spectra along each axis, log10; lone voxels per million of the
-        background.
+        mean difference of the spectra along each axis, log10, of `compressed` patches; lone voxels
+        per million of the background.
         """
         inside, outside, spectra, steps = self._describe(images)
         result = {'inside': grey_distance(inside, self.real[0]),

@@ -4,14 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.gan import Intensities
+from models.gan import Intensities, Spectra
 from models.refiner import LIMIT
 from utils.common.errors import UserError
 from utils.data import patches
+from utils.score import realism
 from utils.train import samplers
 from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
+SPECTRA = 2 ** 23          # voxels of either kind, about, that spectra are measured on ...
+CROPS = 512                # ... at most so many crops
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
 
 
@@ -101,3 +104,21 @@ def calibration_crops(drafts, crop_shape, *, seed, augment):
     count = max(1, CALIBRATED // int(np.prod(crop_shape)))
     sampler = samplers.Sampler(drafts, count, crop=crop_shape, seed=[seed, 1], augment=augment)
     return sampler.batch(0)[0]
+
+
+def spectra(drafts, real):
+    """How much more power real crops have than drafts' at each frequency; gan.Spectra.
+
+    Args:
+        drafts, real: samplers.Sampler, one crop a batch.
+    """
+    unit = realism.noise_level(_some(real.patches.image))
+    told = []
+    for sampler in (drafts, real):
+        count = min(CROPS, max(1, SPECTRA // int(np.prod(sampler.crop))))
+        found = [realism.axis_spectra(realism.compressed(sampler.batch(i)[0][..., 0], unit))
+                 for i in range(count)]
+        told.append([np.log10(np.mean([10 ** each[axis] for each in found], 0))
+                     for axis in range(3)])
+    return Spectra(unit, tuple((of_real - of_drafts).astype(np.float32)
+                               for of_drafts, of_real in zip(*told)))

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from models import gan, tf
 from utils.score import realism
 from utils.train import checkpoints, content, history, loop, processes, reports, runs, samplers
-from utils.train.domains import calibration_crops, intensities
+from utils.train.domains import calibration_crops, intensities, spectra
 from utils.train.streams import Stream
 
 
@@ -74,9 +74,13 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
     # --- graph: batches, networks, optimisers ---
     tf.reset_default_graph()
     tf.set_random_seed(schedule.seed)
-    streams = _open_streams(domains, schedule, ranks=ranks)
-    graph = gan.build(schedule.crop_shape, domains.bits, settings=model,
-                      intensities=intensities(domains),
+    match = _match(domains, schedule)
+    streams = _open_streams(domains, schedule, match=match, ranks=ranks)
+    found = intensities(domains)
+    if model.losses.lambda_spectrum:
+        found = found._replace(spectra=spectra(*_samplers(
+            domains, schedule._replace(batch_size=1), match=match, numbers=(4, 5))))
+    graph = gan.build(schedule.crop_shape, domains.bits, settings=model, intensities=found,
                       inputs=streams[0].tensors + streams[1].tensors,
                       wrap=processes.wrapper(ranks, machine.mixed_precision))
 
@@ -97,23 +101,37 @@ def train(run_dir, domains, *, settings, ranks=processes.Ranks()):
             trainer.report(step)
 
 
-def _open_streams(domains, schedule, *, ranks):
+def _open_streams(domains, schedule, *, match, ranks):
     """Batches of drafts with labels, and of real patches; two Streams."""
-    for file in domains:
-        samplers.check(file, schedule.crop_shape)
-    match = _match(domains, schedule) if schedule.match_content else None
-    drafts, real = [
-        samplers.Sampler(file, schedule.batch_size, crop=schedule.crop_shape,
-                         seed=[schedule.seed, number], augment=schedule.augment, rank=ranks.rank,
-                         ranks=ranks.size, match=match if file is domains.real else None)
-        for number, file in ((1, domains.drafts), (0, domains.real))]
+    drafts, real = _samplers(domains, schedule, match=match, numbers=(1, 0), ranks=ranks)
     shape = [None] + list(schedule.crop_shape) + [1]
     return (Stream(drafts.batch, [shape, shape], name=domains.drafts.path),
             Stream(lambda i: real.batch(i)[:1], [shape], name=domains.real.path))
 
 
+def _samplers(domains, schedule, *, match, numbers, ranks=processes.Ranks()):
+    """Crops of drafts, and of real patches; two Samplers.
+
+    Args:
+        match: of _match; numbers: of the two in their seeds.
+    """
+    return [samplers.Sampler(
+        file, schedule.batch_size, crop=schedule.crop_shape, seed=[schedule.seed, number],
+        augment=schedule.augment, rank=ranks.rank, ranks=ranks.size,
+        match=match if file is domains.real else None)
+        for number, file in zip(numbers, (domains.drafts, domains.real))]
+
+
 def _match(domains, schedule):
-    """Real crops matched to the drafts in content; content.Match."""
+    """Real crops matched to the drafts in content, content.Match; or None.
+
+    Raises:
+        UserError: crops are larger than patches.
+    """
+    for file in domains:
+        samplers.check(file, schedule.crop_shape)
+    if not schedule.match_content:
+        return None
     cut = content.foreground_cut(domains.real)
     real, drafts = content.Content(domains.real, cut), content.Content(domains.drafts, cut)
     return content.Match(real, drafts, crop=schedule.crop_shape, seed=[schedule.seed, 3])
