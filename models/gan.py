@@ -1,7 +1,7 @@
 """The training graph of MPGAN and the inference graph of its refiner (docs/method.md, step 2)."""
 from typing import Any, NamedTuple, Optional
 
-from models import averages, losses, tf
+from models import averages, losses, spectra, tf
 from models.discriminator import discriminator
 from models.layers import Moments
 from models.refiner import refiner
@@ -35,7 +35,7 @@ class Losses(NamedTuple):
     """Losses of the refiner."""
     lambda_identity: float = 5.0             # weight of the identity loss
     lambda_level: float = 0.0                # weight of the level loss, see losses.level_loss
-    lambda_spectrum: float = 0.0             # weight of the spectrum loss, see losses.spectrum_loss
+    lambda_spectrum: float = 0.0             # weight of the spectrum loss, see spectra.loss
     lambda_label: float = 0.5                # weight of the label loss; fed as `label_weight`
     label_steepness: float = 0.1             # K of its soft threshold, per grey level; 0: of each
     #                                          image, see losses.foreground
@@ -65,8 +65,8 @@ GROUPS = Architecture, Losses, Optimiser
 
 
 class Spectra(NamedTuple):
-    """What the spectrum loss compares with, see losses.spectrum_loss."""
-    unit: float                              # grey levels, of losses.compressed
+    """What the spectrum loss compares with, see models/spectra.py."""
+    unit: float                              # grey levels, of spectra.compressed
     shift: tuple                             # (z, y, x): float32 arrays, log10
 
 
@@ -140,7 +140,7 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
     refined_grey = losses.to_grey(refined, bits)
     found = _refiner_losses(x, refined, score=score, settings=settings.losses,
                             preserved=(draft, label, refined_grey), label_weight=label_weight,
-                            spectra=intensities and intensities.spectra)
+                            wanted=intensities and intensities.spectra)
     with tf.variable_scope('refiner_adam', reuse=tf.AUTO_REUSE), tf.control_dependencies(updates):
         update, found['refiner_gradient'] = _minimise(
             wrap(tf.train.AdamOptimizer(rate, optimiser.beta1)), found['refiner'], scope='refiner/')
@@ -225,7 +225,7 @@ def _refine(x, architecture, *, intensities):
     return refined, updates, calibration
 
 
-def _refiner_losses(x, refined, *, score, settings, preserved, label_weight, spectra):
+def _refiner_losses(x, refined, *, score, settings, preserved, label_weight, wanted):
     """The refiner's losses; dict from name to scalar, `refiner` the weighted sum of the others.
 
     `spectrum` is among them where it has a weight.
@@ -233,7 +233,7 @@ def _refiner_losses(x, refined, *, score, settings, preserved, label_weight, spe
     Args:
         x, refined: float32 [B, Z, Y, X, 1] in [-1, 1]; score: of _scorer; settings: Losses.
         preserved: (draft, label, refined draft), the images in grey levels.
-        label_weight: float32 scalar; spectra: Spectra, or None.
+        label_weight: float32 scalar; wanted: Spectra, or None.
     """
     draft, label, refined_grey = preserved
     adversarial = losses.refiner_adversarial_loss(score(refined))
@@ -249,10 +249,9 @@ def _refiner_losses(x, refined, *, score, settings, preserved, label_weight, spe
     found = {'refiner': total, 'adversarial': adversarial, 'identity': identity, 'level': level,
              'label': kept, 'label_contrast': contrast}
     if settings.lambda_spectrum:
-        middle = losses.background_quantile(draft, tf.zeros_like(label), quantile=0.5)
-        found['spectrum'] = losses.spectrum_loss(
-            *[losses.compressed(image, middle, unit=spectra.unit)
-              for image in (draft, refined_grey)], shift=spectra.shift)
+        found['spectrum'] = spectra.loss(
+            *[spectra.compressed(image, wanted.unit) for image in (draft, refined_grey)],
+            shift=wanted.shift)
         found['refiner'] += settings.lambda_spectrum * found['spectrum']
     return found
 

@@ -4,7 +4,6 @@ import pytest
 from scipy import ndimage
 
 from models import losses, tf
-from utils.score import realism
 from utils.train import domains
 
 
@@ -176,58 +175,3 @@ def test_level_and_contrast_losses_are_the_changes_of_each_images_means():
             losses.contrast_loss(draft, refined, label=0 * label)])
     assert level == pytest.approx((0.2 + 0.025) / 2, rel=1e-4)
     assert contrast == pytest.approx((0.2 + 0.4) / 2, rel=1e-4) and none == 0
-
-
-# --- spectra ---
-
-def textures(seed=0, shape=(2, 12, 16, 17)):
-    """Noise and a bright block in it, grey levels [B, Z, Y, X]."""
-    images = np.random.default_rng(seed).normal(500, 30, shape).astype(np.float32)
-    images[:, 4:6, 3:9, 5:8] += 4000
-    return images
-
-
-def test_spectra_of_the_graph_are_those_of_the_judge():
-    images = textures()
-    middle = losses.background_quantile(tf.constant(images[..., None]),
-                                        tf.zeros(images.shape + (1,)), quantile=0.5)
-    seen = losses.compressed(tf.constant(images[..., None]), middle, unit=40.0)
-    with tf.Session() as session:
-        found, spectra = session.run([seen, losses.axis_spectra(seen)])
-    expected = realism.compressed(images, 40.0)
-    np.testing.assert_allclose(found[..., 0], expected, atol=1e-4)
-    for axis in range(3):
-        assert spectra[axis].shape == (2, images.shape[axis + 1] // 2)
-        for i in range(2):
-            np.testing.assert_allclose(
-                spectra[axis][i], realism.axis_spectra(expected[i:i + 1])[axis], atol=1e-3)
-
-
-def test_spectrum_loss_is_what_is_left_of_the_shift():
-    """Twice the amplitude is log10(4) more power at all frequencies, whatever a crop holds."""
-    draft = textures()[..., None] / 1000
-    unlike = draft * np.array([4, 1], np.float32).reshape(2, 1, 1, 1, 1)
-    zero = [np.zeros(n // 2, np.float32) for n in draft.shape[1:4]]
-    more = [z + np.float32(np.log10(4)) for z in zero]
-    smooth = ndimage.gaussian_filter1d(draft, 1.5, axis=1).astype(np.float32)
-    with tf.Session() as session:
-        same, left, reached, one_way, mean = session.run([
-            losses.spectrum_loss(tf.constant(draft), tf.constant(refined), shift=shift)
-            for refined, shift in ((draft, zero), (draft, more), (2 * draft, more),
-                                   (smooth, zero), (unlike, more))])
-    assert same == 0 and left == pytest.approx(np.log10(4), rel=1e-4)
-    assert reached < 1e-3 and one_way > 0.2
-    assert mean < 1e-3                                   # the batch's changes count, not each one's
-
-
-def test_spectrum_loss_draws_the_refined_image_to_the_shift():
-    draft = tf.constant(textures()[..., None] / 1000)
-    factor = tf.Variable(1.0)
-    shift = [np.full(n // 2, np.log10(4), np.float32) for n in (12, 16, 17)]
-    loss = losses.spectrum_loss(draft, factor * draft, shift=shift)
-    step = tf.train.GradientDescentOptimizer(0.05).minimize(loss)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        for _ in range(60):
-            session.run(step)
-        assert session.run(factor) == pytest.approx(2, abs=0.1)

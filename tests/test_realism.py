@@ -145,12 +145,21 @@ def test_texture_counts_beside_bright_neurites():
 def test_what_is_scored_is_compared_with_both_sets():
     """Real sets of unlike texture: one that lies between is nearer than either is to the other."""
     sets = [patches(6, seed, noise=noise)[0] for seed, noise in ((1, 20.0), (2, 60.0))]
-    drafts, labels = patches(12, 0, noise=20.0)
-    between = np.concatenate([drafts[:6], patches(12, 0, noise=60.0)[0][6:]])
+    drafts, labels = patches(12, 0, noise=200.0)
+    between = np.concatenate([patches(6, 0, noise=20.0)[0], patches(6, 0, noise=60.0)[0]])
     judge = realism.Judge(drafts, labels, real=sets[0], more_real=sets[1])
     values = judge.score(between)
     assert all(values[m] < 0.5 * judge.floor[m] for m in realism.REALISM[2:])
-    assert values['gap'] < judge.draft['gap'] or judge.draft['gap'] == 0
+    assert values['gap'] < 0.1 < 0.5 < judge.draft['gap']
+
+
+def test_what_nobody_sees_is_no_gap():
+    """Noise that is 2 % stronger: a spectrum off by 0.017, far above a floor of alike patches."""
+    drafts, labels = patches(24, 0, noise=30.0)
+    weaker = [1000 + (images - 1000.0) / 1.02 for images in (drafts, patches(24, 0, noise=30.0)[0])]
+    judge = realism.Judge(drafts, labels, real=weaker[0], more_real=weaker[1])
+    assert judge.draft['spectrum_x'] > 3 * judge.floor['spectrum_x']
+    assert judge.draft['gap'] < 0.4
 
 
 def test_noise_levels_and_compression_by_hand():

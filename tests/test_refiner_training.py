@@ -51,7 +51,7 @@ def opened(data):
 class Told:
     """In place of reports.Reports: evaluations that are given."""
     scores = []              # (gap, whether the labels are kept) of the steps to come
-    draft_gap = 1.0
+    standard = 1.0
 
     def __init__(self, run_dir, domains, *, count):
         self.told = iter(self.scores)
@@ -123,7 +123,7 @@ def test_of_gaps_that_hardly_differ_the_latest_is_best(opened, tmp_path, scores,
 def test_gaps_to_other_patches_are_not_compared(opened, tmp_path, monkeypatch):
     """Of a run by an earlier version, or whose patches were made anew."""
     train(tmp_path / 'run', opened, scores=[(0.2, True), (0.3, True)], **dict(FOUR, MAX_STEPS=2))
-    monkeypatch.setattr(Told, 'draft_gap', 5.0)
+    monkeypatch.setattr(Told, 'standard', 5.0)
     train(tmp_path / 'run', opened, scores=[(4.0, True), (4.3, True)], **FOUR)
     assert files.read_json(str(tmp_path / 'run/best.json')) == dict(step=3, score=4.0, against=5.0)
 
@@ -234,6 +234,33 @@ def test_each_process_trains_on_its_share_of_crops_by_the_seed(opened):
 
 # --- what is measured on the patches ---
 
+def test_training_is_told_what_matched_real_crops_have_more_than_drafts(opened, tmp_path,
+                                                                         monkeypatch):
+    """The graph has the shift of these patches, by crops of the run's own."""
+    class Stopped(Exception):
+        pass
+
+    def build(crop, bits, *, intensities, **others):
+        raise Stopped(intensities.spectra)
+
+    monkeypatch.setattr(gan, 'build', build)
+    monkeypatch.setattr(domains, 'CROPS', 64)
+    with pytest.raises(Stopped) as stopped:
+        refiner_training.train(str(tmp_path), opened, settings=settings_of())
+    told = stopped.value.args[0]
+    schedule = settings_of().schedule._replace(batch_size=1)
+    match = refiner_training._match(opened, schedule)
+    drafts, real = refiner_training._samplers(opened, schedule, match=match, numbers=(4, 5))
+    crops = [np.stack([sampler.batch(i)[0][0, ..., 0] for i in range(64)])
+             for sampler in (drafts, real)]
+    of_drafts, of_real = [realism.axis_spectra(realism.compressed(some, told.unit))
+                          for some in crops]
+    for axis in range(3):
+        np.testing.assert_allclose(told.shift[axis], of_real[axis] - of_drafts[axis], atol=1e-3)
+        assert np.abs(told.shift[axis]).max() > 0.01
+    assert drafts.patches is opened.drafts and real.patches is opened.real and real.match
+
+
 def test_intensities_are_those_of_the_graph(opened):
     with tf.Session() as session:
         drafts, real = [session.run(losses.to_network(
@@ -275,7 +302,8 @@ def test_spectra_are_what_real_crops_have_more_than_drafts(tmp_path, monkeypatch
 
 
 def test_the_spectrum_loss_may_be_left_out(opened, tmp_path):
-    rows, _ = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1, LAMBDA_SPECTRUM=0.0)
+    rows, _ = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
+                    LAMBDA_SPECTRUM=0.0)
     assert 'spectrum' not in rows[0] and float(rows[0]['refiner']) > 0
 
 

@@ -29,7 +29,8 @@ ADDED = {'RANDOM_PATCHES': 0.0, 'LAMBDA_DICE': 1.0, 'START_FROM': None, 'LABEL_S
          'CLUMPS': 'auto', 'LIGHT_NOISE': 'auto', 'LEVEL_WIDTH': 'auto', 'FLATNESS': 'auto',
          'EDGE': 0.0, 'EVEN_PATCHES': 0.0,
          'DISCRIMINATOR_SEES_DETAIL': False, 'DISCRIMINATOR_UPDATES': 1,
-         'DISCRIMINATOR_FIRST': 0, 'LAMBDA_SPECTRUM': 0.0, 'DENSITY_FACTOR': 1.0, 'DIM_NEURITES': False}
+         'DISCRIMINATOR_FIRST': 0, 'LAMBDA_SPECTRUM': 0.0,
+         'DENSITY_FACTOR': 1.0, 'DIM_NEURITES': False}
 
 
 # the same, of one that did as another constant

@@ -14,7 +14,7 @@ from utils.run import findings
 from utils.run.lights import GREEN, YELLOW, Finding, worst_of_each
 from utils.score import judges, preservation, realism
 
-JUDGED = 24                      # drafts, and as many real patches of two sets, that are compared
+JUDGED = 48                      # drafts, and as many real patches of two sets, that are compared
 MEASURES = preservation.KEPT + realism.REALISM + ('gap',)        # of log.csv
 
 

@@ -15,6 +15,8 @@ SMOOTH = 1.0              # voxels of Gaussian smoothing before the foreground r
 BRIGHT = 0.995            # quantile that brighter voxels are cut to before OTSU
 MARGIN = 0.1              # gaps that differ by less say nothing: two sets of drafts do
 LEAST_SHARE = 1e-3        # of foreground, below which differences do not matter
+LEAST_SPECTRUM = 0.05     # log10, of power: an eighth; less is no whole gap
+LEAST_GREY = 0.1          # noise levels, likewise
 THINNED = 7               # every so many-th background voxel is compared
 NORMAL = 1.4826           # standard deviation over median absolute value, of a normal variable
 
@@ -95,8 +97,11 @@ def noise_level(images):
     """Noise and texture of patches [N, Z, Y, X], as a standard deviation: grey levels, at least 1.
 
     It is told by the median of deviations from each patch's median, so that neurites hardly count.
+    Grey levels are rounded, so that half a level, by chance, is put on or taken off.
     """
-    return max(NORMAL * float(np.median(np.abs(_deviations(images)))), 1.0)
+    rng = np.random.default_rng(0)
+    spread = images + rng.uniform(-0.5, 0.5, images.shape).astype(np.float32)
+    return max(NORMAL * float(np.median(np.abs(_deviations(spread)))), 1.0)
 
 
 def _deviations(images):
@@ -166,10 +171,11 @@ class Judge:
         whole = np.concatenate([real, more_real])
         self.cut, self.unit = foreground_cut(flat(whole)), noise_level(whole)
         self.preservation = preservation.Preservation(drafts, self.labels)
+        together = self._describe(whole)
+        self.lone_cuts = lone.cuts(together[3])
         self.real = self._describe(real)
-        self.lone_cuts = lone.cuts(self.real[3])
         self.floor = self.distances(more_real)
-        self.real = self._describe(whole)
+        self.real = together
         self.draft = self.distances(drafts)              # whole gaps, before gaps are measured
         self.draft = self.score(drafts)
         self.spread = float(np.std(drafts))
@@ -213,9 +219,11 @@ class Judge:
     def _scale(self, measure):
         """Excess over the floor that counts as a whole gap: the drafts' own.
 
-        The floor, where that is more: drafts as good as real leave nothing to divide by.
+        The floor, or what hardly anybody sees, where that is more: drafts as good as real leave
+        nothing to divide by.
         """
-        return max(self.draft[measure] - self.floor[measure], self.floor[measure], 1e-9)
+        least = LEAST_SPECTRUM if measure.startswith('spectrum') else LEAST_GREY * self.unit
+        return max(self.draft[measure] - self.floor[measure], self.floor[measure], least)
 
     def keeps_labels(self, values):
         """True if the labels are as true as the drafts' (preservation.keeps_labels)."""

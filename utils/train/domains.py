@@ -13,7 +13,7 @@ from utils.train import samplers
 from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
-SPECTRA = 2 ** 23          # voxels of either kind, about, that spectra are measured on ...
+SPECTRA = 2 ** 25          # voxels of either kind, about, that spectra are measured on ...
 CROPS = 512                # ... at most so many crops
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
 

@@ -244,7 +244,7 @@ class Trainer:
             scores, kept = self.reports.evaluate(run, self.inference)
             values.update(scores)
             least = scores['gap']
-            if run.best and run.best.get('against') == self.reports.draft_gap:     # else: of others
+            if run.best and run.best.get('against') == self.reports.standard:     # else: of others
                 least = min(least, run.best['score'])
             best = kept and scores['gap'] <= least + realism.MARGIN
         if run.first and (evaluated or step.due(self.pace.log_every)):
@@ -268,7 +268,7 @@ class Trainer:
         self.saved = self.run.step
         patches, extra = history.join(self.run.gather(self.history.state()))
         if self.run.first and best is not None:
-            self.run.save_best(best, against=self.reports.draft_gap, history=patches, extra=extra)
+            self.run.save_best(best, against=self.reports.standard, history=patches, extra=extra)
         elif self.run.first:
             self.run.save(history=patches, extra=extra)
 

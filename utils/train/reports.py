@@ -36,9 +36,11 @@ class Reports:
             'draft': self.judge.draft, 'floor': self.judge.floor})
 
     @property
-    def draft_gap(self):
-        """The drafts' own gap: of other patches, or by another definition, it is another one."""
-        return self.judge.draft['gap']
+    def standard(self):
+        """A number that is another one where gaps are of other patches, or by other measures."""
+        judge = self.judge
+        return float(judge.draft['gap'] + sum(judge.draft[m] + judge.floor[m]
+                                              for m in realism.REALISM))
 
     def evaluate(self, run, inference):
         """Refine the evaluation set, score it, and say how it is.
