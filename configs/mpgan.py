@@ -42,8 +42,8 @@ LAMBDA_IDENTITY = 1.0            # weight of mean |z - R(z)| on [-1, 1] intensit
                                  # leaves the draft's texture
 LAMBDA_LEVEL = 10.0              # weight of the change of each patch's mean, likewise; 0: as in the
                                  # paper
-LAMBDA_SPECTRUM = 3.0            # weight of how far power spectra are from the real ones, log10; 0:
-                                 # as in the paper: with a small real stack they depart
+LAMBDA_SPECTRUM = 50.0           # weight of how far power spectra are from the real ones, squared
+                                 # log10; 0: as in the paper: with a small real stack they depart
 LAMBDA_LABEL = 10.0              # weight of the label-preserving term; 0 turns MPGAN into SimGAN;
                                  # from 5 to 50 labels and spectra are much the same, below both are
                                  # worse (docs/results.md); paper: 0.5, of the paper's form of it

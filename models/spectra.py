@@ -60,10 +60,12 @@ def loss(draft, refined, *, shift):
         shift: three float32 [n // 2], log10 of the real spectrum over the drafts' along each axis.
 
     Returns:
-        float32 scalar >= 0: mean of absolute differences, log10, mean over the axes. An image's
-        change is one of logarithms, so that bright and dark crops change alike.
+        float32 scalar >= 0: mean of squared differences of log10, mean over the axes. An image's
+        change is one of logarithms, so that bright and dark crops change alike. Squared, since
+        noise that is drawn anew has other spectra by chance, by some hundredths in a small crop:
+        their absolute values would forbid it.
     """
-    left = [tf.reduce_mean(tf.abs(tf.reduce_mean(after - before, 0) - wanted))
+    left = [tf.reduce_mean(tf.square(tf.reduce_mean(after - before, 0) - wanted))
             for before, after, wanted in zip(axis_spectra(draft), axis_spectra(refined), shift)
             if len(wanted)]                              # one voxel along an axis has no spectrum
     return tf.add_n(left) / len(left) if left else tf.constant(0.0)

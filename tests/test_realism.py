@@ -74,7 +74,7 @@ def test_each_loss_of_labels_is_seen(judge):
     scores = judge.score(gone)
     assert not judge.keeps_labels(scores) and scores['auc'] < 0.6
     assert scores['contrast'] < 0.3 * judge.draft['contrast']
-    assert 'collapsed' in realism.verdict(scores, judge.draft, spread=judge.spread)
+    assert 'collapsed' in realism.verdict(scores, judge.draft, noise=judge.noise)
     spotted = judge.drafts.copy()
     spotted[:, 2:5, 2:5, 2:5] = 1600                     # a bright spot beside the fibre
     assert judge.score(spotted)['spurious'] >= 0.9 > judge.draft['spurious']
@@ -83,12 +83,12 @@ def test_each_loss_of_labels_is_seen(judge):
     scores = judge.score(half)
     assert scores['dice'] < judge.draft['dice'] - 0.1
     assert scores['cldice'] < judge.draft['cldice'] - 0.1
-    assert 'labels are being lost' in realism.verdict(scores, judge.draft, spread=judge.spread)
+    assert 'labels are being lost' in realism.verdict(scores, judge.draft, noise=judge.noise)
 
 
 def test_identity_and_divergence_are_named(judge):
     def verdict(**changes):
-        return realism.verdict(dict(same, **changes), judge.draft, spread=judge.spread)
+        return realism.verdict(dict(same, **changes), judge.draft, noise=judge.noise)
 
     same = judge.score(judge.drafts)
     assert same['moved'] == 0 and 'identity' in verdict()
@@ -103,7 +103,7 @@ def test_identity_and_divergence_are_named(judge):
     ({'contrast': 1.3}, ''), ({'contrast': 1.1}, 'collapsed'),         # of 4.0
     ({'dice': 0.71}, ''), ({'dice': 0.69}, 'labels are being lost'),
     ({'gap': 1.09}, ''), ({'gap': 1.11}, 'less like real patches'),
-    ({'moved': 2.1}, ''), ({'moved': 1.9}, 'identity'),                # of a spread of 100
+    ({'moved': 2.1}, ''), ({'moved': 1.9}, 'identity'),                # of noise of 100
     ({'lost': 0.09}, ''), ({'lost': 0.11}, '11 % of the centreline'),
     ({'invented_length': 33.0}, ''), ({'invented_length': 35.0}, 'invented: 35 voxels'),   # of 20
     ({'dimmed': 0.09}, ''), ({'dimmed': 0.11}, 'dimmed: 11 % of the centreline has less than half'),
@@ -111,11 +111,11 @@ def test_identity_and_divergence_are_named(judge):
 ])
 def test_each_verdict_has_its_limit(changes, words):
     draft = {'contrast': 4.0, 'dice': 0.8, 'gap': 1.0, 'lost': 0.0, 'invented_length': 20.0}
-    found = realism.verdict(dict(dict(draft, moved=20.0), **changes), draft, spread=100.0)
+    found = realism.verdict(dict(dict(draft, moved=20.0), **changes), draft, noise=100.0)
     assert words in found and bool(words) == bool(found)
     near = dict(draft, gap=0.1)                          # there is little that could be changed
-    assert realism.verdict(dict(near, moved=0.0), near, spread=100.0) == ''
-    assert realism.verdict(dict(near, moved=0.0), dict(near, gap=0.11), spread=100.0) != ''
+    assert realism.verdict(dict(near, moved=0.0), near, noise=100.0) == ''
+    assert realism.verdict(dict(near, moved=0.0), dict(near, gap=0.11), noise=100.0) != ''
 
 
 def test_spectra_tell_the_axis_apart():

@@ -132,12 +132,12 @@ def axis_spectra(images):
 
 # --- a refiner ---
 
-def verdict(values, draft, *, spread):
+def verdict(values, draft, *, noise):
     """What is wrong with a refiner, in one line, or ''.
 
     Args:
         values: of Judge.score; draft: Judge.draft.
-        spread: standard deviation of the drafts' grey levels.
+        noise: noise_level of the drafts.
     """
     if not np.isfinite(list(values.values())).all():
         return 'a measure is not a number: training has diverged'
@@ -147,7 +147,7 @@ def verdict(values, draft, *, spread):
     if values['gap'] > draft['gap'] + MARGIN:
         return ('less like real patches than the drafts: gap %.2f, %.2f in the drafts'
                 % (values['gap'], draft['gap']))
-    if values['moved'] < 0.02 * spread and draft['gap'] > MARGIN:     # else little is to be done
+    if values['moved'] < 0.02 * noise and draft['gap'] > MARGIN:     # else little is to be done
         return 'the identity: the drafts are changed by %.2g grey levels only' % values['moved']
     return ''
 
@@ -156,7 +156,7 @@ class Judge:
     """Scores refined patches against real ones and against their labels (docs/method.md, step 2).
 
     draft: the drafts' own scores, dict of COLUMNS; floor: dict of REALISM and lone.LONE, of one set
-    of real patches to another; spread: standard deviation of the drafts, grey levels.
+    of real patches to another; noise: noise_level of the drafts.
     """
 
     def __init__(self, drafts, labels, *, real, more_real):
@@ -178,7 +178,7 @@ class Judge:
         self.real = together
         self.draft = self.distances(drafts)              # whole gaps, before gaps are measured
         self.draft = self.score(drafts)
-        self.spread = float(np.std(drafts))
+        self.noise = noise_level(drafts)
 
     def _describe(self, images):
         """(grey levels of the foreground, of the background, spectra along the axes, lone.steps of

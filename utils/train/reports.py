@@ -63,7 +63,7 @@ class Reports:
                        draft['invented_length'], 100 * scores['lost'], 100 * scores['dimmed'],
                        sum(scores[name] for name in lone.LONE),
                        sum(draft[name] for name in lone.LONE), scores['moved']))
-        wrong = realism.verdict(scores, draft, spread=judge.spread)
+        wrong = realism.verdict(scores, draft, noise=judge.noise)
         if wrong:
             best = ('the best checkpoint, of step %d, is kept' % run.best['step'] if run.best
                     else 'there is no best checkpoint yet')
