@@ -157,12 +157,11 @@ def check(cfg):
     config.require(cfg, REFINER_CHANNELS=(1, 1024), DISCRIMINATOR_CHANNELS=(1, 1024),
                    THREADS=(0, None), PRETRAIN_STEPS=(0, None), LAMBDA_IDENTITY=(0, 1e6),
                    LAMBDA_LEVEL=(0, 1e6), LAMBDA_SPECTRUM=(0, 1e6), LAMBDA_LABEL=(0, 1e6),
-                   BETA1=(0, 0.9999), DECAY_RATE=(0, 1), LEARNING_RATE=(0, 1),
-                   DISCRIMINATOR_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999),
-                   BACKGROUND_QUANTILE=(0.5, 0.9999), LABEL_SMOOTHING=(0, 10),
-                   LABEL_FOREGROUND_SHARE=(0, 1), LABEL_CONTRAST=(0, 1000), SEED=(0, None),
-                   TILE_SHAPE=(2, None), CHANNEL=(0, 10000), WORKERS=(0, 1000),
-                   HISTORY_BATCHES=(0, None), DISCRIMINATOR_FIRST=(0, None), **{
+                   BETA1=(0, 0.9999), DECAY_RATE=(0, 1), DISCRIMINATOR_RATE=(0, 1),
+                   LEARNING_RATE=(0, 1), AVERAGE_DECAY=(0, 0.99999), LABEL_SMOOTHING=(0, 10),
+                   LABEL_FOREGROUND_SHARE=(0, 1), LABEL_CONTRAST=(0, 1000), TILE_SHAPE=(2, None),
+                   BACKGROUND_QUANTILE=(0.5, 0.9999), HISTORY_BATCHES=(0, None), SEED=(0, None),
+                   DISCRIMINATOR_FIRST=(0, None), CHANNEL=(0, 10000), WORKERS=(0, 1000), **{
                        name: (1, None) for name in (
                            'BATCH_SIZE', 'REFINER_UPDATES', 'DISCRIMINATOR_UPDATES', 'LOG_EVERY',
                            'PREVIEW_EVERY', 'SAVE_EVERY', 'EVALUATE_EVERY', 'EVALUATION_PATCHES',

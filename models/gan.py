@@ -114,8 +114,7 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
 
     Args:
         crop: (z, y, x) voxels of the training crops; bits: 8 or 16.
-        settings: Settings.
-        intensities: Intensities, for identity_start, standardise and lambda_spectrum.
+        settings: Settings; intensities: Intensities, where settings make use of the data's.
         inputs: None: draft, label and real are fed; or these three tensors, of a tf.data pipeline.
         wrap: function applied to both optimisers (mixed precision, Horovod).
 
@@ -128,8 +127,7 @@ def build(crop, bits, *, settings=Settings(), intensities=None, inputs=None,
                                     for name in ('draft', 'label', 'real')]
     history = tf.placeholder(tf.float32, shape, 'history')
     label_weight = tf.placeholder(tf.float32, [], 'label_weight')
-    step = tf.get_variable('step', [], tf.int64, initializer=tf.zeros_initializer(),
-                           trainable=False)
+    step = tf.get_variable('step', [], tf.int64, tf.zeros_initializer(), trainable=False)
     rate, own_rate = [_rate(first, step, optimiser=optimiser) for first in (
         optimiser.learning_rate, optimiser.discriminator_rate or optimiser.learning_rate)]
     score = _scorer(architecture, intensities)

@@ -142,7 +142,7 @@ def curve_panels(tmp_path_factory):
 def test_curves_rise_and_fall_with_their_columns(curve_panels):
     found = curve_panels[0]
     assert [seen(panel) for panel in found] == [[count > k for k in range(3)] for count in
-                                                (3, 2, 1, 1, 2, 3, 3, 1, 1, 4, 2, 2)]
+                                                (3, 2, 1, 1, 2, 3, 3, 1, 1, 4, 2, 2, 1)]
     for panel, slopes in zip(found, ((1, -1, 0), (1, -1), (0,), (-1,), (1, 1), (1, 1, 1), (1, 1, 1),
                                      (1,), (1,), (1, 1))):
         for colour, slope in zip(COLOURS, slopes):

@@ -11,10 +11,10 @@ from utils.draw.base import RED, limits, project, save, show
 
 ALWAYS = (('refiner', 'adversarial', 'discriminator'), ('identity', 'label'), ('accuracy',),
           ('learning_rate',))    # columns of log.csv by panel
-EVALUATED = (('spectrum',), ('inside', 'outside'), ('spectrum_z', 'spectrum_y', 'spectrum_x'),
+EVALUATED = (('inside', 'outside'), ('spectrum_z', 'spectrum_y', 'spectrum_x'),
              ('dice', 'cldice', 'auc'), ('gap',), ('invented_length',),
              ('lost', 'contrast_kept', 'dimmed', 'brightened'), ('contrast_grey', 'contrast_noise'),
-             ('lone_bright', 'lone_dark'))               # where the log has them
+             ('lone_bright', 'lone_dark'), ('spectrum',))     # where the log has them
 ACROSS = 4                       # panels in a row
 JUDGED = (('draft', '--', 'the drafts'), ('floor', ':', 'real patches'))
 
