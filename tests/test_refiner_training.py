@@ -1,5 +1,6 @@
 """The refiner's training and the trained refiner, in this process, on tiny networks and patches."""
 import csv
+import json
 import os
 import shutil
 from types import SimpleNamespace
@@ -325,6 +326,18 @@ def test_evaluation_sets_are_disjoint_and_the_same_in_every_run(measured, opened
     assert min(judge.floor[name] for name in realism.REALISM) > 0    # of two sets, not one
     saved = files.read_json(str(folder / 'evaluation.json'))
     assert saved == {'draft': judge.draft, 'floor': judge.floor}
+
+
+def test_gaps_of_other_patches_or_measures_have_another_standard(measured, opened, tmp_path,
+                                                                 monkeypatch):
+    """The number goes through best.json; a gap of the drafts that is 1 in both does not hide it."""
+    found = measured[0]
+    assert json.loads(json.dumps(found.standard)) == found.standard
+    assert reports.Reports(str(tmp_path), opened, count=4).standard == found.standard
+    assert reports.Reports(str(tmp_path), opened, count=3).standard != found.standard
+    monkeypatch.setattr(realism, 'compressed', lambda images, unit: images.astype(np.float32))
+    other = reports.Reports(str(tmp_path), opened, count=4)
+    assert other.standard != found.standard
 
 
 class Kept:

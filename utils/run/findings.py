@@ -14,12 +14,13 @@ SPECKS = 0.15, 0.4
 # phantom and TRAILMAP's labelled stack; 0.06 to 0.07 of the stacks of TRAILMAP and D-LMBmap, which
 # have a hazy corner each
 HAZES = 0.04, 0.3
-PATCHES = 48, 8                  # 48: EVALUATION_PATCHES of configs/demo/mpgan.py
+PATCHES = 48, 8                  # 48: of them each of two sets that are compared has some 24
 
 # --- step 1: drafts against real patches ---
-# spectra of asinh of noise levels, log10: 0.15 is a factor of 1.4, 0.3 one of 2; grey levels of
-# the background in its own noise levels; those of neurites as a share of their height above it
-SPECTRA = 0.15, 0.45
+# spectra of asinh of noise levels, log10: 0.02 to 0.05 in drafts of the phantom, TRAILMAP and
+# D-LMBmap, 0.12 where a refiner had left the last one; grey levels of the background in its own
+# noise levels; those of neurites as a share of their height above it
+SPECTRA = 0.1, 0.35
 BEHIND = 0.4, 1.0
 HEIGHTS = 0.25, 0.6
 
