@@ -45,8 +45,9 @@ LAMBDA_LEVEL = 10.0              # weight of the change of each patch's mean, li
 LAMBDA_SPECTRUM = 50.0           # weight of how far power spectra are from the real ones, squared
                                  # log10; 0: as in the paper: with a small real stack they depart
 LAMBDA_LABEL = 10.0              # weight of the label-preserving term; 0 turns MPGAN into SimGAN;
-                                 # from 5 to 50 labels and spectra are much the same, below both are
-                                 # worse (docs/results.md); paper: 0.5, of the paper's form of it
+                                 # spectra are the same at any, labels are kept less below 5, and
+                                 # much the same from 5 to 50 (docs/results.md); paper: 0.5, of the
+                                 # paper's form of it
 LABEL_SMOOTHING = 2              # times that a 3^3 mean of draft and refined patch is taken before
                                  # the term: noise may be redrawn, structure may not; 0: paper
 LABEL_STEEPNESS = 'auto'         # K of the soft threshold, per grey level; auto: the cut

@@ -302,6 +302,25 @@ def test_spectra_are_what_real_crops_have_more_than_drafts(tmp_path, monkeypatch
     assert all((shift == 0).all() for shift in same.shift)
 
 
+@pytest.mark.parametrize('limits, count', [
+    (dict(CROPS=1000, COVERED=4, SPECTRA=10 ** 9), 50),          # 102,400 of 2,048 voxels
+    (dict(CROPS=30, COVERED=4, SPECTRA=10 ** 9), 30),
+    (dict(CROPS=1000, COVERED=4, SPECTRA=7 * 2048), 7),
+    (dict(CROPS=1000, COVERED=4, SPECTRA=5), 1)])
+def test_spectra_are_of_crops_that_cover_the_patches_some_times(limits, count, monkeypatch):
+    for name, value in limits.items():
+        monkeypatch.setattr(domains, name, value)
+    image, cut = np.random.default_rng(0).normal(1000, 10, (8, 8, 20, 20)), []
+
+    def batch(number):
+        cut.append(number)
+        return image[number % 8][None, :8, :16, :16, None].astype(np.float32), None
+
+    sampler = SimpleNamespace(crop=(8, 16, 16), patches=SimpleNamespace(image=image), batch=batch)
+    domains.spectra(sampler, sampler)
+    assert cut == 2 * list(range(count))
+
+
 def test_the_spectrum_loss_may_be_left_out(opened, tmp_path):
     rows, _ = train(tmp_path / 'run', opened, scores=[(1.0, True)], MAX_STEPS=1,
                     LAMBDA_SPECTRUM=0.0)

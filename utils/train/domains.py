@@ -14,7 +14,8 @@ from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
 SPECTRA = 2 ** 25          # voxels of either kind, about, that spectra are measured on ...
-CROPS = 512                # ... at most so many crops
+CROPS = 2048               # ... at most so many crops: 512 differ by 4 % of power from as many others
+COVERED = 4                # ... and at most so many times the voxels that there are
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
 
 
@@ -115,7 +116,8 @@ def spectra(drafts, real):
     unit = realism.noise_level(_some(real.patches.image))
     told = []
     for sampler in (drafts, real):
-        count = min(CROPS, max(1, SPECTRA // int(np.prod(sampler.crop))))
+        voxels = min(SPECTRA, COVERED * int(np.prod(sampler.patches.image.shape)))
+        count = min(CROPS, max(1, voxels // int(np.prod(sampler.crop))))
         found = [realism.axis_spectra(realism.compressed(sampler.batch(i)[0][..., 0], unit))
                  for i in range(count)]
         told.append([np.log10(np.mean([10 ** each[axis] for each in found], 0))
