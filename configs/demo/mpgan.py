@@ -1,7 +1,7 @@
 """Small edition of configs/mpgan.py: what differs, so that a CPU trains it in minutes."""
 REFINER_CHANNELS = 12
 DISCRIMINATOR_CHANNELS = 32
-MAX_STEPS = 600                  # a critic's accuracy falls until beyond 3,000 (docs/results.md)
+MAX_STEPS = 600                  # a critic's accuracy falls until beyond 3,000 (docs/trials.md)
 REFINER_UPDATES = 1              # so that in few steps the discriminator learns, too ...
 DISCRIMINATOR_UPDATES = 4        # ... which at half the resolution takes little time
 DISCRIMINATOR_FIRST = 100
