@@ -303,11 +303,14 @@ def test_spectra_are_what_real_crops_have_more_than_drafts(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize('limits, count', [
-    (dict(CROPS=1000, COVERED=4, SPECTRA=10 ** 9), 50),          # 102,400 of 2,048 voxels
-    (dict(CROPS=30, COVERED=4, SPECTRA=10 ** 9), 30),
-    (dict(CROPS=1000, COVERED=4, SPECTRA=7 * 2048), 7),
-    (dict(CROPS=1000, COVERED=4, SPECTRA=5), 1)])
+    (dict(CROPS=1000, FEWEST=20, SPECTRA=10 ** 9), 50),          # 4 x 25,600 voxels of 2,048
+    (dict(CROPS=1000, FEWEST=60, SPECTRA=10 ** 9), 60),
+    (dict(CROPS=30, FEWEST=20, SPECTRA=10 ** 9), 30),
+    (dict(CROPS=30, FEWEST=60, SPECTRA=10 ** 9), 30),
+    (dict(CROPS=1000, FEWEST=60, SPECTRA=7 * 2048), 7),
+    (dict(CROPS=1000, FEWEST=60, SPECTRA=5), 1)])
 def test_spectra_are_of_crops_that_cover_the_patches_some_times(limits, count, monkeypatch):
+    monkeypatch.setattr(domains, 'COVERED', 4)
     for name, value in limits.items():
         monkeypatch.setattr(domains, name, value)
     image, cut = np.random.default_rng(0).normal(1000, 10, (8, 8, 20, 20)), []

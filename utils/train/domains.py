@@ -14,8 +14,9 @@ from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
 SPECTRA = 2 ** 25          # voxels of either kind, about, that spectra are measured on ...
-CROPS = 2048               # ... at most so many crops: 512 differ by 4 % of power from as many others
-COVERED = 4                # ... and at most so many times the voxels that there are
+CROPS = 2048               # ... at most so many crops: 512 differ by 3 % of power from as many others
+COVERED = 4                # ... and so many times the voxels that there are, but ...
+FEWEST = 512               # ... not fewer crops
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
 
 
@@ -116,8 +117,8 @@ def spectra(drafts, real):
     unit = realism.noise_level(_some(real.patches.image))
     told = []
     for sampler in (drafts, real):
-        voxels = min(SPECTRA, COVERED * int(np.prod(sampler.patches.image.shape)))
-        count = min(CROPS, max(1, voxels // int(np.prod(sampler.crop))))
+        crop, there = [int(np.prod(s)) for s in (sampler.crop, sampler.patches.image.shape)]
+        count = max(1, min(CROPS, SPECTRA // crop, max(FEWEST, COVERED * there // crop)))
         found = [realism.axis_spectra(realism.compressed(sampler.batch(i)[0][..., 0], unit))
                  for i in range(count)]
         told.append([np.log10(np.mean([10 ** each[axis] for each in found], 0))
