@@ -14,7 +14,7 @@ from utils.train.normalisation import NORMAL
 
 MEASURED = 50              # patches, about, that the numbers below are measured on
 SPECTRA = 2 ** 25          # voxels of either kind, about, that spectra are measured on ...
-CROPS = 2048               # ... at most so many crops: 512 differ by 3 % of power from as many others
+CROPS = 2048               # ... at most so many crops: 512 differ by 3 % from as many others
 COVERED = 4                # ... and so many times the voxels that there are, but ...
 FEWEST = 512               # ... not fewer crops
 CALIBRATED = 2 ** 20       # voxels, about, that the refiner's moments are measured on
